@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import http.server
 import io
+import json
+import math
 import os
 import re
 import socket
+import struct
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -64,6 +68,39 @@ def test_too_many_images_for_a_request_are_sent_in_several(client: alexnet.Clien
     reasons = {1: "101x101 pixels", 3: "cannot be read", 4: "a text file", 5: "100,000 bytes"}
     for i, reason in reasons.items():
         assert reason in found[i].error
+
+
+@pytest.mark.parametrize("most", [4, 0])
+def test_fewer_images_are_sent_where_many_take_too_long(most: int) -> None:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            sizes.append(body.count(b"filename="))
+            self.send_response(200 if sizes[-1] <= most else 408)
+            self.end_headers()
+            one = {"top_classes": [], "error": None}
+            self.wfile.write(json.dumps({"predictions": [one] * sizes[-1]}).encode())
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    sizes: list[int] = []
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        client = alexnet.Client(f"http://127.0.0.1:{server.server_port}")
+        try:
+            if most:
+                found = client.predict([GOOD] * 10)
+                assert [one.image for one in found] == [f"image {i}" for i in range(10)]
+                assert sizes == [10, 5, 2, 2, 1, 5, 2, 2, 1]
+            else:
+                with pytest.raises(AlexNetError, match="answers 408"):
+                    client.predict([GOOD] * 2)  # it is not the image's fault
+                assert sizes == [2, 1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_pillow_images_are_sent_upright_and_in_any_mode() -> None:
@@ -161,7 +198,7 @@ def proxy(*statuses: int, retry_seconds: int = 0) -> Iterator[alexnet.Client]:
 
 def test_a_server_that_is_too_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    clock = SimpleNamespace(sleep=waits.append, monotonic=lambda: sum(waits))
+    clock = SimpleNamespace(sleep=waits.append, monotonic=lambda: float(sum(waits)))
     monkeypatch.setattr(client_module, "time", clock)
     with proxy(503, 503, 200, retry_seconds=3) as client:
         assert client.models() == []
@@ -171,8 +208,12 @@ def test_a_server_that_is_too_busy_is_asked_again(monkeypatch: pytest.MonkeyPatc
         pytest.raises(AlexNetError, match="answers 503"),
     ):
         client.models()  # longer than an answer may take
-    with proxy(503) as client, pytest.raises(AlexNetError, match="answers 503"):
-        client.models()
+    for seconds in (0, 10**400):
+        with (
+            proxy(503, retry_seconds=seconds) as client,
+            pytest.raises(AlexNetError, match="answers 503"),
+        ):
+            client.models()
     assert waits == [3, 3]
     waits.clear()
     with (
@@ -188,3 +229,112 @@ def test_the_page_of_a_proxy_is_told_by_its_status() -> None:
         client.models()
     with proxy(200) as client, pytest.raises(AlexNetError, match=r"no alexnet serve: .* no JSON"):
         client.models()
+
+
+def test_what_cannot_be_an_address_a_token_or_a_time_is_refused() -> None:
+    for url in ("http://host:abc", "host:70000", "http://[::1", "ftp://host", "http://", "host:0"):
+        with pytest.raises(UsageError, match=f"^{re.escape(repr(url))} is no address of a server"):
+            alexnet.Client(url)
+    for url in ("http://me:secret@host:80", "me:secret@host:80", "me:secret@host:no"):
+        with pytest.raises(UsageError, match=r"'http://host:80'|'host:no'") as error:
+            alexnet.Client(url)
+        assert "secret" not in f"{error.value}{error.value.__context__}"
+    for token in ("a\nb", "a\x7fb", "ä"):
+        with pytest.raises(UsageError, match="a server's token has"):
+            alexnet.Client(token=token)
+    for seconds in (0, -1, math.nan, math.inf):
+        with pytest.raises(UsageError, match="timeout_seconds is above 0"):
+            alexnet.Client(timeout_seconds=seconds)
+
+
+@contextmanager
+def raw_server(
+    answer: Callable[[socket.socket], object], token: str = "", scheme: str = "http"
+) -> Iterator[alexnet.Client]:
+    """A client that waits half a second for a server that does this with its connection."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            answer(connection)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        port = listener.getsockname()[1]
+        yield alexnet.Client(f"{scheme}://127.0.0.1:{port}", token, timeout_seconds=0.5)
+        thread.join()
+
+
+@pytest.mark.parametrize("start", ["", "HTTP/1.1 200 OK\r\n\r\n"])
+def test_the_time_is_one_of_the_whole_request(start: str) -> None:
+    """Whether its head or its body is slow; each byte comes in time."""
+
+    def trickle(connection: socket.socket) -> None:
+        connection.sendall(start.encode())
+        for _ in range(10):
+            time.sleep(0.15)
+            connection.sendall(b" ")
+
+    with raw_server(trickle) as client:
+        begun = time.monotonic()
+        with pytest.raises(AlexNetError, match="timed out"):
+            client.models()
+        assert time.monotonic() - begun < 1
+
+
+def test_sending_has_the_time_of_the_request() -> None:
+    def read_slowly(connection: socket.socket) -> None:
+        for _ in range(10):
+            time.sleep(0.1)
+            connection.recv(100_000)
+
+    with raw_server(read_slowly) as client:
+        begun = time.monotonic()
+        with pytest.raises(AlexNetError, match="timed out"):
+            client.predict(bytes(20_000_000))
+        assert time.monotonic() - begun < 0.8
+
+
+def test_a_reset_in_the_handshake_is_told_as_one() -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    message = r"does not answer: .*[Rr]eset"
+    with raw_server(reset, scheme="https") as client, pytest.raises(AlexNetError, match=message):
+        client.models()
+
+
+def test_an_answer_before_all_is_sent_is_read() -> None:
+    def refuse(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+
+    with raw_server(refuse) as client, pytest.raises(AlexNetError, match="answers 401"):
+        client.predict(bytes(20_000_000))
+
+
+def test_the_token_of_a_file_is_sent_without_the_end_of_its_line() -> None:
+    received: list[bytes] = []
+    with (
+        raw_server(lambda server: received.append(server.recv(10_000)), "a secret\n") as client,
+        pytest.raises(AlexNetError, match="does not answer"),
+    ):
+        client.models()
+    assert b"\r\nAuthorization: Bearer a secret\r\n" in received[0]
+
+
+def test_another_program_that_serves_models_is_told() -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"data": []}')
+        connection.recv(10_000)
+
+    message = "is no alexnet serve: its answer is no JSON with 'models'"
+    with raw_server(answer) as client, pytest.raises(AlexNetError, match=message):
+        client.models()
+
+
+def test_names_that_cannot_be_looked_up_do_not_answer() -> None:
+    for host in ("a" * 70, "a..b", "a b"):
+        with pytest.raises(AlexNetError, match="does not answer"):
+            alexnet.Client(f"http://{host}").models()

@@ -7,12 +7,13 @@ import http.client
 import io
 import json
 import secrets
+import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 import numpy as np
 
@@ -23,7 +24,8 @@ from alexnet.inference.inputs import ImageInput, Input, read_inputs
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
 
 IMAGES_PER_REQUEST, BYTES_PER_REQUEST = 16, 16_000_000
-TOO_LARGE, WRONG_TYPE, TOO_BUSY = 413, 415, 503
+TOO_SLOW, TOO_LARGE, WRONG_TYPE, TOO_BUSY = 408, 413, 415, 503
+MAX_TIMEOUT_SECONDS = 1e6  # poll(2) has 31 bits for milliseconds
 UNREADABLE = "Unreadable image"
 """As in `problems`."""
 
@@ -43,9 +45,9 @@ class _RefusalError(AlexNetError):
         super().__init__(f"{url} answers {status}: {detail}")
         self.detail = detail
         is_busy = status == TOO_BUSY and retry.isdecimal()
-        self.retry_seconds = int(retry) if is_busy else 0
-        self.is_too_large = status == TOO_LARGE
-        self.is_of_images = self.is_too_large or status == WRONG_TYPE or title == UNREADABLE
+        self.retry_seconds = float(retry) if is_busy else 0.0
+        self.is_too_much = status in (TOO_SLOW, TOO_LARGE)
+        self.is_of_images = status in (TOO_LARGE, WRONG_TYPE) or title == UNREADABLE
 
 
 class Client:
@@ -53,18 +55,24 @@ class Client:
 
     Args:
         url: the server's address.
-        token: the server's, if it has one.
-        timeout_seconds: how long the answer to a request may take; a server that is too busy is
-            asked again until then. Many images are several requests.
+        token: the server's, if it has one; white space around it is ignored.
+        timeout_seconds: how long a request may take, from connecting to the end of its answer; a
+            server that is too busy is asked again until then. Many images are several requests.
+
+    Raises:
+        UsageError: the address, the token or the time cannot be one.
     """
 
     def __init__(
         self, url: str = "http://127.0.0.1:8000", token: str = "", timeout_seconds: float = 60.0
     ) -> None:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(f"{url!r} is no address of a server, such as http://127.0.0.1:8000")
-        self.url, self.timeout_seconds = parts, timeout_seconds
+        token = token.strip()
+        if not (token.isascii() and token.isprintable()):
+            raise UsageError("a server's token has letters, digits and signs of ASCII alone")
+        if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
+            limits = f"above 0 and at most {MAX_TIMEOUT_SECONDS:,.0f}"
+            raise UsageError(f"timeout_seconds is {limits}, not {timeout_seconds:g}")
+        self.url, self.timeout_seconds = _address(url), timeout_seconds
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def predict(
@@ -102,13 +110,14 @@ class Client:
         if not part:
             return []
         try:
-            answers = self._ask("/v1/predict", part, **words)["predictions"]
+            answers = self._ask("/v1/predict", "predictions", part, **words)["predictions"]
         except _RefusalError as refusal:
-            if not refusal.is_of_images:
-                raise
-            if len(part) == 1:
+            is_alone = len(part) == 1
+            if is_alone and refusal.is_of_images:
                 return [Prediction(part[0].name, (), refusal.detail)]
-            size = len(part) // 2 if refusal.is_too_large else 1  # else no image can be read
+            if is_alone or not (refusal.is_of_images or refusal.is_too_much):
+                raise
+            size = len(part) // 2 if refusal.is_too_much else 1  # else no image can be read
             parts = (part[start : start + size] for start in range(0, len(part), size))
             return [one for few in parts for one in self._predict(few, **words)]
         return [_prediction(file.name, one) for file, one in zip(part, answers, strict=True)]
@@ -135,7 +144,7 @@ class Client:
         if files[0].error:
             raise DataError(f"{files[0].name}: {files[0].error}")
         words = {"class_name": class_name, "layer": layer, "methods": methods, "model": model}
-        answer = self._ask("/v1/explain", files, **words)
+        answer = self._ask("/v1/explain", "maps", files, **words)
         return {**answer, "maps": {one["method"]: _array(one) for one in answer["maps"]}}
 
     def models(self) -> list[dict[str, Any]]:
@@ -144,43 +153,102 @@ class Client:
         Raises:
             AlexNetError: as for `predict`.
         """
-        models: list[dict[str, Any]] = self._ask("/v1/models")["models"]
+        models: list[dict[str, Any]] = self._ask("/v1/models", "models")["models"]
         return models
 
-    def _ask(self, path: str, files: Sequence[_File] = (), **words: object) -> Any:
-        """The answer, of a server that is too busy as soon as it has the time."""
+    def _ask(
+        self, path: str, key: str, files: Sequence[_File] = (), **words: object
+    ) -> dict[str, Any]:
+        """The answer, which has this key; of a server that is too busy as soon as it has time."""
         end = time.monotonic() + self.timeout_seconds
         while True:
             try:
-                return self._ask_once(path, files, max(end - time.monotonic(), 1e-3), **words)
+                return self._ask_once(path, key, files, end, **words)
             except _RefusalError as refusal:
                 if not refusal.retry_seconds or time.monotonic() + refusal.retry_seconds > end:
                     raise
                 time.sleep(refusal.retry_seconds)
 
-    def _ask_once(self, path: str, files: Sequence[_File], seconds: float, **words: object) -> Any:
+    def _ask_once(
+        self, path: str, key: str, files: Sequence[_File], end: float, **words: object
+    ) -> dict[str, Any]:
         kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-        connection = kind[self.url.scheme](self.url.netloc, timeout=seconds)
         target = f"{self.url.path.rstrip('/')}{path}?{urlencode(words, doseq=True)}"
         content_type, body = _form(files)
         headers = {**self._headers, "Content-Type": content_type}
+        request = ("POST" if files else "GET", target, body, headers)
         try:
-            with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why before
-                connection.request("POST" if files else "GET", target, body, headers)
-            response = connection.getresponse()
-            content = response.read()
-        except (OSError, http.client.HTTPException) as error:
+            connection = kind[self.url.scheme](self.url.netloc, timeout=_seconds_left(end))
+            with closing(connection):
+                response, content = _exchange(connection, request, end)
+        except (OSError, http.client.HTTPException, ValueError) as error:  # also a name's encoding
             raise AlexNetError(f"{self.url.geturl()} does not answer: {error}") from error
-        finally:
-            connection.close()
         answer = _json_object(content)
         if response.status != http.client.OK:
             title, detail = answer.get("title", ""), answer.get("detail", response.reason)
             retry = response.headers.get("Retry-After", "")
             raise _RefusalError(self.url.geturl(), response.status, title, detail, retry)
-        if not answer:
-            raise AlexNetError(f"{self.url.geturl()} is no alexnet serve: its answer is no JSON")
+        if key not in answer:
+            reason = f"its answer is no JSON with {key!r}"
+            raise AlexNetError(f"{self.url.geturl()} is no alexnet serve: {reason}")
         return answer
+
+
+def _address(url: str) -> SplitResult:
+    """The parts of a server's address; messages leave out what may be a password."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        is_valid = False
+    if not is_valid:
+        shown = url.rpartition("@")[2]
+        raise UsageError(f"{shown!r} is no address of a server, such as http://127.0.0.1:8000")
+    if "@" in parts.netloc:
+        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        raise UsageError(f"write {shown!r} without a user or password; token= takes a token")
+    return parts
+
+
+class _TimedReader(io.RawIOBase):
+    """What a socket receives until `end`; a socket's own limit is one for each read."""
+
+    def __init__(self, source: socket.socket, end: float) -> None:
+        self._source, self._end = source, end
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._source.settimeout(_seconds_left(self._end))
+        return self._source.recv_into(buffer)
+
+
+def _seconds_left(end: float) -> float:
+    """Until `end` of time.monotonic().
+
+    Raises:
+        TimeoutError: none.
+    """
+    if (seconds := end - time.monotonic()) <= 0:
+        raise TimeoutError("timed out")
+    return seconds
+
+
+def _exchange(
+    connection: http.client.HTTPConnection,
+    request: tuple[str, str, bytes, dict[str, str]],
+    end: float,
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """The answer to a request, and its body."""
+    connection.connect()
+    connection.sock.settimeout(_seconds_left(end))  # holds for all of sendall
+    with suppress(ConnectionError):  # it may have said why before
+        connection.request(*request)
+    response = http.client.HTTPResponse(connection.sock)
+    response.fp = io.BufferedReader(_TimedReader(connection.sock, end))
+    response.begin()
+    return response, response.read()
 
 
 def _json_object(content: bytes) -> dict[str, Any]:
