@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -12,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.ops import cores
-from alexnet.ops.cores import cpu_quota, num_cores, num_threads
+from alexnet.ops.cores import num_cores, num_threads
 from support.cores import set_cores
 
 
@@ -35,46 +33,6 @@ def test_the_environment_says_how_many_threads(
     set_cores(monkeypatch, 3)
     monkeypatch.setenv("OMP_NUM_THREADS", wanted)
     assert (num_cores(), num_threads()) == (3, threads)
-
-
-V1 = "12:pids:/x\n4:cpu,cpuacct:/docker/ab\n3:cpuset:/\n"
-
-
-@pytest.mark.parametrize(
-    ("own", "files", "quota"),
-    [
-        ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),  # in a container
-        ("0::/\n", {"cpu.max": "max 100000\n"}, math.inf),
-        ("0::/\n", {}, math.inf),
-        ("0::/a/b\n", {"a/cpu.max": "50000 100000\n", "a/b/cpu.max": "max 100000\n"}, 0.5),
-        ("0::/a/b\n", {"a/cpu.max": "300000 100000\n", "a/b/cpu.max": "200000 100000\n"}, 2),
-        (V1, {"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 2),
-        (V1, {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, math.inf),
-        (V1, {"cpu.max": "100000 100000\n"}, math.inf),  # the cores are not version 2's here
-        ("0::/../up\n", {"cpu.max": "100000 100000\n"}, 1),  # a namespace entered from above
-        (None, {"cpu.max": "100000 100000\n"}, math.inf),
-    ],
-)
-def test_a_quota_of_time(
-    own: str | None,
-    files: dict[str, str],
-    quota: float,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    root = tmp_path / "cgroup"
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    if own is not None:
-        (tmp_path / "own").write_text(own)
-    monkeypatch.setattr(cores, "CONTROL_GROUPS", root)
-    monkeypatch.setattr(cores, "OWN_GROUPS", tmp_path / "own")
-    set_cores(monkeypatch, 3)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert cpu_quota.__wrapped__() == quota
-    monkeypatch.setattr(cores, "cpu_quota", cpu_quota.__wrapped__)
-    assert num_cores() == num_threads() == min(3, 3 if quota == math.inf else math.ceil(quota))
 
 
 @contextmanager

@@ -42,3 +42,16 @@ def test_an_ignored_signal_stays_ignored() -> None:
         assert stop.signal_number == 0
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_inside_a_context_that_was_asked_to_stop_another_one_is_asked() -> None:
+    outer, inner = StopRequest(), StopRequest()
+    before = signal.getsignal(signal.SIGTERM)
+    with outer.listening():
+        send(signal.SIGTERM)
+        with inner.listening():
+            assert inner.signal_number == signal.SIGTERM
+            assert signal.getsignal(signal.SIGTERM) == before, "a second signal acts as before"
+    later = StopRequest()
+    with later.listening():
+        assert later.signal_number == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,9 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import SafetensorError
 
+from alexnet.checkpoints import tensors
 from alexnet.checkpoints.tensors import load_tensors
 from alexnet.config.recipe import Recipe
+from alexnet.config.serialization import to_json
 from alexnet.errors import AlexNetError, ConfigError, ModelFileError, TrainingError
 from alexnet.reporter import NullReporter, StepReport
 from alexnet.runtime.environment import describe_environment
@@ -21,6 +27,7 @@ from alexnet.training.checkpointing import CheckpointManager
 from alexnet.training.run_folder import RunFolder, config_text, create_run, read_metrics
 from alexnet.training.setup import set_up_training
 from alexnet.training.state import CheckpointInfo, TrainState
+from alexnet.training.trainer import warn_if_environment_changed
 from support.commands import Command
 from support.runs import PowerCut, PowerCutError, Witness, cut_off, is_same_run, resume, train
 from support.slow import first_fast
@@ -272,6 +279,37 @@ def test_a_checkpoint_that_cannot_be_opened_does_not_count_as_damaged(
     assert len(folder.saved_checkpoints()) == 3
 
 
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        ("check_file", OSError(errno.EIO, os.strerror(errno.EIO))),
+        ("safe_open", SafetensorError("Cannot allocate memory (os error 12)")),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_read_now_does_not_count_as_damaged(
+    function: str,
+    error: Exception,
+    small: Recipe,
+    small_whole: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    folder = cut_off(small, tmp_path / "run", 11)
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    before.pop(folder.path / "run.log")
+    with monkeypatch.context() as broken:
+        broken.setattr(tensors, function, fail)
+        with pytest.raises(
+            TrainingError, match=r"step-\d+.safetensors cannot be read now .*changed"
+        ):
+            resume(folder.path)
+    assert {path: path.read_bytes() for path in before} == before
+    assert is_same_run(resume(folder.path).folder, small_whole)
+
+
 @pytest.mark.slow
 def test_times_continue_after_a_resume(small: Recipe, tmp_path: Path) -> None:
     """Pictures and waiting of the steps before the state are in the epoch's times."""
@@ -340,6 +378,25 @@ def test_a_missing_or_damaged_environment_is_noted(
         (folder.path / "environment.json").write_text(text)
     resume(folder.path, reporter=witness)
     assert any("environment.json is missing or damaged" in note for note in witness.notes)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        (True, False, "matrix products are now in float32 instead of bf16"),
+        (False, True, "matrix products are now in bf16 instead of float32"),
+    ],
+)
+def test_another_number_type_is_told(
+    then: bool, now: bool, told: str, tmp_path: Path, witness: Witness
+) -> None:
+    environment = replace(describe_environment(torch.device("cpu")), has_bf16=now)
+    folder = RunFolder(tmp_path)
+    (tmp_path / "environment.json").write_text(to_json(replace(environment, has_bf16=then)))
+    warn_if_environment_changed(folder, environment, witness)
+    assert any(told in note for note in witness.notes)
+    warn_if_environment_changed(folder, replace(environment, has_bf16=then), witness)
+    assert len(witness.notes) == 2
 
 
 def test_a_run_that_another_process_trains_is_left_alone(

@@ -13,6 +13,13 @@ from alexnet.training.run_index import list_runs, summarize_run
 from support.run_folders import RECIPE, write_run
 
 
+def test_a_finished_run_that_is_about_to_get_more_epochs_is_running(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", (0.5,), test={"top1_error": 0.25, "num_images": 80})
+    with run.locked():
+        assert summarize_run(run.path).state == "running"
+    assert summarize_run(run.path).state == "finished"
+
+
 def test_a_finished_run(tmp_path: Path) -> None:
     test = {"top1_error": 0.25, "num_images": 80}
     run = write_run(tmp_path / "a", (0.5, 0.2, 0.2, 0.3), test=test)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from optuna.storages.journal import JournalFileOpenLock
@@ -303,8 +304,9 @@ def test_when_the_time_is_over_a_trial_is_stopped_and_stays_unfinished(
     run_trials(session)
     assert not trials_of(session)
 
-    def stopped(*arguments: object) -> None:
+    def stopped(run: object, recipe: object, reporter: Any, plot: object) -> None:
         session.deadline = 0.0
+        reporter.on_step(None)
         raise TrainingInterrupted("stopped", signal.SIGTERM)
 
     monkeypatch.setattr(tasks, "train_or_resume", stopped)
@@ -315,6 +317,7 @@ def test_when_the_time_is_over_a_trial_is_stopped_and_stays_unfinished(
     assert winner_of(trials_of(session)) is None
 
     def interrupted(*arguments: object) -> None:
+        session.deadline = 0.0  # between the last step and the signal
         raise TrainingInterrupted("stopped", signal.SIGINT)
 
     monkeypatch.setattr(tasks, "train_or_resume", interrupted)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
@@ -29,6 +29,9 @@ class TrainingInterrupted(KeyboardInterrupt):
 class StopRequest:
     """Remembers whether a signal has asked this process to stop."""
 
+    _outer: ClassVar[list[StopRequest]] = []
+    """Those that listen now, from the outermost in."""
+
     def __init__(self) -> None:
         self.signal_number = 0
         """The signal that came first; 0 if none came."""
@@ -40,14 +43,21 @@ class StopRequest:
 
         A second signal acts as it would outside of the context. Signals that this process ignores
         stay ignored. Python lets only the main thread handle signals; in other threads the context
-        does nothing.
+        does nothing. In a context that has been asked to stop, an inner one is asked, too.
         """
-        if threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        inherited = next((one.signal_number for one in self._outer if one.signal_number), 0)
+        self.signal_number = self.signal_number or inherited
+        if not inherited:
             for number in STOP_SIGNALS:
                 self._install_handler(number)
+        self._outer.append(self)
         try:
             yield
         finally:
+            self._outer.remove(self)
             self._restore_handlers()
 
     def _install_handler(self, number: int) -> None:

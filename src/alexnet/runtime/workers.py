@@ -23,6 +23,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import torch
 
 from alexnet.errors import AlexNetError, TrainingError
+from alexnet.ops.control_groups import memory_limit
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter, StepReport, progress_callback
 from alexnet.runtime.device import choose_device
@@ -73,11 +74,12 @@ def default_jobs(device_name: str) -> int:
 
 
 def memory_bytes() -> int:
-    """Memory of this machine; a large number where the system does not say."""
+    """Memory of this machine or container; a large number where the system does not say."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        all_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
-        return sys.maxsize
+        all_bytes = sys.maxsize
+    return int(min(all_bytes, memory_limit()))
 
 
 class WorkerLostError(TrainingError):

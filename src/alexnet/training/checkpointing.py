@@ -6,11 +6,15 @@ It relies on `model.safetensors`, the best epoch so far, which is written before
 
 from __future__ import annotations
 
+import errno
 import math
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 
+from safetensors import SafetensorError
 from torch import Tensor
 
 from alexnet.checkpoints.model_file import Scores, load_model, save_model
@@ -20,7 +24,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError
 from alexnet.io.files import remove_file
-from alexnet.io.text import shell_command
+from alexnet.io.text import error_text, shell_command
 from alexnet.parallel.world import on_main
 from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
@@ -134,6 +138,7 @@ def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> 
 
     Raises:
         OSError: a checkpoint cannot be opened; that does not mean that it is damaged.
+        TrainingError: nor does an error of the disk or the network while it is read.
         ConfigError: config.json has changed since the checkpoint was written.
         TrainingError: none can be used, and the run has finished or lacks nothing but its model.
     """
@@ -144,6 +149,7 @@ def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> 
             tensors, info = load_tensors(path, CheckpointInfo)
             check_best(folder, info.history)
         except ModelFileError as error:
+            check_was_read(path, error)
             reporter.note(f"skipped {path.name}: {error}")
             if isinstance(error, LostModelError) or folder.result.exists():
                 lost = lost or str(error)
@@ -156,6 +162,24 @@ def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> 
             f"{folder.path} cannot go on: {lost}; restore that file, or start a new run: {new}"
         )
     return None
+
+
+def check_was_read(path: Path, error: ModelFileError) -> None:
+    """Tell a failure to read a checkpoint, or its model, from a file that is damaged.
+
+    Raises:
+        TrainingError: the system failed.
+    """
+    cause = error.__cause__
+    while cause:
+        of_system = isinstance(cause, OSError) and cause.errno not in (None, errno.ENOENT)
+        of_rust = isinstance(cause, SafetensorError) and re.search(r"\(os error \d+\)", str(cause))
+        if of_system or of_rust:
+            raise TrainingError(
+                f"{path} cannot be read now ({error_text(cause)}); nothing was changed: solve "
+                "that, and run the same again"
+            ) from error
+        cause = cause.__cause__
 
 
 def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:

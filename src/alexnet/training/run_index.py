@@ -160,10 +160,10 @@ def _fraction(value: object) -> float | None:
 
 
 def _state(run: RunFolder) -> RunState:
+    if run.is_locked():  # also a finished one that is about to get more epochs
+        return "running"
     if run.result.exists():
         return "finished"
-    if run.is_locked():
-        return "running"
     return "diverged" if run.diverged.exists() else "unfinished"
 
 

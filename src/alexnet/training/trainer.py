@@ -70,7 +70,7 @@ from alexnet.training.state import TrainState
 from alexnet.training.written_logs import log_result
 
 DETERMINISM_KEYS = (
-    "alexnet", "torch", "device_name", "threads", "kernels", "device", "processes",
+    "alexnet", "torch", "device_name", "threads", "kernels", "device", "has_bf16", "processes",
 )  # fmt: skip
 """Fields of the environment that decide the bits of a result."""
 
@@ -274,6 +274,11 @@ def warn_if_environment_changed(folder: RunFolder, now: Environment, reporter: R
     ]
     if changed:
         reporter.note(f"the result may differ in its last bits: {', '.join(changed)}")
+    if then.get("has_bf16", now.has_bf16) != now.has_bf16:
+        types = ("bf16", "float32") if now.has_bf16 else ("float32", "bf16")
+        reporter.note(
+            "with --precision auto, matrix products are now in {} instead of {}".format(*types)
+        )
     if not then:
         reporter.note(
             f"{folder.path / 'environment.json'} is missing or damaged, so a change of machine, "

@@ -163,10 +163,11 @@ def one_by_one(session: Session, stop: StopRequest) -> None:
     """Do trials in this process."""
     while not stop.signal_number and (task := next_task(session)):
         session.observe(session.status())
+        reporter = WatchingReporter(session)
         try:
-            carry_out(task, WatchingReporter(session))
+            carry_out(task, reporter)
         except TrainingInterrupted as error:  # of the trial; at the deadline nobody asked for it
-            stop.signal_number = 0 if session.is_over else error.signal_number
+            stop.signal_number = 0 if reporter.is_stopped else error.signal_number
             return
         end_task(session, task)
 
@@ -272,12 +273,13 @@ class WatchingReporter(NullReporter):
     def __init__(self, session: Session) -> None:
         self._session = session
         self._next_at = 0.0
-        self._is_stopped = False
+        self.is_stopped = False
+        """Whether it has stopped the trial, since the time was over."""
 
     def on_step(self, report: StepReport) -> None:
         """After every training step."""
-        if self._session.is_over and not self._is_stopped:
-            self._is_stopped = True
+        if self._session.is_over and not self.is_stopped:
+            self.is_stopped = True
             signal.raise_signal(signal.SIGTERM)  # as a user would stop the run: it saves
         if time.monotonic() >= self._next_at:
             self._next_at = time.monotonic() + POLL_SECONDS

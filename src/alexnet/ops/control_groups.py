@@ -1,0 +1,68 @@
+"""What Linux's control groups leave to this process: the limits of a container or a service.
+
+Sources: Documentation/admin-guide/cgroup-v2.rst (cpu.max, memory.max), and of version 1
+Documentation/scheduler/sched-bwc.rst and Documentation/admin-guide/cgroup-v1/memory.rst of Linux.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+Reader: TypeAlias = Callable[[Path], float]
+"""The limit of a group; raises OSError or ValueError where it has none."""
+
+
+@cache
+def cpu_quota() -> float:
+    """CPU time per time, as of so many cores; inf without a limit."""
+    return min(_limits("cpu", _read_cfs_quota, _read_cpu_max), default=math.inf)
+
+
+@cache
+def memory_limit() -> float:
+    """Bytes; inf, or more than there are, without a limit."""
+    limits = _limits(
+        "memory",
+        lambda group: float((group / "memory.limit_in_bytes").read_text()),
+        lambda group: int((group / "memory.max").read_text()),
+    )
+    return min(limits, default=math.inf)
+
+
+def _limits(controller: str, read_version_1: Reader, read_version_2: Reader) -> Iterator[float]:
+    """The limits of this process's groups and of those that they are in."""
+    try:
+        lines = OWN.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            root, read = ROOT, read_version_2
+        elif controller in controllers.split(","):
+            root, read = ROOT / controller, read_version_1
+        else:
+            continue
+        group = root / path.lstrip("/")  # not there in a container whose root is its own group
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(root):
+                try:
+                    yield read(folder)
+                except (OSError, ValueError):  # there is no file, or it says "max"
+                    continue
+
+
+def _read_cpu_max(group: Path) -> float:
+    quota, period = (group / "cpu.max").read_text().split()
+    return int(quota) / int(period)
+
+
+def _read_cfs_quota(group: Path) -> float:
+    quota, period = (int((group / f"cpu.cfs_{x}_us").read_text()) for x in ("quota", "period"))
+    return quota / period if quota > 0 else math.inf
