@@ -12,7 +12,8 @@ import torch
 
 import alexnet
 from alexnet.api.recipes import changed_recipe, choose_weights, read_call
-from alexnet.checkpoints.model_file import ModelInfo
+from alexnet.checkpoints.layer_names import TORCHVISION_NAMES
+from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.checkpoints.pretrained_layers import PretrainedInfo
 from alexnet.checkpoints.tensors import save_tensors
 from alexnet.config.options import option_types
@@ -23,11 +24,24 @@ from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.config.scratch_training import SCRATCH_TRAINING
 from alexnet.config.serialization import to_json
 from alexnet.errors import AlexNetError
+from alexnet.models.network import Network
+from alexnet.models.variants import ModelOptions, variant
+from alexnet.models.zoo import ZOO
 from alexnet.reporter import NullReporter
+from alexnet.transforms.statistics import preprocessing_for
 
 
 def starting_recipe(start: Any = "", config: str | Path = "", **options: Any) -> Recipe:
     return read_call(start, config, options).recipe()
+
+
+def info_of(recipe: Recipe) -> ModelInfo:
+    """Of a model of two classes that a run of the recipe has written."""
+    arch = variant(alexnet.architecture(recipe.arch), recipe.model, num_classes=2)
+    preprocessing = preprocessing_for(arch, recipe.data_options)
+    return ModelInfo(
+        architecture=arch, class_names=("a", "b"), preprocessing=preprocessing, recipe=recipe
+    )
 
 
 def test_a_preset_a_recipe_or_nothing_is_a_recipe() -> None:
@@ -70,10 +84,7 @@ def test_named_data_are_trained_from_scratch_unless_weights_are_named() -> None:
 
 def test_a_model_to_start_from_brings_its_network_and_input(tiny: Recipe, tmp_path: Path) -> None:
     bias = {"conv1.bias": torch.zeros(3)}
-    model = ModelInfo(
-        architecture=alexnet.architecture(tiny.arch), class_names=("a", "b"),
-        preprocessing=Preprocessing(), recipe=tiny,
-    )  # fmt: skip
+    model = info_of(tiny)
     save_tensors(tmp_path / "model.safetensors", bias, model)
     for source in (tmp_path, str(tmp_path / "model.safetensors")):
         found = starting_recipe("photos/", init_from=source)
@@ -89,13 +100,66 @@ def test_a_model_to_start_from_brings_its_network_and_input(tiny: Recipe, tmp_pa
     assert found.optimizer == PRESETS["quickstart"].optimizer
 
 
+@pytest.fixture
+def torchvision_file(tmp_path: Path) -> Path:
+    """A network of 7 classes and a sixteenth of the width, under torchvision's names."""
+    narrow = variant(alexnet.architecture("alexnet_owt"), ModelOptions(width=1 / 16), num_classes=7)
+    names = {ours: theirs for theirs, ours in TORCHVISION_NAMES.items()}
+    own = Network(narrow).state_dict()
+    state = {f"{names[n.split('.')[0]]}.{n.split('.')[1]}": t for n, t in own.items()}
+    torch.save(state, tmp_path / "net.pth")
+    return tmp_path / "net.pth"
+
+
+def as_imported_before(model: Path) -> None:
+    """Give a model file the recipe that `import` wrote up to now, of few words."""
+    weights, info, mean_image = load_model(model)
+    found = info.preprocessing
+    options = DataOptions(resize=found.resize, resize_size=found.resize_size)
+    recipe = Recipe(
+        name="imported", data="", arch="alexnet_owt", model=ModelOptions(input_size=224),
+        data_options=options, init_from="net.pth",
+    )  # fmt: skip
+    weights = {name: tensor.clone() for name, tensor in weights.items()}
+    save_model(model, weights, replace(info, recipe=recipe), mean_image)
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+@pytest.mark.parametrize(
+    ("preprocessing", "words", "note"),
+    [
+        ("notebook", ("stretch", 224, "none", "unit"), ""),
+        ("torchvision", ("shortest_edge", 256, "imagenet", "imagenet"), ""),
+        ("caffe", ("stretch", 253, "imagenet", "pixels"), "minus (122.679, 116.669, 104.007)"),
+    ],
+)
+def test_an_imported_model_brings_what_its_file_says(
+    torchvision_file: Path, preprocessing: Any, words: tuple[Any, ...], note: str, is_old: bool
+) -> None:
+    model = torchvision_file.with_suffix(".safetensors")
+    classifier = alexnet.import_model(
+        torchvision_file, preprocessing=preprocessing, out=model, reporter=None
+    )
+    if is_old:
+        as_imported_before(model)
+    call = read_call("photos/", options={"init_from": str(model)})
+    found, notes = choose_weights(call.recipe(), call.recipe, NullReporter())
+    assert (found.arch, found.model) == ("alexnet_owt", ModelOptions(width=1 / 16))
+    options = found.data_options
+    assert (options.resize, options.resize_size, options.mean, options.scale) == words
+    arch = variant(ZOO["alexnet_owt"], found.model, num_classes=7)
+    assert arch == classifier.info.architecture
+    mean, std = classifier.info.preprocessing.mean, classifier.info.preprocessing.std
+    assert preprocessing_for(arch, options, mean, std) == classifier.info.preprocessing
+    told = [text for text in notes if str(model) in text]
+    assert len(told) == bool(note)
+    assert all(note in text for text in told)
+
+
 def test_a_model_of_the_hub_brings_its_network_as_soon_as_it_is_here(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = ModelInfo(
-        architecture=alexnet.architecture(tiny.arch), class_names=("a", "b"),
-        preprocessing=Preprocessing(), recipe=tiny,
-    )  # fmt: skip
+    model = info_of(tiny)
 
     def download(url: str, target: Path, **_: object) -> Path:
         target.parent.mkdir(parents=True)
@@ -124,10 +188,7 @@ def test_a_model_of_the_hub_brings_its_network_as_soon_as_it_is_here(
 def test_splits_are_those_of_the_model_of_the_hub(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = ModelInfo(
-        architecture=alexnet.architecture(tiny.arch), class_names=("a", "b"),
-        preprocessing=Preprocessing(), recipe=tiny,
-    )  # fmt: skip
+    model = info_of(tiny)
 
     def download(url: str, target: Path, **_: object) -> Path:
         target.parent.mkdir(parents=True)

@@ -11,7 +11,9 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
 from alexnet.config.architecture_file import PYTHON_FILE, named_or_own
+from alexnet.config.model_recipe import model_note, recipe_of_model
 from alexnet.config.options import option_types, with_options
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.presets import FINETUNE, PRESETS
 from alexnet.config.published_inputs import with_architecture, with_network
 from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS, BaseRecipe, Recipe
@@ -122,7 +124,7 @@ def choose_weights(
     """
     recipe = with_hub_model(recipe, again, reporter)
     if recipe.init_from != "auto":
-        return recipe, _notes(arch_note(recipe))
+        return recipe, _notes(arch_note(recipe), from_note(recipe))
     _check_data_exist(recipe)
     from alexnet.training.initial_weights import find_pretrained, from_scratch_text
 
@@ -203,18 +205,45 @@ def _recipe_from(source: str) -> Recipe:
     if source == SCRATCH:
         return PRESETS[DEFAULT_PRESET]
     start = replace(FINETUNE, init_from=source)
+    header = _header(source)
+    if "pretrained" in header:  # layers that were pretrained without labels
+        return replace(PRESETS[DEFAULT_PRESET], init_from=source)
+    return with_network(start, _model_recipe(header)) if "recipe" in header else start
+
+
+def _header(source: str) -> dict[str, Any]:
+    """The header of the file that a source of weights means; empty if it has none, or is not here.
+
+    Raises:
+        ModelFileError: it is a folder without a model.
+    """
     path: Path | None = Path(source).expanduser()
     if source.startswith(hub.PREFIX):
         path = hub.cached_file(source, hub.WEIGHT_FILES)
-    if source in WEIGHT_WORDS or path is None or not path.exists():  # told when it is read
-        return start
+    if source in ("", *WEIGHT_WORDS) or path is None or not path.exists():  # told when it is read
+        return {}
     from alexnet.checkpoints.file_header import read_header
     from alexnet.checkpoints.weights import weights_file
 
-    header = read_header(weights_file(path))
-    if "pretrained" in header:  # layers that were pretrained without labels
-        return replace(PRESETS[DEFAULT_PRESET], init_from=source)
-    return with_network(start, from_dict(Recipe, header["recipe"])) if "recipe" in header else start
+    return read_header(weights_file(path))
+
+
+def _model_recipe(header: Mapping[str, Any]) -> Recipe:
+    """The recipe in the header of a model file or of a checkpoint, whose recipe is all it has."""
+    recipe = from_dict(Recipe, header["recipe"])
+    if not {"architecture", "preprocessing"} <= header.keys():
+        return recipe
+    arch = from_dict(Architecture, header["architecture"])
+    return recipe_of_model(recipe, arch, from_dict(Preprocessing, header["preprocessing"]))
+
+
+def from_note(recipe: Recipe) -> str:
+    """A sentence on what the recipe cannot say of the model file that it starts from; or ""."""
+    header = _header(recipe.init_from)
+    if not {"recipe", "architecture", "preprocessing"} <= header.keys():
+        return ""
+    preprocessing = from_dict(Preprocessing, header["preprocessing"])
+    return model_note(recipe.init_from, recipe, _model_recipe(header), preprocessing)
 
 
 def _names_data(start: object) -> bool:

@@ -118,3 +118,14 @@ IMAGENET_STD = to_255_scale((0.229, 0.224, 0.225))
 
 CODE2012_DIVISOR = 1.1
 """Code2012 divides pixels by one plus the standard deviation of its color jitter."""
+
+MEANS: dict[str, RGB] = {"none": (0, 0, 0), "imagenet": IMAGENET_MEAN}
+"""What the words of --mean subtract that depend on no images."""
+
+SCALES: dict[str, RGB] = {
+    "pixels": (1, 1, 1),
+    "unit": (255, 255, 255),
+    "imagenet": IMAGENET_STD,
+    "code2012": (CODE2012_DIVISOR,) * 3,
+}
+"""What the words of --scale divide by that depend on no images."""

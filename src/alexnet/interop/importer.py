@@ -12,8 +12,9 @@ from torch import Tensor
 from alexnet.checkpoints.file_format import FileFormat, file_format
 from alexnet.checkpoints.model_file import ModelInfo, save_model
 from alexnet.checkpoints.validation import check_preprocessing, first_nonfinite
+from alexnet.config.model_recipe import recipe_of_model
 from alexnet.config.preprocessing import Preprocessing
-from alexnet.config.recipe import DataOptions, Recipe
+from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, ModelFileError, UsageError
 from alexnet.inference.classifier import Classifier, build_classifier
 from alexnet.interop.caffe.reader import read_caffe
@@ -30,7 +31,6 @@ from alexnet.interop.weight_layout import flip_colors
 from alexnet.models.architecture import Architecture
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
-from alexnet.models.variants import ModelOptions
 from alexnet.models.zoo import architecture, is_published
 
 FORMATS_BY_SUFFIX: dict[str, FileFormat] = {
@@ -250,16 +250,9 @@ def _model_info(
     class_names: tuple[str, ...],
     preprocessing: Preprocessing,
 ) -> ModelInfo:
-    recipe = Recipe(
-        name="imported",
-        data="",
-        arch=table.name if is_published(table) else table,
-        model=ModelOptions(input_size=matched.architecture.input[1]),
-        data_options=DataOptions(
-            resize=preprocessing.resize, resize_size=preprocessing.resize_size
-        ),
-        init_from=path.name,
-    )
+    arch = table.name if is_published(table) else table
+    placeholder = Recipe(name="imported", data="", arch=arch, init_from=path.name)
+    recipe = recipe_of_model(placeholder, matched.architecture, preprocessing)
     return ModelInfo(
         architecture=matched.architecture,
         class_names=class_names,

@@ -6,13 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alexnet.config.preprocessing import (
-    CODE2012_DIVISOR,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    RGB,
-    Preprocessing,
-)
+from alexnet.config.preprocessing import MEANS, RGB, SCALES, Preprocessing
 from alexnet.config.recipe import DataOptions
 from alexnet.data.store.store import Store
 from alexnet.errors import ConfigError, DataError
@@ -71,19 +65,8 @@ def fit_preprocessing(
         DataError: a mean image is wanted for a grey input or one larger than the stored images.
     """
     mean, std = _color_statistics(store, indices, grayscale=arch.input[0] == 1)
-    means: dict[str, RGB] = {
-        "rgb": mean,
-        "imagenet": IMAGENET_MEAN,
-        "image": (0, 0, 0),
-        "none": (0, 0, 0),
-    }
-    stds: dict[str, RGB] = {
-        "std": std,
-        "imagenet": IMAGENET_STD,
-        "pixels": (1, 1, 1),
-        "unit": (255, 255, 255),
-        "code2012": (CODE2012_DIVISOR,) * 3,
-    }
+    means: dict[str, RGB] = {**MEANS, "rgb": mean, "image": (0, 0, 0)}
+    stds: dict[str, RGB] = {**SCALES, "std": std}
     preprocessing = preprocessing_for(arch, options, means[options.mean], stds[options.scale])
     if options.mean != "image":
         return preprocessing, None
