@@ -130,7 +130,7 @@ TOLD = [
     ("alexnet.export(run)", "name the file to write"),
     ("alexnet.to_onnx(run)", "did you mean alexnet.export?"),
     ("alexnet.import_model('nothere.pth', 'alexnet_owt')", "there is no file nothere.pth"),
-    ("alexnet.import_model('nothere.pth')", "arch= is needed"),
+    ("alexnet.import_model('nothere.pth')", "there is no file nothere.pth"),
     ("alexnet.pretrain('rbms')", "unknown kind of pretraining 'rbms'; did you mean rbm?"),
     ("alexnet.preset('flowers17', learning_rate=1)", "it is called lr here"),
     ("alexnet.load_dataset(photos)", "did you mean alexnet.load_splits?"),

@@ -117,7 +117,7 @@ def test_a_failed_comparison_exits_with_1(
     [
         (("import",), "name one file to import, or --weights torchvision"),
         (("import", "a.pth", "--weights", "torchvision"), "name one file to import"),
-        (("import", "a.pth"), "--arch is needed: the architecture of a.pth"),
+        (("import", "a.pth"), "there is no file a.pth"),
         (("import", "a.pth", "--arch", "alexnt"), "did you mean alexnet"),
         (("import", "none.pth", "--arch", "alexnet"), "there is no file none.pth"),
         (("import", "none.keras"), "there is no file none.keras"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from alexnet.checkpoints.layer_names import TORCHVISION_NAMES
 from alexnet.errors import AlexNetError, ModelFileError, UsageError
 from alexnet.interop.defaults import chosen_architecture
 from alexnet.interop.state_dict import read_state_dict
+from alexnet.models.layers import Activation, FullyConnected
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
@@ -62,6 +64,61 @@ def test_all_architectures_that_fit_are_named(tmp_path: Path) -> None:
     torch.save(Network(narrow).state_dict(), path)
     with pytest.raises(UsageError, match=r"it can be .*alexnet_caffe, caffenet; see alexnet"):
         chosen_architecture("", str(path), "file")
+
+
+def test_an_input_size_is_looked_at_too(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    own = variant(ZOO["alexnet_bn"], ModelOptions(width=0.05, input_size=67), num_classes=7)
+    torch.save(Network(own).state_dict(), path)
+    arch, _ = chosen_architecture("", str(path), "file", 67)
+    assert arch.name == "alexnet_bn"
+    message = r"no published .* nearest: net\.pt is not alexnet_bn: .* choose another with --input"
+    with pytest.raises(UsageError, match=message):
+        chosen_architecture("", str(path), "file")
+
+
+def test_what_no_architecture_can_read_is_told_as_such(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "whole.pt")
+    with pytest.raises(ModelFileError, match=r"^.*whole\.pt is not .* it holds a whole model"):
+        chosen_architecture("", str(tmp_path / "whole.pt"), "file")
+    with pytest.raises(ModelFileError, match=r"^there is no file .*none\.pt$"):
+        chosen_architecture("", str(tmp_path / "none.pt"), "file")
+
+
+def small_kernels(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n: t[..., :3, :3].contiguous() if t.ndim == 4 else t for n, t in state.items()}
+
+
+def with_head_of_two(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    body = {n: t for n, t in state.items() if not n.startswith("classifier.6")}
+    first, second = torch.nn.Linear(204, 16), torch.nn.Linear(16, 7)
+    head = torch.nn.Sequential(first, torch.nn.ReLU(), second).state_dict()
+    return body | {f"classifier.6.{n}": t for n, t in head.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (small_kernels, r"conv1\.weight has shape 4x3x3x3, expected 4x3x11x11$"),
+        (with_head_of_two, r"it has fc8\.weight twice, .* two networks, .* such as a head of two,"),
+    ],
+)
+def test_the_nearest_architecture_is_named_where_none_fits(
+    tmp_path: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]], message: str
+) -> None:
+    torch.save(change(torchvision_state()), tmp_path / "net.pth")
+    start = r"^no published architecture fits .* the nearest: net\.pth is not alexnet_owt: "
+    with pytest.raises(UsageError, match=start + message):
+        chosen_architecture("", str(tmp_path / "net.pth"), "file")
+
+
+def test_a_head_of_two_layers_has_a_table_of_its_own(tmp_path: Path) -> None:
+    state = with_head_of_two(torchvision_state())
+    torch.save(state, tmp_path / "net.pth")
+    layers = (*ARCH.layers, Activation("relu8"), FullyConnected("fc9", 7))
+    matched = read_state_dict(tmp_path / "net.pth", replace(ARCH, name="mine", layers=layers))
+    assert torch.equal(matched.weights["fc8.weight"], state["classifier.6.0.weight"])
+    assert torch.equal(matched.weights["fc9.weight"], state["classifier.6.2.weight"])
 
 
 def without(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -281,7 +281,7 @@ def import_model(
         UnknownNameError: there is no such architecture.
     """
     file, out = path_text(file, "file"), path_text(out, "out")
-    table, notes = chosen_architecture(arch, file, weights)
+    table, notes = chosen_architecture(arch, file, weights, input_size)
     if out and Path(out).exists():
         raise UsageError(f"{out} exists already; remove it or choose another file")
     path = Path(file) if file else torchvision_weights(path_text(data_root, "data_root"))

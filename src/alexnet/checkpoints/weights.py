@@ -41,7 +41,9 @@ from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
 
 ONE_NETWORK = (
-    "; if it holds two networks, save one of them: torch.save(checkpoint['NAME'], 'weights.pth')"
+    "if it holds two networks, save one of them: torch.save(checkpoint['NAME'], 'weights.pth'); "
+    "if it is one network with more layers, such as a head of two, name a table of them: "
+    "--arch nets.py:NAME"
 )
 MAX_NAMES = 8
 """Of tensors in one note."""
@@ -162,7 +164,9 @@ def _take(path: Path, content: object, arch: Architecture, average: bool) -> For
     try:
         local = local_names(shapes, arch)
     except ValueError as error:
-        raise ModelFileError(f"{path.name} is not {arch.name}: it {error}{ONE_NETWORK}") from error
+        raise ModelFileError(
+            f"{path.name} is not {arch.name}: it {error}; {ONE_NETWORK}"
+        ) from error
     tensors = {local.names[name]: _load(path, name, tensor) for name, tensor in chosen.items()}
     if local.by_order:
         order = ", ".join(local.by_order)

@@ -116,7 +116,7 @@ def _check(flags: ImportFlags) -> tuple[Architecture, tuple[str, ...]]:
         raise UsageError(f"--input-size {flags.input_size} must be above 0")
     if flags.file:
         reject_own_model(Path(flags.file))
-    return chosen_architecture(flags.arch, flags.file, flags.weights)
+    return chosen_architecture(flags.arch, flags.file, flags.weights, flags.input_size)
 
 
 def _stem(path: Path) -> str:

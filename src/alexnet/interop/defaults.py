@@ -14,7 +14,7 @@ KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def chosen_architecture(
-    arch: str | Architecture, file: str, weights: str
+    arch: str | Architecture, file: str, weights: str, input_size: int | None = None
 ) -> tuple[Architecture, tuple[str, ...]]:
     """The architecture to import, if it can be one, and a note if the file told it.
 
@@ -22,10 +22,12 @@ def chosen_architecture(
         arch: a name, a table or a file with one, as the user says; or "".
         file: the file to import, or "".
         weights: "torchvision" for its published weights instead of a file.
+        input_size: side of the input in pixels, where the file does not say; None: as published.
 
     Raises:
         UsageError: neither a file nor torchvision, or both; or the architecture is needed, since
-            not exactly one fits.
+            not exactly one fits: names those that fit, or the nearest and its first mismatch.
+        ModelFileError: there is no such file, or it cannot be read as any architecture.
         UnknownNameError: there is no such architecture.
     """
     if bool(file) == (weights == "torchvision"):
@@ -36,13 +38,15 @@ def chosen_architecture(
         return find_architecture(arch or default), ()
     from alexnet.interop.recognition import fitting_architectures
 
-    fitting = fitting_architectures(Path(file))
+    fitting = fitting_architectures(Path(file), input_size)
     if len(fitting) == 1:
         return architecture(fitting[0]), (
             f"{Path(file).name} is {fitting[0]}: no other architecture fits",
         )
-    known = f"; by its layers it can be {', '.join(fitting)}" if fitting else ""
-    raise UsageError(f"--arch is needed: the architecture of {file}{known}; see alexnet summary")
+    raise UsageError(
+        f"--arch is needed: the architecture of {file}; by its layers it can be "
+        f"{', '.join(fitting)}; see alexnet summary"
+    )
 
 
 def reject_own_model(path: Path) -> None:

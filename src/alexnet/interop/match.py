@@ -37,6 +37,19 @@ SCALE_AND_BIAS = {"weight", "bias"}
 L = TypeVar("L", bound=Layer)
 
 
+class OtherNetworkError(ModelFileError):
+    """A file is another network than the architecture as which it is read.
+
+    Args:
+        message: names the first mismatch.
+        num_matched: how many layers, or tensors of a state dict, do match.
+    """
+
+    def __init__(self, message: str, num_matched: int = 0) -> None:
+        super().__init__(message)
+        self.num_matched = num_matched
+
+
 @dataclass(frozen=True, eq=False)
 class ParsedLayer:
     """One layer of a file."""
@@ -94,7 +107,8 @@ def match_layers(
         matcher.check_end()
         matched = replace(arch, layers=tuple(matcher.layers), input=input_shape)
     except ArchitectureError as error:
-        raise ModelFileError(f"{file} is not {arch.name}: {error}") from error
+        message = f"{file} is not {arch.name}: {error}"
+        raise OtherNetworkError(message, len(matcher.layers)) from error
     return MatchedModel(matched, matcher.weights)
 
 
@@ -114,7 +128,8 @@ class _LayerMatcher:
         connected layer."""
 
     def fail(self, reason: str) -> NoReturn:
-        raise ModelFileError(f"{self.file} is not {self.arch.name}: {reason}")
+        message = f"{self.file} is not {self.arch.name}: {reason}"
+        raise OtherNetworkError(message, len(self.layers))
 
     def peek(self) -> ParsedLayer | None:
         """The file's next layer, if there is one."""

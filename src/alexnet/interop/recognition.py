@@ -4,23 +4,47 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alexnet.errors import AlexNetError
+from alexnet.errors import AlexNetError, ModelFileError, UsageError
 from alexnet.interop.importer import read_network
+from alexnet.interop.match import OtherNetworkError
 from alexnet.models.zoo import ZOO
 
+MOST_FILES = "alexnet_owt"
+"""Torchvision's network: of architectures that fit equally little, the one that is named."""
 
-def fitting_architectures(path: Path) -> list[str]:
+
+def fitting_architectures(path: Path, input_size: int | None = None) -> list[str]:
     """The names of the architectures as which a file can be read, by its layers and their widths.
 
     Args:
-        path: as for `import_model`; none fits a file that is missing or damaged.
+        path: as for `import_model`.
+        input_size: side of the input in pixels, where the file does not say; None: as published.
+
+    Raises:
+        ModelFileError: the file is missing or damaged, or holds no weights that can be read.
+        UsageError: it is another network; names the nearest architecture and its first mismatch.
+            Or an optional package is missing.
     """
-    return [name for name in ZOO if path.is_file() and _fits(path, name)]
+    errors: dict[str, AlexNetError] = {}
+    for name in ZOO:
+        try:
+            read_network(path, ZOO[name], input_size=input_size)
+        except AlexNetError as error:
+            errors[name] = error
+    fitting = [name for name in ZOO if name not in errors]
+    if fitting:
+        return fitting
+    nearest = errors[max(errors, key=lambda name: (_nearness(errors[name]), name == MOST_FILES))]
+    if len({str(error) for error in errors.values()}) == 1:
+        raise nearest  # which is of the file, whatever the architecture
+    raise UsageError(
+        f"no published architecture fits {path}, and --arch takes others, too (nets.py:NAME); "
+        f"the nearest: {nearest}"
+    ) from nearest
 
 
-def _fits(path: Path, name: str) -> bool:
-    try:
-        read_network(path, ZOO[name])
-    except AlexNetError:
-        return False
-    return True
+def _nearness(error: AlexNetError) -> float:
+    """How much of an architecture a file has; what stops its reading is not another network."""
+    if isinstance(error, OtherNetworkError):
+        return error.num_matched
+    return float("inf") if isinstance(error, ModelFileError) else -1

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from alexnet.checkpoints.weights import read_weights
-from alexnet.errors import ModelFileError
-from alexnet.interop.match import MatchedModel
+from alexnet.interop.match import MatchedModel, OtherNetworkError
 from alexnet.interop.one_output import as_two_classes
 from alexnet.interop.weight_layout import channels_first
 from alexnet.io.text import shape_text
@@ -91,14 +90,14 @@ def _reject_another(file: str, weights: dict[str, Tensor], arch: Architecture) -
     Names and shapes alone cannot tell torchvision's net from another one-tower net.
 
     Raises:
-        ModelFileError: names the other architecture.
+        OtherNetworkError: names the other architecture.
     """
     found = [len(t) for name, t in weights.items() if name.endswith("weight") and t.ndim == 4]
     if not found or _is_multiple(found, arch):
         return
     other = next((net for net in ZOO.values() if _is_multiple(found, net)), None)
     if other:
-        raise ModelFileError(
+        raise OtherNetworkError(
             f"{file} is not {arch.name}: its convolutions have {_widths_text(found)} channels, "
             f"as those of {other.name}; import it with --arch {other.name}"
         )
@@ -135,25 +134,27 @@ def _match_tensors(file: str, weights: dict[str, Tensor], arch: Architecture) ->
     """The weights in the network's order and types; `num_batches_tracked` may be missing.
 
     Raises:
-        ModelFileError: a tensor is missing, unexpected, or of another shape.
+        OtherNetworkError: a tensor is missing, unexpected, or of another shape.
     """
     expected = _meta_state_dict(arch)
+    if mismatch := _first_mismatch(weights, expected, arch):
+        count = sum(n in weights and weights[n].shape == t.shape for n, t in expected.items())
+        raise OtherNetworkError(f"{file} is not {arch.name}: {mismatch}", count)
+    return {name: weights[name].to(t.dtype) for name, t in expected.items() if name in weights}
+
+
+def _first_mismatch(
+    weights: dict[str, Tensor], expected: dict[str, Tensor], arch: Architecture
+) -> str:
+    """The first tensor that is missing, of another shape, or too many; "" if there is none."""
     for name, tensor in expected.items():
         if name not in weights and not name.endswith(".num_batches_tracked"):
-            raise ModelFileError(
-                f"{file} is not {arch.name}: it lacks {name} ({shape_text(tensor.shape)})"
-            )
+            return f"it lacks {name} ({shape_text(tensor.shape)})"
         if name in weights and weights[name].shape != tensor.shape:
-            raise ModelFileError(
-                f"{file} is not {arch.name}: {name} has shape {shape_text(weights[name].shape)}, "
-                f"expected {shape_text(tensor.shape)}{_size_hint(name, arch)}"
-            )
-    for name, tensor in weights.items():
-        if name not in expected:
-            raise ModelFileError(
-                f"{file} is not {arch.name}: it also has {name} ({shape_text(tensor.shape)})"
-            )
-    return {name: weights[name].to(t.dtype) for name, t in expected.items() if name in weights}
+            found, right = shape_text(weights[name].shape), shape_text(tensor.shape)
+            return f"{name} has shape {found}, expected {right}{_size_hint(name, arch)}"
+    others = (name for name in weights if name not in expected)
+    return next((f"it also has {name} ({shape_text(weights[name].shape)})" for name in others), "")
 
 
 def _size_hint(name: str, arch: Architecture) -> str:
