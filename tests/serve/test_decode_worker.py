@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import platform
 import subprocess
 import sys
@@ -11,7 +13,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from alexnet.serve.decode_worker import ANSWER, OK, REQUEST, RESIZES
+from alexnet.serve import decode_worker
+from alexnet.serve.decode_worker import (
+    ANSWER,
+    OK,
+    REQUEST,
+    RESIZES,
+    UNUSABLE,
+    DecodedUpload,
+    decode_upload,
+)
 
 SIDE, MEMORY_BYTES = 64, 1 << 30
 MINOR_FAULTS = 9
@@ -32,6 +43,17 @@ def decode(process: subprocess.Popen[bytes], content: bytes) -> None:
     status, *_, size = ANSWER.unpack(process.stdout.read(ANSWER.size))
     assert (status, size) == (OK, SIDE * SIDE * 3)
     assert len(process.stdout.read(size)) == size
+
+
+def test_a_failing_machine_gets_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    monkeypatch.setattr(decode_worker, "decode", fail)
+    file = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(file, "PNG")
+    answer = decode_upload(file.getvalue(), "stretch", SIDE, 1 << 24)
+    assert answer == DecodedUpload(UNUSABLE, reason="it cannot be decoded now; try again")
 
 
 @pytest.mark.slow

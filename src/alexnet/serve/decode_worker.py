@@ -26,7 +26,11 @@ from alexnet.data.images.decode import decode, upright_size
 from alexnet.data.images.formats import FORMATS, heic_formats
 from alexnet.data.images.kinds import HEAD_BYTES, HEIC, READ, kind_of
 from alexnet.data.images.open import read_image
-from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
+from alexnet.data.images.rejection import (
+    IMAGE_ERRORS,
+    is_machine_failure,
+    rejection_reason,
+)
 from alexnet.io.isolated import limit_memory
 from alexnet.ops.resize import load_resizer
 from alexnet.runtime.malloc import keep_freed_memory
@@ -63,6 +67,8 @@ def decode_upload(content: bytes, resize: Resize, side: int, max_pixels: int) ->
     except IMAGE_ERRORS as error:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             return DecodedUpload(UNUSABLE, reason="decoding it needs more memory than is allowed")
+        if is_machine_failure(error):
+            return DecodedUpload(UNUSABLE, reason="it cannot be decoded now; try again")
         kind = kind_of(content[:HEAD_BYTES])
         is_read = kind in READ and (kind != HEIC or bool(heic_formats()))
         status = UNUSABLE if is_read or not content else WRONG_TYPE

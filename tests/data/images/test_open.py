@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import tempfile
@@ -143,6 +144,16 @@ def test_reasons_are_one_short_line() -> None:
     assert len(rejection_reason(ValueError("a\nb\n" * 999), "x")) < 250
     assert rejection_reason(KeyError(), "x") == "damaged: KeyError"
     assert not re.search("/x", rejection_reason(OSError(2, "No such file", "/x"), "x"))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EINVAL,
+     errno.ELOOP, errno.ENAMETOOLONG, errno.EILSEQ, errno.EFBIG],
+)  # fmt: skip
+def test_an_error_that_concerns_one_file_rejects_it(number: int) -> None:
+    text = os.strerror(number)
+    assert rejection_reason(OSError(number, text, "/x"), "x") == text
 
 
 def test_a_mistake_of_the_program_is_not_damage(

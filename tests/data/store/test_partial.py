@@ -109,7 +109,11 @@ def test_images_that_change_during_the_build_make_no_store(
     assert len(build(folder)) == (11 if change == "removed" else 12)
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.ESTALE])
+@pytest.mark.parametrize(
+    "number",
+    [errno.EIO, errno.EMFILE, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN, errno.EAGAIN,
+     errno.EBADF, errno.ENODEV, errno.EBUSY, errno.ENXIO],
+)  # fmt: skip
 def test_a_failing_machine_is_no_reason_to_reject_an_image(folder: Path, number: int) -> None:
     """The store would keep the rejection, and the image is good."""
     source, images = recording(folder_source(folder))

@@ -14,15 +14,21 @@ from alexnet.io.limits import MAX_IMAGE_PIXELS
 
 IMAGE_ERRORS = (DataError, OSError, MemoryError)
 """What opening and decoding an image raises; any other error is a mistake of the program."""
-TRANSIENT_ERRNOS = {
-    errno.EIO,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-}
-"""Failures of the machine, which say nothing about the image that was to be read."""
+IMAGE_ERRNOS = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EINVAL,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.EILSEQ,
+        errno.EFBIG,
+    }
+)
+"""Errors of the system that concern one file; any other may be over at the next try."""
 
 
 @contextmanager
@@ -46,6 +52,17 @@ def pillow_errors() -> Iterator[None]:
         raise DataError(f"damaged: {_one_line(error) or type(error).__name__}") from error
 
 
+def is_machine_failure(error: BaseException) -> bool:
+    """Whether an error says nothing about the image that was to be read.
+
+    So are a lack of memory and every error of the system, such as of a lost connection to a file
+    server, but IMAGE_ERRNOS. What Pillow raises for damage has no number.
+    """
+    number = getattr(error, "errno", None)
+    is_of_system = number is not None and number not in IMAGE_ERRNOS
+    return isinstance(error, MemoryError) or is_of_system
+
+
 def rejection_reason(error: Exception, name: str) -> str:
     """Why an image cannot be used, in one line that does not repeat its name.
 
@@ -54,7 +71,7 @@ def rejection_reason(error: Exception, name: str) -> str:
             the image.
     """
     text = _one_line(error)
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) in TRANSIENT_ERRNOS:
+    if is_machine_failure(error):
         raise DataError(
             f"{name} cannot be read now ({text or 'out of memory'}): solve that, or take "
             "that image out, and run the same again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -200,7 +201,7 @@ def test_damaged_files(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None
     with pytest.raises(DataError, match="cannot be read as a Parquet file") as caught:
         list_source(path)
     assert "\n" not in str(caught.value)
-    with pytest.raises(DataError, match="it is not a file"):
+    with pytest.raises(DataError, match="No such file"):
         list_source(tmp_path / "none.parquet")
 
 
@@ -216,6 +217,26 @@ def test_a_damaged_page_rejects_its_images(tmp_path: Path) -> None:
         pass
     with source.images.open(0) as image:
         assert image.size == (4, 3)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EMFILE, "Failed to open"), pa.lib.ArrowMemoryError("malloc failed")]
+)
+def test_a_failing_machine_rejects_no_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Neither error of pyarrow names the file."""
+    source = list_source(
+        write(tmp_path / "x.parquet", {"image": structs(1, 2), "label": ["a", "b"]})
+    )
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch, pytest.raises(DataError, match="cannot be read now"):
+        patch.setattr(pq.ParquetFile, "read_row_group", fail)
+        prepare(source, resize="stretch", side=8)
+    assert not prepare(source, resize="stretch", side=8).info.rejected
 
 
 def test_row_groups_and_columns_that_are_too_large(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
@@ -16,7 +18,7 @@ from PIL import Image
 
 from alexnet.data.data_files import DataFile, LocalFile, signatures
 from alexnet.data.images.open import read_image
-from alexnet.data.images.rejection import TRANSIENT_ERRNOS
+from alexnet.data.images.rejection import is_machine_failure
 from alexnet.errors import DataError
 from alexnet.io.text import error_text
 
@@ -31,7 +33,7 @@ MAX_CACHED_BYTES = 1 << 28
 def parquet_errors(path: DataFile) -> Iterator[None]:
     """Turn what damaged files make pyarrow raise into a DataError.
 
-    A failure of the machine stays an OSError.
+    A failure of the machine stays a MemoryError, or an OSError that names the file.
 
     A damaged footer ends the whole process when `RowGroupMetaData.column` is called (pyarrow 26),
     so nothing here calls it.
@@ -40,9 +42,11 @@ def parquet_errors(path: DataFile) -> Iterator[None]:
 
     try:
         yield
+    except MemoryError:  # among them pa.ArrowMemoryError
+        raise
     except (pa.ArrowException, OSError, ValueError, IndexError, KeyError) as error:
-        if getattr(error, "errno", None) in TRANSIENT_ERRNOS and getattr(error, "filename", None):
-            raise
+        if isinstance(error, OSError) and error.errno and is_machine_failure(error):
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise DataError(f"{path} cannot be read as a Parquet file: {error_text(error)}") from error
 
 
@@ -51,13 +55,14 @@ def open_parquet(file: DataFile) -> pq.ParquetFile:
 
     Raises:
         DataError: it cannot be read, or is no Parquet file.
+        OSError: the machine failed.
     """
     import pyarrow.parquet as pq
 
     with parquet_errors(file):
         if not isinstance(file, LocalFile):
             return pq.ParquetFile(file.open())
-        if not file.path.is_file():
+        if not stat.S_ISREG(file.path.stat().st_mode):
             raise OSError("it is not a file")
         return pq.ParquetFile(file.path)
 
