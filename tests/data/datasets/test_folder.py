@@ -79,6 +79,20 @@ def test_what_is_no_image_is_skipped_and_counted(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["$RECYCLE.BIN", "RECYCLER", "System Volume Information", "found.000", "lost+found", "@eaDir",
+     "#recycle", "@Recycle", "#snapshot", "~snapshot", "@Recently-Snapshot", "__MACOSX", ".Trash"],
+)  # fmt: skip
+def test_folders_of_the_system_are_no_classes(tmp_path: Path, name: str) -> None:
+    draw_all(tmp_path, "a/1.png", "b/1.png", f"{name}/S-1-5/1.png", f"a/{name}/1.png")
+    (tmp_path / name / "locked").mkdir(mode=0)
+    (tmp_path / name).chmod(0)
+    assert folder_source(tmp_path).names == ("a/1.png", "b/1.png")
+    (tmp_path / name).chmod(0o700)
+    assert folder_source(tmp_path).skipped == {"hidden": 2}
+
+
 def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     draw_all(tmp_path, "set/a/1.png", "else/b/1.png")
     (tmp_path / "set" / "b").symlink_to(tmp_path / "else" / "b")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from alexnet.data.images import find
 from alexnet.data.images.find import list_images
+from alexnet.errors import DataError
 from support.drawing import draw_all
 
 
@@ -18,3 +24,13 @@ def test_images_below_are_sorted_by_their_whole_path(tmp_path: Path) -> None:
         "b/1.png",
         "z.png",
     ]
+
+
+def test_a_failing_machine_hides_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN), str(path))
+
+    (tmp_path / "IMG_0001").write_bytes(b"x")
+    monkeypatch.setattr(find, "kind_of_file", fail)
+    with pytest.raises(DataError, match="IMG_0001' cannot be read now: "):
+        list_images(tmp_path, Counter())

@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from glob import has_magic
 from pathlib import Path, PurePath
 
 from alexnet.data.images.formats import SUFFIXES
 from alexnet.data.images.kinds import READ, kind_of_file
+from alexnet.data.images.rejection import is_machine_failure
 from alexnet.errors import DataError, UsageError
 from alexnet.io.paths import matching_paths
 
 ENDING = re.compile(r"\.(?=.*[a-z])[a-z0-9_+-]{1,10}", re.ASCII)
 MAX_REASONS = 10
 """Endings and reasons that a message lists."""
-HIDDEN = frozenset({"__macosx", "thumbs.db", "desktop.ini", "@eadir"})
+HIDDEN = re.compile(
+    r"\..*|__macosx|thumbs\.db|desktop\.ini"
+    r"|\$recycle\.bin|recycler|system volume information|found\.[0-9]{3}|lost\+found"
+    r"|@eadir|[#@]recycle|[#~]snapshot|@recently-snapshot",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Files and folders of systems: of macOS and Windows, of drives, and of Synology, QNAP and NetApp;
+among them the deleted images."""
 
 
 def scan_folder(folder: Path) -> list[os.DirEntry[str]]:
@@ -33,12 +41,27 @@ def scan_folder(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"the folder {str(folder)!r} cannot be read: {error.strerror}") from error
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is one of the system, or begins with a point."""
+    return HIDDEN.fullmatch(name) is not None
+
+
+def visible_files(folder: Path) -> Iterator[Path]:
+    """All files below a folder but hidden ones; folders that cannot be read are left out."""
+    for top, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        yield from (Path(top, name) for name in names if not is_hidden(name))
+
+
 def classify_entry(entry: os.DirEntry[str]) -> str:
     """Give "folder", "image", or why an entry is skipped: its ending, or a reason in words.
 
     A file is an image by its ending, or where it has none by its content.
+
+    Raises:
+        DataError: the machine failed.
     """
-    if entry.name.startswith(".") or entry.name.lower() in HIDDEN:
+    if is_hidden(entry.name):
         return "hidden"
     try:
         if entry.is_dir():
@@ -48,8 +71,9 @@ def classify_entry(entry: os.DirEntry[str]) -> str:
             return "dangling link" if is_lost else "not a regular file"
     except PermissionError:
         return "link that may not be followed"
-    except OSError:  # a link to itself
-        return "dangling link"
+    except OSError as error:
+        _check_machine(error, entry.path)
+        return "dangling link"  # to itself
     if entry.name.lower().endswith(SUFFIXES):
         return "image"
     return ending(entry.name) or ("image" if _has_image(Path(entry.path)) else "not an image")
@@ -64,8 +88,14 @@ def ending(name: str) -> str:
 def _has_image(path: Path) -> bool:
     try:
         return kind_of_file(path) in READ
-    except OSError:
+    except OSError as error:
+        _check_machine(error, str(path))
         return False
+
+
+def _check_machine(error: OSError, path: str) -> None:
+    if is_machine_failure(error):
+        raise DataError(f"{path!r} cannot be read now: {error.strerror}") from error
 
 
 def find_paths(text: str, skipped: Counter[str]) -> list[Path]:

@@ -219,6 +219,13 @@ def test_a_damaged_page_rejects_its_images(tmp_path: Path) -> None:
         assert image.size == (4, 3)
 
 
+def test_deleted_files_are_not_read(tmp_path: Path) -> None:
+    columns = {"image": structs(1, 2), "label": ["a", "b"]}
+    for place in ("x.parquet", "$RECYCLE.BIN/y.parquet", ".cache/z.parquet", "#recycle/1.png"):
+        write(tmp_path / place, columns)
+    assert open_source(str(tmp_path)).names == ("x.parquet/000000", "x.parquet/000001")
+
+
 @pytest.mark.parametrize(
     "error", [OSError(errno.EMFILE, "Failed to open"), pa.lib.ArrowMemoryError("malloc failed")]
 )
@@ -233,9 +240,10 @@ def test_a_failing_machine_rejects_no_image(
     def fail(*arguments: object, **options: object) -> None:
         raise error
 
-    with monkeypatch.context() as patch, pytest.raises(DataError, match="cannot be read now"):
+    with monkeypatch.context() as patch:
         patch.setattr(pq.ParquetFile, "read_row_group", fail)
-        prepare(source, resize="stretch", side=8)
+        with pytest.raises(DataError, match="cannot be read now"):
+            prepare(source, resize="stretch", side=8)
     assert not prepare(source, resize="stretch", side=8).info.rejected
 
 

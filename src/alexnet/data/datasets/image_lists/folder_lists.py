@@ -17,6 +17,7 @@ from alexnet.data.datasets.image_lists.parquet import parquet_source
 from alexnet.data.datasets.image_lists.table import Table, is_image_name
 from alexnet.data.datasets.rows import Row, make_source
 from alexnet.data.datasets.split_names import split_of
+from alexnet.data.images.find import is_hidden, visible_files
 from alexnet.data.source import Source
 from alexnet.errors import DataError
 
@@ -40,10 +41,10 @@ def folder_list_source(folder: Path) -> Source | None:
     places = _folders_with_lists(folder)
     if tables := [(place, table) for place in places if (table := _table_with_labels(place))]:
         return _lists_source(name, folder, tables)
-    if any(is_image_name(file) for _, _, files in os.walk(folder) for file in files):
+    if any(is_image_name(path.name) for path in visible_files(folder)):
         return None  # ends at the first image
-    files = sorted(folder.rglob("*.parquet"))
-    if not files and any(folder.rglob("data-*-of-*.arrow")):
+    files = sorted(path for path in visible_files(folder) if path.suffix == ".parquet")
+    if not files and any(path.match("data-*-of-*.arrow") for path in visible_files(folder)):
         raise DataError(
             f"{str(folder)!r} was written by save_to_disk of Hugging Face's datasets; "
             "write each split with dataset.to_parquet('train.parquet') instead"
@@ -62,7 +63,7 @@ def _folders_with_lists(folder: Path) -> list[Path]:
 def _subfolders(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
-            names = sorted(e.name for e in entries if e.name[0] != "." and e.is_dir())
+            names = sorted(e.name for e in entries if not is_hidden(e.name) and e.is_dir())
     except OSError:
         return []
     return [folder / name for name in names]

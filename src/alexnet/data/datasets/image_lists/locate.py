@@ -13,6 +13,7 @@ from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.image_lists.entries import Entry, header_error
 from alexnet.data.datasets.image_lists.table import Table, is_image_name
 from alexnet.data.datasets.split_names import is_generic, parse_split_name, split_of
+from alexnet.data.images.find import is_hidden
 from alexnet.data.images.formats import SUFFIXES
 from alexnet.errors import DataError
 
@@ -118,7 +119,7 @@ class _Folder:
         """The visible folders directly in the root, or in a folder relative to it."""
         try:
             with os.scandir(self._root / below) as entries:
-                names = sorted(e.name for e in entries if e.is_dir() and e.name[0] != ".")
+                names = sorted(e.name for e in entries if not is_hidden(e.name) and e.is_dir())
         except OSError:
             return []
         return names[:MAX_FOLDERS]

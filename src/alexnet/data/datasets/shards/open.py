@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from alexnet.data.datasets.image_lists.parquet import parquet_source
 from alexnet.data.datasets.image_lists.table import is_image_name
 from alexnet.data.datasets.shards.names import RANGE, expand_range, is_shard
 from alexnet.data.datasets.shards.source import CLASS_LISTS, shard_source
+from alexnet.data.images.find import visible_files
 from alexnet.data.source import Source
 from alexnet.errors import DataError
 from alexnet.io.paths import matching_paths
@@ -38,10 +38,11 @@ def folder_shards_source(
         DataError: as `shard_source`.
     """
     paths: list[Path] = []
-    for top, _, names in os.walk(folder):
-        if any(map(is_image_name, names)):  # ends here in a folder of a million images
+    for path in visible_files(folder):
+        if is_image_name(path.name):  # ends here in a folder of a million images
             return None
-        paths += [Path(top, name) for name in names if name.lower().endswith(".tar")]
+        if path.name.lower().endswith(".tar"):
+            paths.append(path)
     paths.sort()
     if not any(map(is_shard, paths[:LOOKED_AT])):
         return None
