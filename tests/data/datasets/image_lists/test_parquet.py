@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from alexnet.data.datasets.catalogue import open_source
-from alexnet.data.datasets.image_lists import parquet_images
+from alexnet.data.datasets.image_lists import parquet, parquet_images
 from alexnet.data.datasets.image_lists.source import list_source
 from alexnet.data.source import Source
 from alexnet.data.store.build import prepare
@@ -217,6 +217,22 @@ def test_a_damaged_page_rejects_its_images(tmp_path: Path) -> None:
         pass
     with source.images.open(0) as image:
         assert image.size == (4, 3)
+
+
+def test_one_file_is_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be more of them than files that may be open."""
+    opened: list[pq.ParquetFile] = []
+
+    def open_one(*arguments: Any) -> pq.ParquetFile:
+        assert all(file.closed for file in opened)
+        opened.append(parquet_images.open_parquet(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr(parquet, "open_parquet", open_one)
+    for place in ("train-00000-of-00002.parquet", "train-00001-of-00002.parquet"):
+        write(tmp_path / place, {"image": structs(1, 2), "label": ["a", "b"]})
+    assert reds(open_source(str(tmp_path))) == [1, 2, 1, 2]
+    assert all(file.closed for file in opened)
 
 
 def test_deleted_files_are_not_read(tmp_path: Path) -> None:

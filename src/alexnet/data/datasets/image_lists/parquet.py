@@ -37,10 +37,10 @@ SHARD = re.compile(r"(.+)-[0-9]{5}-of-([0-9]{5})\b")
 
 @dataclass(frozen=True)
 class _Shard:
-    """One of the files."""
+    """One of the files, which is open only while it is read: there may be hundreds."""
 
     path: DataFile
-    file: pq.ParquetFile
+    metadata: pq.FileMetaData
     schema: pa.Schema
     row_groups: list[RowGroup]
     split: str = ""
@@ -113,8 +113,7 @@ def _open_shards(files: Sequence[DataFile]) -> list[_Shard]:
 
 def _open_shard(path: DataFile) -> _Shard:
     """Open one file; none of its row groups may be too large to be read at once."""
-    file = open_parquet(path)
-    with parquet_errors(path):
+    with parquet_errors(path), open_parquet(path) as file:
         metadata, schema = file.metadata, file.schema_arrow
         groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
         row_groups = [RowGroup(path, i, group.num_rows) for i, group in enumerate(groups)]
@@ -124,7 +123,7 @@ def _open_shard(path: DataFile) -> _Shard:
             f"{path} has a row group of {largest:,} bytes, of at most {MAX_ROW_GROUP_BYTES:,}; "
             "write it with fewer rows per row group"
         )
-    return _Shard(path, file, schema, row_groups)
+    return _Shard(path, metadata, schema, row_groups)
 
 
 def _bytes_column(shard: _Shard) -> str:
@@ -143,10 +142,10 @@ def _bytes_column(shard: _Shard) -> str:
 
 def _has_bytes(shard: _Shard, name: str) -> bool:
     """Whether the first row group holds the bytes of images, and not only their paths."""
-    with parquet_errors(shard.path):
-        if not shard.row_groups:
-            return True
-        table = shard.file.read_row_group(0, [name], use_threads=False)
+    if not shard.row_groups:
+        return True
+    with parquet_errors(shard.path), open_parquet(shard.path, shard.metadata) as file:
+        table = file.read_row_group(0, [name], use_threads=False)
         values = table.column(0).combine_chunks().field("bytes")
         return bool(values.null_count < len(values))
 
@@ -224,19 +223,20 @@ def _read(
     """
     text: dict[str, list[str]] = {name: [] for name in columns}
     num_bytes = 0
-    for group in shard.row_groups:
-        with parquet_errors(shard.path):
-            table = shard.file.read_row_group(
-                group.number, list(columns.values()), use_threads=False
-            )
-            num_bytes += table.nbytes
-            values = table.to_pydict()
-        if num_bytes > MAX_CSV_BYTES:
-            raise DataError(f"{shard.path} has more than {MAX_CSV_BYTES:,} bytes beside its images")
-        if any(len(column) != group.num_rows for column in values.values()):
-            raise DataError(f"{shard.path} cannot be read: columns of different lengths")
-        for name, column in values.items():
-            text[name] += _texts(shard, column, class_names.get(name))
+    with open_parquet(shard.path, shard.metadata) as file:
+        for group in shard.row_groups:
+            with parquet_errors(shard.path):
+                table = file.read_row_group(group.number, list(columns.values()), use_threads=False)
+                num_bytes += table.nbytes
+                values = table.to_pydict()
+            if num_bytes > MAX_CSV_BYTES:
+                raise DataError(
+                    f"{shard.path} has more than {MAX_CSV_BYTES:,} bytes beside its images"
+                )
+            if any(len(column) != group.num_rows for column in values.values()):
+                raise DataError(f"{shard.path} cannot be read: columns of different lengths")
+            for name, column in values.items():
+                text[name] += _texts(shard, column, class_names.get(name))
     return text
 
 

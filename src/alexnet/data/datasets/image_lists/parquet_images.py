@@ -50,8 +50,8 @@ def parquet_errors(path: DataFile) -> Iterator[None]:
         raise DataError(f"{path} cannot be read as a Parquet file: {error_text(error)}") from error
 
 
-def open_parquet(file: DataFile) -> pq.ParquetFile:
-    """Open a file; only its footer is read.
+def open_parquet(file: DataFile, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
+    """Open a file; only its footer is read, and not even that with `metadata`, which is from it.
 
     Raises:
         DataError: it cannot be read, or is no Parquet file.
@@ -61,10 +61,10 @@ def open_parquet(file: DataFile) -> pq.ParquetFile:
 
     with parquet_errors(file):
         if not isinstance(file, LocalFile):
-            return pq.ParquetFile(file.open())
+            return pq.ParquetFile(file.open(), metadata=metadata)
         if not stat.S_ISREG(file.path.stat().st_mode):
             raise OSError("it is not a file")
-        return pq.ParquetFile(file.path)
+        return pq.ParquetFile(file.path, metadata=metadata)
 
 
 @dataclass(frozen=True)
