@@ -68,6 +68,34 @@ def test_flags_of_a_split(
     assert read(folder, "\n".join((f"fname,label,{name}", *lines))).splits == splits
 
 
+@pytest.mark.parametrize(
+    ("names", "values", "splits"),
+    [
+        ("is_valid,is_test", ("0,0", "1,0", "0,1"), ("train", "val", "test")),
+        ("is_test,is_valid", ("0,0", "0,1", "1,0"), ("train", "val", "test")),
+        ("is_train,is_valid,is_test", ("1,0,0", "0,1,0", "0,0,1"), ("train", "val", "test")),
+        ("is_train,is_valid", ("1,0", "0,1", "0,0"), ("train", "val", "test")),
+        ("is_train,is_test", ("1,0", "0,0", "0,1"), ("train", "val", "test")),
+    ],
+)
+def test_several_flags_of_a_split(
+    folder: Path, names: str, values: tuple[str, ...], splits: tuple[str, ...]
+) -> None:
+    lines = [f"{image},{label},{v}" for (image, label, _), v in zip(ROWS, values, strict=True)]
+    source = read(folder, "\n".join((f"path,label,{names}", *lines)))
+    found = dict(zip(source.names, source.splits, strict=True))
+    assert [found[image] for image, *_ in ROWS] == list(splits)
+    assert not source.notes
+
+
+@pytest.mark.parametrize("flags", ["1,1,0", "0,0,0", "1,1,1"])
+def test_flags_that_contradict_each_other(folder: Path, flags: str) -> None:
+    text = f"path,label,is_train,is_val,is_test\np/1.png,rose,1,0,0\np/2.png,iris,{flags}\n"
+    complaint = r"line 3: is_train is '\d' and is_val is '\d' and is_test is '\d'; .* one split"
+    with pytest.raises(DataError, match=complaint):
+        read(folder, text)
+
+
 @pytest.mark.parametrize("name", ["split", "set", "fold"])
 def test_an_unknown_split_among_known_ones_is_named(folder: Path, name: str) -> None:
     text = f"path,label,{name}\np/1.png,rose,train\np/2.png,iris,tset\n"

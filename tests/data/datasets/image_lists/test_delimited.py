@@ -147,3 +147,10 @@ def test_comments_at_the_beginning(folder: Path, header: str, comments: str) -> 
 def test_an_image_whose_name_begins_as_a_comment(folder: Path) -> None:
     (folder / "3.png").rename(folder / "#3.png")
     assert read(folder, "#3.png,rose\np/1.png,iris\n").names == ("#3.png", "p/1.png")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_spaces_before_cells(folder: Path, separator: str) -> None:
+    rows = [("path", "label"), ("p/1.png", '"rose, red; or | pink"'), ('"p/2.png"', "  iris ")]
+    source = read(folder, "\n".join(f"{separator} ".join(row) for row in rows))
+    assert source.class_names == ("iris", "rose, red; or | pink")

@@ -133,6 +133,18 @@ def test_rows_that_contradict_each_other(folder: Path, rows: str, complaint: str
         read(folder, rows)
 
 
+@pytest.mark.parametrize("form", ["{folder}/1.png", "../{folder.name}/1.png", "x/..//1.png"])
+def test_an_image_that_is_written_in_two_ways(folder: Path, form: str) -> None:
+    (folder / "x").mkdir()
+    second = form.format(folder=folder)
+    source = read(folder, f"1.png,a\n2.png,b\n{second},a\n")
+    assert (len(source), source.skipped) == (2, {"rows that repeat an image": 1})
+    with pytest.raises(DataError, match=r"line 3: .* is on line 1 already, with the label 'a'"):
+        read(folder, f"1.png,a\n2.png,b\n{second},b\n")
+    with pytest.raises(DataError, match=r"line 4: .* is on line 2 already as '1'"):
+        read(folder, f"path,label\n1,a\n2,b\n{second},b\n")
+
+
 @pytest.mark.parametrize("label", ["nan", "N/A", "<NA>", "?"])
 def test_labels_of_missing_values_are_noted(folder: Path, label: str) -> None:
     source = read(folder, f"image,label\n1.png,{label}\n2.png,rose\n3.png,{label}\n")

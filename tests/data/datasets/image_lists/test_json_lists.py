@@ -150,6 +150,23 @@ def test_json_that_is_no_list(folder: Path, text: str, complaint: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"3.png": "rose", "p/1.png": "iris", "3.png": "iris"}', "list.json: '3.png'"),
+        (
+            '{"file_name": "p/1.png", "label": "a"}\n'
+            '{"file_name": "3.png", "label": "rose", "label": "iris"}',
+            "list.json line 2: 'label'",
+        ),
+    ],
+)
+def test_a_key_with_two_values(folder: Path, text: str, where: str) -> None:
+    with pytest.raises(DataError, match=f"{where} is there twice, with 'rose' and with 'iris'"):
+        read(folder, text)
+    assert len(read(folder, '{"3.png": "rose", "p/1.png": "iris", "3.png": "rose"}')) == 2
+
+
 def test_other_encodings_are_told_as_of_json(folder: Path) -> None:
     (folder / "list.json").write_bytes('[{"image": "3.png", "label": "ромашка"}]'.encode("cp1251"))
     with pytest.raises(DataError, match=r"it cannot be read as JSON; save it as UTF-8$"):

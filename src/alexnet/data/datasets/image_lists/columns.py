@@ -32,11 +32,11 @@ SPLIT_WORDS = (
 )  # fmt: skip
 """Names of the column of splits; all but `split` may as well be names of something else."""
 FLAGS = {
-    **dict.fromkeys(("istrain", "istraining"), ("test", "train")),
-    **dict.fromkeys(("isval", "isvalid", "isvalidation"), ("train", "val")),
-    **dict.fromkeys(("istest", "istesting"), ("train", "test")),
+    **dict.fromkeys(("istrain", "istraining"), "train"),
+    **dict.fromkeys(("isval", "isvalid", "isvalidation"), "val"),
+    **dict.fromkeys(("istest", "istesting"), "test"),
 }
-"""Names of columns of false and true, and the splits that these mean."""
+"""Names of columns of false and true, and the splits that true means."""
 MEASURES = frozenset(
     (
         "width", "height", "depth", "xmin", "ymin", "xmax", "ymax", "x1", "y1", "x2", "y2", "x",
@@ -56,8 +56,8 @@ class Columns:
     labels: tuple[int, ...]
     """One column of labels, or one column per class that is 1 for its images (one-hot)."""
     split: int | None
-    flag_splits: tuple[str, str] = ("", "")
-    """The splits of false and true, where the column of splits holds these."""
+    flags: tuple[tuple[int, str], ...] = ()
+    """In place of a column of splits, those of false and true, each with the split of true."""
     notes: tuple[str, ...] = ()
 
 
@@ -113,10 +113,10 @@ class _Finder:
         self._notes: list[str] = []
 
     def columns(self) -> Columns:
-        split = self._split()
-        image = self._image(split)
-        labels = self._labels(image, split)
-        used = {image, split, *labels}
+        splits = self._splits()
+        image = self._image(splits)
+        labels = self._labels(image, splits)
+        used = {image, *splits, *labels}
         ignored = [
             name
             for i, name in enumerate(self._header)
@@ -124,37 +124,41 @@ class _Finder:
         ]
         if ignored:
             self._notes.append(f"columns not used: {', '.join(map(repr, ignored))}")
-        flag_splits = FLAGS.get(self._words[split], ("", "")) if split is not None else ("", "")
-        return Columns(image, labels, split, flag_splits, tuple(self._notes))
+        flags = tuple((i, FLAGS[self._words[i]]) for i in splits if self._words[i] in FLAGS)
+        split = splits[0] if splits and not flags else None
+        return Columns(image, labels, split, flags, tuple(self._notes))
 
     def _values(self, column: int) -> list[str]:
         return [row.cells[column] for row in self._table.rows if column < len(row.cells)]
 
-    def _split(self) -> int | None:
-        """The column of splits: named split, else one that holds nothing but names of splits."""
+    def _splits(self) -> list[int]:
+        """The column of splits, or those of flags; empty without any.
+
+        It is named split, or holds nothing but names of splits.
+        """
         if "split" in self._words:
-            return self._words.index("split")
+            return [self._words.index("split")]
+        flags = [i for i, word in enumerate(self._words) if word in FLAGS and self._is_flags(i)]
         for i, word in enumerate(self._words):
             values = self._values(i)
             is_named = _rank(word, SPLIT_WORDS) > 0 and any(map(split_of, values))
-            is_flag = word in FLAGS and self._is_flags(i)
-            if values and (is_named or is_flag):
-                return i
+            if values and (is_named or i in flags):
+                return [i] if is_named else flags
         for i, word in enumerate(self._words):
             is_known = _rank(word, LABEL_WORDS) or _rank(word, IMAGE_WORDS)
             if not is_known and self._table.rows and all(map(split_of, self._values(i))):
                 self._notes.append(f"the splits are those of the column {self._header[i]!r}")
-                return i
-        return None
+                return [i]
+        return []
 
-    def _image(self, split: int | None) -> int:
+    def _image(self, splits: list[int]) -> int:
         """The column of images: by name, else the one that holds names of image files."""
         if self._table.image_column is not None:
             return self._table.image_column
         rest = [
             i
             for i, word in enumerate(self._words)
-            if i != split and not _rank(word, LABEL_WORDS) and word not in MEASURES
+            if i not in splits and not _rank(word, LABEL_WORDS) and word not in MEASURES
         ]
         rest = [i for i in rest if self._holds_images(i)] or rest
         if known := [i for i in rest if self._image_rank(i)]:
@@ -170,9 +174,9 @@ class _Finder:
     def _image_rank(self, column: int) -> int:
         return _rank(self._words[column], IMAGE_WORDS)
 
-    def _labels(self, image: int, split: int | None) -> tuple[int, ...]:
+    def _labels(self, image: int, splits: list[int]) -> tuple[int, ...]:
         """The column of labels: by name, else the only one that is left, or one-hot columns."""
-        rest = [i for i in range(len(self._header)) if i not in (image, split)]
+        rest = [i for i in range(len(self._header)) if i not in (image, *splits)]
         known = [i for i in rest if _rank(self._words[i], LABEL_WORDS)]
         if known:
             return (self._named_label(known),)

@@ -11,7 +11,7 @@ import lzma
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.image_lists.columns import is_header
@@ -20,6 +20,9 @@ from alexnet.errors import DataError
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_CSV_BYTES
 from alexnet.io.text import error_text
+
+if TYPE_CHECKING:
+    import _csv
 
 SEPARATORS = (",", ";", "\t", "|")
 SAMPLE_CHARACTERS = 1 << 16
@@ -150,7 +153,7 @@ def _find_separator(text: str) -> str:
 def _score(sample: str, separator: str) -> tuple[bool, int, int]:
     """Whether the first row is a header, and how many rows agree with it: with images, and all."""
     try:
-        rows = list(csv.reader(io.StringIO(sample, newline=""), delimiter=separator))
+        rows = list(_reader(sample, separator))
     except csv.Error:
         return False, 0, 0
     rows = [[cell.strip() for cell in row] for row in rows if any(row)]
@@ -162,10 +165,16 @@ def _score(sample: str, separator: str) -> tuple[bool, int, int]:
     return is_header(rows[0]), with_images, len(same)
 
 
+def _reader(text: str, separator: str, *, strict: bool = False) -> _csv.Reader:
+    """A quoted cell may have a space before it, as in `1.jpg, "rose, red"`."""
+    file = io.StringIO(text, newline="")
+    return csv.reader(file, delimiter=separator, skipinitialspace=True, strict=strict)
+
+
 def _rows(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
     """The number of the last line and the cells of every row."""
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        reader = _reader(text, separator, strict=True)
         return [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (csv.Error, ValueError, TypeError) as error:
         raise DataError(f"{path} cannot be read as a CSV file: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -136,17 +137,32 @@ def several_labels(where: str, labels: list[str]) -> DataError:
 
 
 def _split(table: Table, columns: Columns, row: TableRow) -> str:
+    if columns.flags:
+        return _flagged_split(table, columns, row)
     if columns.split is None:
         return ""
     cell = row.cells[columns.split]
-    if any(columns.flag_splits):
-        return columns.flag_splits[cell.lower() in TRUE]
     if not (split := _known_split(cell)):
         raise DataError(
             f"{table.where(row.number)}: split {short_repr(cell)} is unknown; "
             f"use {', '.join(SPLITS)}"
         )
     return split
+
+
+def _flagged_split(table: Table, columns: Columns, row: TableRow) -> str:
+    """The split that all flags of a row allow: not val unless one says so, or no other is left."""
+    possible = ["train", "test", "val"]
+    for column, name in columns.flags:
+        is_true = row.cells[column].lower() in TRUE
+        possible = [split for split in possible if (split == name) == is_true]
+    if possible:
+        return possible[0]
+    assert table.header is not None
+    values = (f"{table.header[i]} is {short_repr(row.cells[i])}" for i, _ in columns.flags)
+    raise DataError(
+        f"{table.where(row.number)}: {' and '.join(values)}; an image has exactly one split"
+    )
 
 
 @lru_cache(maxsize=64)
@@ -157,8 +173,9 @@ def _known_split(cell: str) -> str:
 def _without_repeats(table: Table, entries: list[Entry], skipped: Counter[str]) -> list[Entry]:
     """Each image once; its rows must agree in label and split."""
     first: dict[str, Entry] = {}
+    root = os.path.abspath(table.path.parent)  # noqa: PTH100 - a link in it is not followed
     for entry in entries:
-        known = first.setdefault(plain_path(entry.name), entry)
+        known = first.setdefault(plain_path(root, entry.name), entry)
         if known[2:] == entry[2:]:
             continue
         what = "label" if known.label != entry.label else "split"
@@ -179,11 +196,9 @@ def _boxes_hint(table: Table) -> str:
     return ". It has boxes, so it is a list for object detection" if is_for_detection else ""
 
 
-def plain_path(name: str) -> str:
-    """A path without `.` and empty parts, to compare it by."""
-    parts = name.replace("\\", "/").split("/")
-    kept = [part for i, part in enumerate(parts) if part not in (".", "") or (not part and not i)]
-    return "/".join(kept)
+def plain_path(root: str, name: str) -> str:
+    """The whole path of a name in a folder, to compare it by, which costs no system call."""
+    return os.path.normpath(os.path.join(root, name.replace("\\", "/")))  # noqa: PTH118
 
 
 def _with_whole_labels(table: Table, entries: list[Entry]) -> list[Entry]:

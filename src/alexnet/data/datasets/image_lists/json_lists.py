@@ -53,7 +53,7 @@ def read_json(path: Path) -> Table:
 def _parse(path: Path, text: str) -> tuple[list[tuple[int, Any]], str]:
     """The number and value of every item, and what these are called in messages."""
     try:
-        value = json.loads(text)
+        value = _load(text, str(path))
     except (ValueError, RecursionError) as error:
         return _parse_lines(path, text, error), "line"
     try:
@@ -69,13 +69,35 @@ def _parse_lines(path: Path, text: str, whole_error: Exception) -> list[tuple[in
     try:
         for number, line in enumerate(text.split("\n"), start=1):
             if line.strip():
-                items.append((number, json.loads(line)))
+                items.append((number, _load(line, f"{path} line {number}")))
     except (ValueError, RecursionError) as error:
         cause = error if items else whole_error  # not even the first line is JSON
         problem = "nested too deeply" if isinstance(cause, RecursionError) else error_text(cause)
         where = f"{path} line {number}" if items else str(path)
         raise DataError(f"{where} cannot be read as JSON: {problem}") from error
     return items
+
+
+def _load(text: str, where: str) -> Any:
+    """A value, in whose objects a key that is there twice has one value.
+
+    Raises:
+        ValueError: it is no JSON.
+        DataError: a key has two values, of which Python would take the last.
+    """
+
+    def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            for key, value in pairs:
+                if value != found[key]:
+                    raise DataError(
+                        f"{where}: {short_repr(key)} is there twice, with "
+                        f"{short_repr(value)} and with {short_repr(found[key])}; keep one of them"
+                    )
+        return found
+
+    return json.loads(text, object_pairs_hook=to_dict)
 
 
 def _items(value: Any) -> Sequence[Any]:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from alexnet.config.serialization import short_repr
-from alexnet.data.datasets.image_lists.entries import Entry, header_error
+from alexnet.data.datasets.image_lists.entries import Entry, header_error, plain_path
 from alexnet.data.datasets.image_lists.table import Table, is_image_name
 from alexnet.data.datasets.split_names import is_generic, parse_split_name, split_of
 from alexnet.data.images.find import is_hidden
@@ -61,8 +61,9 @@ def _check_two_names_of_one_file(
     table: Table, entries: Sequence[Entry], names: Sequence[str]
 ) -> None:
     first: dict[str, Entry] = {}
+    root = os.path.abspath(table.path.parent)  # noqa: PTH100 - a link in it is not followed
     for entry, name in zip(entries, names, strict=True):
-        if (known := first.setdefault(name, entry)) is not entry:
+        if (known := first.setdefault(plain_path(root, name), entry)) is not entry:
             raise DataError(
                 f"{table.where(entry.number)}: {short_repr(entry.name)} is {short_repr(name)}, "
                 f"which is on {table.unit} {known.number} already as {short_repr(known.name)}"
