@@ -62,6 +62,7 @@ def parquet_source(name: str, files: Sequence[DataFile]) -> Source:
     Raises:
         UsageError: pyarrow is not installed.
         DataError: a file cannot be read, or its columns are not known.
+        OSError: the machine failed, such as that too many files are open.
     """
     require_extra("pyarrow", "parquet", f"reading {files[0].name}")
     shards = _open_shards(files)
