@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -42,6 +43,9 @@ def test_fewer_than_30_images(count: int, is_said: bool) -> None:
 def test_images_that_were_trained_on(count: int, who: str) -> None:
     (told,) = evaluation_advice(replace(evaluated(30, 30), num_trained_on=count))
     assert told.startswith(f"{who} were trained on: the error tells how well they were learnt")
+    for split, way_out in (("train", "--split val or --split test"), ("test", ".* with --data")):
+        known = replace(evaluated(30, 30), split=split, num_trained_on=count)
+        assert re.search(f"for that evaluate {way_out}$", evaluation_advice(known)[0])
 
 
 def test_a_rare_class() -> None:

@@ -50,9 +50,35 @@ def trained_on(data: str, classifier: Classifier) -> Classifier:
 
 def test_in_the_models_own_data_they_are_the_training_split(classifier: Classifier) -> None:
     store = open_evaluation_data(classifier, "", "", NullReporter())
-    found = training_images(classifier, store)
+    found = training_images(classifier, store, np.arange(len(store)))
     assert found is not None
     assert np.array_equal(found, np.array(store.info.splits) == "train")
+
+
+def test_they_are_found_in_the_models_own_data_after_a_damaged_image_is_repaired(
+    classifier: Classifier, flowers: Path, tmp_path: Path, witness: Witness
+) -> None:
+    """A random split is over the images that can be used: one more, and it is another one."""
+    folder = tmp_path / "photos"
+    for i, image in enumerate(sorted(flowers.glob("*/*/*"))):
+        (folder / image.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, folder / image.parent.name / f"{i:02}.png")
+    photo = next(folder.glob("*/30.png"))
+    whole = photo.read_bytes()
+    photo.write_bytes(whole[:200])
+    own = trained_on(str(folder), classifier)
+    before = open_evaluation_data(own, "", "", NullReporter())
+    own = replace(own, info=replace(own.info, manifest_hash=before.manifest_hash()))
+    assert evaluate(own, reporter=witness).num_trained_on == 0
+    assert not any("has changed" in note for note in witness.notes)
+    photo.write_bytes(whole)
+    result = evaluate(own, reporter=witness)
+    assert any("has changed since the training" in note for note in witness.notes)
+    assert 0 < result.num_trained_on < result.num_images
+    compared = compare_models({"a": own, "b": own})
+    assert compared.num_images == result.num_images - result.num_trained_on
+    shutil.rmtree(before.folder)
+    assert evaluate(own).num_trained_on == 0, "unknown"
 
 
 def test_an_evaluation_on_other_data_counts_them(classifier: Classifier, mixed: Path) -> None:

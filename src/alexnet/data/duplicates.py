@@ -82,24 +82,27 @@ def same_images(store: Store, pixels: np.ndarray) -> np.ndarray:
     return np.array(sorted(found), np.int64)
 
 
-def equal_images(store: Store, others: Store, indices: np.ndarray) -> np.ndarray:
-    """Which usable images of a store are, to the last bit, images of another one: bool [N].
+def equal_images(
+    store: Store, indices: np.ndarray, others: Store, other_indices: np.ndarray
+) -> np.ndarray:
+    """Which images of a store are, to the last bit, images of another: bool [len(indices)].
 
     Args:
         store: its images are looked for.
+        indices: which of them; rejected ones are not found.
         others: they are looked for in this one.
-        indices: of the images of `others` that count.
+        other_indices: of the images of `others` that count.
     """
-    found = np.zeros(len(store), bool)
+    found = np.zeros(len(indices), bool)
     if store.image_shape != others.image_shape:
         return found
     known: dict[bytes, list[int]] = {}
-    for index in indices.tolist():
+    for index in other_indices.tolist():
         known.setdefault(others.color_moments[index].tobytes(), []).append(index)
-    for index in np.flatnonzero(store.usable).tolist():
-        if candidates := known.get(store.color_moments[index].tobytes()):
-            pixels = store.image(index)
-            found[index] = any(np.array_equal(pixels, others.image(one)) for one in candidates)
+    for i in np.flatnonzero(store.usable[indices]).tolist():
+        if candidates := known.get(store.color_moments[indices[i]].tobytes()):
+            pixels = store.image(indices[i])
+            found[i] = any(np.array_equal(pixels, others.image(one)) for one in candidates)
     return found
 
 

@@ -49,9 +49,11 @@ def _trained_on(evaluation: Evaluation) -> str:
     if not count:
         return ""
     these = "these images" if count == total else f"{count:,} of these {images_text(total)}"
+    is_held_out = evaluation.split in ("val", "test")  # of data that has changed since
+    way_out = "other images with --data" if is_held_out else "--split val or --split test"
     return (
         f"{these} were trained on: the error tells how well they were learnt, not what new images "
-        "give; for that evaluate --split val or --split test"
+        f"give; for that evaluate {way_out}"
     )
 
 

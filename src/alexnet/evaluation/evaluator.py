@@ -76,8 +76,8 @@ def evaluate(
     result = evaluate_images(
         classifier, store, indices, split=name, crops=crops, labels=labels, on_progress=on_progress
     )
-    seen = training_images(classifier, store, data)
-    return replace(result, num_trained_on=0 if seen is None else int(seen[indices].sum()))
+    seen = training_images(classifier, store, indices)
+    return replace(result, num_trained_on=0 if seen is None else int(seen.sum()))
 
 
 def evaluate_images(

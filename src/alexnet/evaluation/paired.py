@@ -118,7 +118,7 @@ def compare_models(
             reporter.note(f"{name}: {text}")
     split_name, indices = common_split(classifiers, stores, data, split)
     if split not in ("train", "all"):
-        indices = unseen_images(classifiers, stores, indices, data, reporter)
+        indices = unseen_images(classifiers, stores, indices, reporter)
     wrong = {
         name: misclassified(name, classifier, stores[name], indices, crops, on_progress)
         for name, classifier in classifiers.items()
@@ -169,7 +169,6 @@ def unseen_images(
     classifiers: Mapping[str, Classifier],
     stores: Mapping[str, Store],
     indices: np.ndarray,
-    data: str,
     reporter: Reporter,
 ) -> np.ndarray:
     """Those of some images that no model was trained on; notes how many are left out.
@@ -179,14 +178,14 @@ def unseen_images(
     """
     is_new, num_images = np.ones(len(indices), bool), len(indices)
     for name, classifier in classifiers.items():
-        seen = training_images(classifier, stores[name], data)
+        seen = training_images(classifier, stores[name], indices)
         if seen is None:
             reporter.note(
                 f"{name} was trained on {classifier.info.recipe.data}, whose image store is not in "
                 "the cache, so it is unknown whether it was trained on some of these images"
             )
-        elif count := int(seen[indices].sum()):
-            is_new &= ~seen[indices]
+        elif count := int(seen.sum()):
+            is_new &= ~seen
             reporter.note(
                 f"{name} was trained on {count:,} of the {num_images:,} images, which are left out"
             )

@@ -24,31 +24,32 @@ def is_training_path(classifier: Classifier, data: str) -> bool:
     return data in ("", trained_on) or str(Path(data).expanduser().resolve()) == trained_on
 
 
-def training_images(classifier: Classifier, store: Store, data: str = "") -> np.ndarray | None:
-    """Which images of a store a classifier was trained on: bool [N].
+def training_images(classifier: Classifier, store: Store, indices: np.ndarray) -> np.ndarray | None:
+    """Which of some images of a store a classifier was trained on: bool [len(indices)].
 
-    Images of other data are compared with the store of the training, to the last bit of their
-    pixels. It is not built for that, nor is the data opened.
+    Images of other data, and of training data that has changed since, are compared with the store
+    of the training, to the last bit of their pixels. It is not built for that, nor is the data
+    opened.
 
     Args:
         classifier: what was trained.
         store: built with the classifier's resize options.
-        data: what the store was opened from; "" for the classifier's own training data.
+        indices: of the images.
 
     Returns:
         None where it cannot be known: the store of the training is not here.
     """
-    found, recipe = np.zeros(len(store), bool), classifier.info.recipe
-    if not recipe.data:
-        return found  # imported: nothing says what it was trained on
-    trained_on = store if is_training_data(classifier, store, data) else _training_store(classifier)
+    info = classifier.info
+    if not info.recipe.data:
+        return np.zeros(len(indices), bool)  # imported: nothing says what it was trained on
+    is_same = info.manifest_hash == store.manifest_hash()
+    trained_on = store if is_same else _training_store(classifier)
     if trained_on is None:
         return None
-    train = split_indices(trained_on, recipe.data_options, recipe.seed).train
-    if trained_on is store:
-        found[train] = True
-        return found
-    return equal_images(store, trained_on, train)
+    train = split_indices(trained_on, info.recipe.data_options, info.recipe.seed).train
+    if is_same:
+        return np.isin(indices, train)
+    return equal_images(store, indices, trained_on, train)
 
 
 def _training_store(classifier: Classifier) -> Store | None:

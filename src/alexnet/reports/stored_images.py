@@ -16,6 +16,8 @@ from alexnet.reporter import NullReporter
 from alexnet.reports.stored_run import StoredRun
 from alexnet.training.data import plan_data
 
+NOT_DECODED = "its images are not in the cache"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunData:
@@ -38,8 +40,10 @@ def open_run_data(run: StoredRun) -> RunData:
     except (AlexNetError, OSError, ValueError) as error:
         return RunData(problem=error_text(error))
     if run.manifest_hash and store.manifest_hash() != run.manifest_hash:
-        return RunData(problem="the data has changed since the training")
-    problem = "" if has_pixels else "its images are not in the cache; alexnet evaluate decodes them"
+        # Of images that are not decoded it is unknown which are rejected.
+        changed = "the data has changed since the training"
+        return RunData(problem=changed if has_pixels else f"{NOT_DECODED}, or {changed}")
+    problem = "" if has_pixels else f"{NOT_DECODED}; alexnet evaluate decodes them"
     return RunData(store=store, splits=splits, has_pixels=has_pixels, problem=problem)
 
 

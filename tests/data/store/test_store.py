@@ -17,7 +17,7 @@ from alexnet.data.images.decode import decode
 from alexnet.data.splits import split_indices
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError
-from support.noise_stores import SIDE, build, write_images
+from support.noise_stores import SIDE, build, noise, write_images
 
 
 @pytest.fixture
@@ -67,6 +67,15 @@ def test_a_store_cut_short_is_noticed(folder: Path) -> None:
     os.truncate(store.folder / "images.npy", (store.folder / "images.npy").stat().st_size - 1)
     with pytest.raises(DataError, match="cut short; remove it"):
         store.image(len(store) - 1)
+
+
+def test_a_repaired_image_changes_the_hash_and_the_random_split(folder: Path) -> None:
+    before = build(folder)
+    noise(folder / "b" / "1.png", 11)
+    after = build(folder)
+    assert (len(before.info.rejected), len(after.info.rejected)) == (1, 0)
+    assert before.manifest_hash() != after.manifest_hash()
+    assert build(folder, "stretch").manifest_hash() == after.manifest_hash()
 
 
 def test_rejected_images_are_named_black_and_in_no_split(folder: Path) -> None:

@@ -37,6 +37,7 @@ def sample_store(
         planned.info,
         names=tuple(source.names[index] for index in chosen),
         splits=tuple(source.splits[index] for index in chosen),
+        rejected=(),
     )
     moments = np.stack([color_moments(image) for image in images])
     return Store(planned.folder, info, images, source.labels[chosen], moments), chosen

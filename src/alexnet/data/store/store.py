@@ -134,15 +134,17 @@ class Store:
         return image
 
     def manifest_hash(self) -> str:
-        """Sixteen hex digits that change when an image comes, goes, or changes class or split.
+        """Sixteen hex digits: equal ones have the same names, classes, splits and rejected images.
 
-        An image comes, too, with the decoder that it lacked.
+        So the random splits are the same, too. The pixels do not count.
         """
         digest = hashlib.blake2b(digest_size=8)
         for texts in (self.info.class_names, self.info.names, self.info.splits):
             digest.update(json.dumps(texts).encode())
         digest.update(np.ascontiguousarray(self.labels).tobytes())
         digest.update(" ".join(self.info.decoders).encode())
+        if self.info.rejected:
+            digest.update(json.dumps([image.index for image in self.info.rejected]).encode())
         return digest.hexdigest()
 
     def color_mean(self, indices: np.ndarray) -> np.ndarray:
