@@ -67,3 +67,12 @@ def test_batches_are_those_of_a_training(splits: dict[str, ImageDataset]) -> Non
 def test_an_image_that_is_not_there(splits: dict[str, ImageDataset]) -> None:
     with pytest.raises(IndexError):
         splits["val"][12]
+    with pytest.raises(IndexError, match="there is no image 60"):
+        ImageDataset(splits["val"].store, [0, 60])
+
+
+def test_images_are_chosen_by_a_list_or_by_a_mask(splits: dict[str, ImageDataset]) -> None:
+    store = splits["val"].store
+    assert ImageDataset(store, [3, -1])[1][1] == store.labels[-1]
+    ones = ImageDataset(store, store.labels == 1)
+    assert [label for _, label in ones.__getitems__(range(len(ones)))] == [1] * 5

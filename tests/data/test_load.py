@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from alexnet.data import load_dataset, open_source
 from alexnet.data.load import report_rejected
-from alexnet.data.store.build import prepare
+from alexnet.data.store.build import planned_store, prepare
 from alexnet.data.store.store import Skipped
-from alexnet.errors import DataError
+from alexnet.errors import ConfigError, DataError, UnknownNameError
 from alexnet.reporter import NullReporter
 from support.noise_stores import write_images
 from support.runs import Witness
@@ -35,6 +38,39 @@ def test_a_folder_becomes_a_store_with_the_defaults_of_training(
     assert witness.progress["on_prepare"][-1] == (12, 12)
     again = load_dataset(str(tmp_path / "images"), resize="shortest_edge", resize_size=256)
     assert again.folder == store.folder
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"resize": "strech"}, "unknown resize 'strech'; did you mean stretch?"),
+        ({"resize": None}, "unknown resize 'None'; known: shortest_edge, stretch"),
+        ({"store_format": "jpg"}, "unknown store_format 'jpg'; did you mean jpeg?"),
+        ({"resize_size": 0}, "(resize_size) must be a whole number from 1 to 4096, not 0"),
+        ({"resize_size": -3}, "from 1 to 4096, not -3"),
+        ({"resize_size": 4097}, "from 1 to 4096, not 4097"),
+        ({"resize_size": 16.0}, "from 1 to 4096, not 16.0"),
+        ({"resize_size": "16"}, "from 1 to 4096, not '16'"),
+    ],
+)
+def test_a_form_that_no_store_has_is_told_before_anything_is_decoded(
+    tmp_path: Path, wrong: dict[str, Any], text: str, witness: Witness
+) -> None:
+    folder = str(write_images(tmp_path))
+    with pytest.raises((ConfigError, UnknownNameError), match=re.escape(text)):
+        load_dataset(folder, **{"resize_size": 8, **wrong}, reporter=witness)
+    form = {"resize": "stretch", "side": 8, **wrong}
+    form["side"] = form.pop("resize_size", 8)
+    for make in (prepare, planned_store):
+        with pytest.raises((ConfigError, UnknownNameError), match=re.escape(text)):
+            make(open_source(folder), **form)
+    assert witness.progress == {}
+
+
+def test_a_side_may_be_an_integer_of_numpy(tmp_path: Path) -> None:
+    folder = str(write_images(tmp_path))
+    store = load_dataset(folder, resize_size=np.int64(8))  # type: ignore[arg-type]
+    assert load_dataset(folder, resize_size=8).folder == store.folder
 
 
 def test_images_without_labels_only_where_they_are_allowed(tmp_path: Path) -> None:

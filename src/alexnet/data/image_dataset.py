@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from alexnet.data.batches import Batches
-from alexnet.data.store.store import Store
+from alexnet.data.store.store import Store, as_indices
 
 
 class ImageDataset(Dataset[tuple[Any, int]]):
@@ -24,18 +24,21 @@ class ImageDataset(Dataset[tuple[Any, int]]):
     def __init__(
         self,
         store: Store,
-        indices: np.ndarray | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
         transform: Callable[[Tensor], Any] | None = None,
     ) -> None:
         """The images at `indices` of a store, all usable ones unless given.
 
         Args:
             store: from `alexnet.data.load_dataset`.
-            indices: such as `splits.train`.
+            indices: such as `splits.train`, or a mask, as `Store.images` takes them.
             transform: applied to every image.
+
+        Raises:
+            IndexError: an image is not there, or these are no indices.
         """
         self.store = store
-        self.indices = np.flatnonzero(store.usable) if indices is None else indices
+        self.indices = as_indices(store.usable if indices is None else indices, len(store))
         self.transform = transform
 
     @property

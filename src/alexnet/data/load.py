@@ -5,7 +5,7 @@ from __future__ import annotations
 from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.images.find import describe_skipped
-from alexnet.data.store.build import prepare
+from alexnet.data.store.build import check_stored_form, prepare
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 from alexnet.reporter import SILENT, Reporter
@@ -36,9 +36,12 @@ def load_dataset(
             built, if another process builds it, and of what `open_source` tells.
 
     Raises:
-        UnknownNameError: `data` is neither a known name nor looks like a path.
+        ConfigError: `resize_size` is no whole number, or out of range.
+        UnknownNameError: `data` is neither a known name nor looks like a path; or there is no such
+            `resize` or `store_format`.
         DataError: the data set is not there or cannot be used, or the store cannot be written.
     """
+    check_stored_form(resize, resize_size, store_format)
     source = open_source(
         data,
         data_root,

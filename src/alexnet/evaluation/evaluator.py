@@ -11,7 +11,7 @@ import numpy as np
 
 from alexnet.data.load import load_dataset, report_rejected
 from alexnet.data.splits import Splits, split_indices
-from alexnet.data.store.store import Store
+from alexnet.data.store.store import Store, as_indices
 from alexnet.errors import DataError, MissingDataError, UsageError
 from alexnet.evaluation.advice import crops_advice
 from alexnet.evaluation.alignment import align_labels
@@ -96,7 +96,7 @@ def evaluate_images(
     Args:
         classifier: what is evaluated.
         store: built with the classifier's resize options.
-        indices: of the images.
+        indices: of the images, as `Store.images` takes them.
         split: their name in the result.
         crops: 1 or 10.
         num_top_losses: images of the highest losses whose pixels are kept.
@@ -105,8 +105,10 @@ def evaluate_images(
         on_progress: called with (images done, images in all).
 
     Raises:
+        IndexError: an image is not there, or these are no indices.
         DataError: no images.
     """
+    indices = as_indices(indices, len(store))
     if not len(indices):
         raise DataError(f"{store.info.name} has no images to evaluate on")
     probabilities = predict_probabilities(classifier, store, indices, crops, on_progress)

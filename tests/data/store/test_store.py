@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,26 @@ def test_images_are_read_in_the_order_of_the_indices(folder: Path) -> None:
     assert np.array_equal(store.images(indices), array[indices])
     assert np.array_equal(store.image(3), array[3])
     assert store.images([]).shape == (0, *store.image_shape)
+
+
+@pytest.mark.parametrize("store_format", ["pixels", "jpeg"])
+def test_indices_are_those_of_numpy(folder: Path, store_format: StoreFormat) -> None:
+    source = folder_source(folder)
+    store = prepare(source, resize="stretch", side=8, store_format=store_format)
+    array = np.stack([store.image(index) for index in range(12)])
+    in_memory = replace(store, _images=array)
+    mask, last = store.labels == 1, np.array([11], np.uint8)
+    for one in (store, in_memory):
+        for indices in (mask, ~store.usable, [-1, 0, -12], last, np.arange(12)[::-2]):
+            assert np.array_equal(one.images(indices), array[indices])
+        assert len(one.images([])) == len(one.images(np.zeros(12, bool))) == 0
+        assert np.array_equal(one.image(-2), array[10])
+        for wrong in ([12], [0, -13], [1.0], np.ones(11, bool), [[1]], ["a"], 3):
+            with pytest.raises(IndexError):
+                one.images(wrong)  # type: ignore[arg-type]
+        with pytest.raises(IndexError, match="there is no image 12: there are 12, which count"):
+            one.image(12)
+    assert store.mean_image(store.labels == 1) == pytest.approx(array[6:].mean(0), abs=1e-4)
 
 
 @pytest.mark.parametrize("store_format", ["pixels", "jpeg"])

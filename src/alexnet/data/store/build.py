@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -46,8 +47,9 @@ from alexnet.data.store.store import (
     store_text,
 )
 from alexnet.data.threads import map_bounded
-from alexnet.errors import DataError
+from alexnet.errors import DataError, UnknownNameError, require
 from alexnet.io.files import remove_folder, write_text
+from alexnet.io.limits import MAX_STORED_SIDE
 from alexnet.io.paths import cache_folder, existing_parent
 from alexnet.io.resumable import ResumableFolder
 from alexnet.io.text import folder_name
@@ -151,6 +153,24 @@ class _BuildSpec:
         return self.plan.target.partial_folder
 
 
+def check_stored_form(resize: Resize, side: int, store_format: StoreFormat) -> None:
+    """Reject a form that no store has, before anything is downloaded or decoded.
+
+    Raises:
+        ConfigError: the side is no whole number, or out of range.
+        UnknownNameError: no such way to resize, or no such format.
+    """
+    if resize not in get_args(Resize):
+        raise UnknownNameError("resize", str(resize), get_args(Resize))
+    if store_format not in get_args(StoreFormat):
+        raise UnknownNameError("store_format", str(store_format), get_args(StoreFormat))
+    require(
+        isinstance(side, int | np.integer) and 1 <= side <= MAX_STORED_SIDE,
+        f"the side of stored images (resize_size) must be a whole number from 1 to "
+        f"{MAX_STORED_SIDE}, not {side!r}",
+    )
+
+
 def prepare(
     source: Source,
     *,
@@ -178,6 +198,7 @@ def prepare(
         chunk: images, at most, that a thread decodes between two calls of `on_progress`.
 
     Raises:
+        ConfigError, UnknownNameError: as `check_stored_form`.
         DataError: no image can be used, the images change meanwhile, or the store cannot be
             written.
     """
@@ -204,6 +225,9 @@ def planned_store(
 
     Returns:
         The store, and whether it is there. A planned one takes no memory and no disk space.
+
+    Raises:
+        ConfigError, UnknownNameError: as `check_stored_form`.
     """
     plan, found = _find(_plan(source, resize, side, store_format))
     if found is not None:
@@ -223,11 +247,12 @@ def _plan(
     store_format: StoreFormat,
     cache: Path | None = None,
 ) -> _StorePlan:
+    check_stored_form(resize, side, store_format)
     return _StorePlan(
         source=source,
         source_fingerprint=source.fingerprint(),
         resize=resize,
-        side=side,
+        side=int(side),  # JSON takes no integer of numpy
         store_format=store_format,
         cache=cache or cache_folder(),
     )

@@ -121,15 +121,21 @@ class Store:
     def images(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Images in the order of `indices`: uint8 [len(indices), S, S, 3].
 
+        Args:
+            indices: as an array of numpy takes them: negative ones count from the end, and bool [N]
+                is the images where it is true.
+
         Raises:
+            IndexError: an image is not there, or these are no indices.
             DataError: a file has been cut short or damaged since the store was opened.
         """
+        places = as_indices(indices, len(self))
         if isinstance(self._images, np.ndarray):
-            return np.asarray(self._images[np.asarray(indices, dtype=np.int64)])
-        return self._images.read(indices)
+            return np.asarray(self._images[places])
+        return self._images.read(places)
 
     def image(self, index: int) -> np.ndarray:
-        """One image: uint8 [S, S, 3]."""
+        """One image, as `images` reads it: uint8 [S, S, 3]."""
         image: np.ndarray = self.images([index])[0]
         return image
 
@@ -162,10 +168,38 @@ class Store:
 
     def mean_image(self, indices: np.ndarray, chunk: int = 256) -> np.ndarray:
         """Mean of some images: float32 [S, S, 3], 0-255; reads `chunk` images at a time."""
-        total = np.zeros(self.image_shape, dtype=np.float64)
+        indices, total = as_indices(indices, len(self)), np.zeros(self.image_shape, np.float64)
         for start in range(0, len(indices), chunk):
             total += self.images(np.sort(indices[start : start + chunk])).sum(0, dtype=np.int64)
         return (total / len(indices)).astype(np.float32)
+
+
+def as_indices(indices: Sequence[int] | np.ndarray, count: int) -> np.ndarray:
+    """What numpy would take of `count` images, as int64 [n] from 0 to `count` - 1.
+
+    Args:
+        indices: of images, below 0 from the end; or bool [count].
+        count: of all images.
+
+    Raises:
+        IndexError: an image is not there, or these are no indices.
+    """
+    found = np.asarray(indices)
+    if found.dtype == bool and found.shape == (count,):
+        return np.flatnonzero(found)
+    if found.shape == (0,):
+        return np.zeros(0, np.int64)
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        raise IndexError(
+            f"images are read by a row of whole numbers or by a mask of {count:,} booleans, not by "
+            f"{found.dtype} of the shape {found.shape}"
+        )
+    first, last = int(found.min()), int(found.max())
+    if first < -count or last >= count:
+        wrong = last if last >= count else first
+        raise IndexError(f"there is no image {wrong:,}: there are {count:,}, which count from 0")
+    places = found.astype(np.int64, copy=False)
+    return places if first >= 0 else np.where(places < 0, places + count, places)
 
 
 def open_store(folder: Path) -> Store:
