@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from alexnet.pretraining.run_files import layers_file, read_records
 from alexnet.runtime.signals import TrainingInterrupted
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import set_up_training
+from support.noise_stores import noise
 from support.pretraining import LayerWitness, small_recipe
 from support.runs import SetAside, Witness
 from support.slow import first_fast
@@ -246,3 +248,8 @@ def test_a_training_with_another_split_is_warned(
         set_up_training(later, witness)
         warnings = [note for note in witness.notes if "--test-fraction 0.5" in note]
         assert bool(warnings) == is_warned
+    noise(next(data.iterdir()) / "new.png", 1)
+    witness = Witness()
+    set_up_training(replace(training, init_from=str(model)), witness)
+    told = r"the layers were pretrained on \d+ of the \d+ test images.*a test folder of its own"
+    assert any(re.search(told, note) for note in witness.notes)

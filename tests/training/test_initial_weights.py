@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from torch import Tensor
 
 import alexnet
 from alexnet.checkpoints.layer_names import TORCHVISION_NAMES
+from alexnet.checkpoints.model_file import save_model
 from alexnet.config.presets import FINETUNE
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, MissingDataError, ModelFileError, UnknownNameError
@@ -20,7 +23,7 @@ from alexnet.models.layers import FullyConnected
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ALEXNET_OWT, architecture
-from alexnet.reporter import ProgressCallback
+from alexnet.reporter import NullReporter, ProgressCallback
 from alexnet.training import initial_weights
 from alexnet.training.initial_weights import (
     by_layer,
@@ -32,7 +35,9 @@ from alexnet.training.initial_weights import (
     resolve_paths,
 )
 from alexnet.training.run_folder import read_recipe
+from alexnet.training.setup import set_up_training
 from alexnet.training.trainer import train
+from support.noise_stores import noise
 from support.runs import Witness
 
 
@@ -189,6 +194,44 @@ def test_a_fine_tuned_run_is_repeated_from_its_config_alone(
     second = alexnet.train(config=config, out=again, reporter=None)
     assert second.folder.model.read_bytes() == first.folder.model.read_bytes()
     assert second.folder.config.read_bytes() == config.read_bytes()
+
+
+@pytest.fixture
+def photos(flowers: Path, tmp_path: Path) -> Path:
+    """The flowers in class folders, without splits."""
+    for i, image in enumerate(sorted(flowers.glob("*/*/*"))):
+        (tmp_path / "photos" / image.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, tmp_path / "photos" / image.parent.name / f"{i:02}.png")
+    return tmp_path / "photos"
+
+
+def notes_on_test_images(recipe: Recipe) -> list[str]:
+    """What the start of a training tells of test images that its weights were trained on."""
+    witness = Witness()
+    set_up_training(recipe, witness)
+    return [note for note in witness.notes if note.startswith("the initial weights were trained")]
+
+
+def test_test_images_that_the_initial_weights_were_trained_on_are_told(
+    tiny: Recipe, photos: Path, tmp_path: Path
+) -> None:
+    recipe = replace(tiny, data=str(photos))
+    setup = set_up_training(recipe, NullReporter())
+    file = tmp_path / "first.safetensors"
+    save_model(file, setup.network.state_dict(), setup.info)
+    again = replace(recipe, init_from=str(file))
+    assert notes_on_test_images(again) == []
+    (note,) = notes_on_test_images(replace(again, seed=1))
+    assert re.search(r"trained on \d+ of the 12 test images, so the test error will be too", note)
+    assert note.endswith("train with --split-seed 0 --split stratified")
+    same = replace(again, seed=1, data_options=replace(again.data_options, split_seed=0))
+    assert notes_on_test_images(same) == []
+    noise(next(photos.iterdir()) / "10.png", 1)
+    (note,) = notes_on_test_images(again)
+    assert note.endswith("so has its split; give it a test folder of its own")
+    for changes in ({"manifest_hash": ""}, {"manifest_hash": "0" * 16}):
+        save_model(file, setup.network.state_dict(), replace(setup.info, **changes))
+        assert notes_on_test_images(again) == [], "imported, or its store is not here"
 
 
 def test_layers_are_named_once_and_split_ones_by_tensor() -> None:

@@ -12,8 +12,8 @@ from alexnet.checkpoints.tensors import CHECKSUM_KEY, FORMAT_KEY, check_format
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import DataOptions
 from alexnet.config.serialization import from_dict, own_file_error
-from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
+from alexnet.data.trained_on import EarlierTraining, trained_on_warning
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.models.architecture import Architecture
 
@@ -35,7 +35,7 @@ class PretrainedInfo:
     """Cut off after the last stage that was to be pretrained."""
     preprocessing: Preprocessing
     manifest_hash: str
-    """Hash of the data set's names, labels and splits."""
+    """As `Store.manifest_hash`, of the data of the pretraining."""
     data_options: DataOptions
     """With the seed and the data set they give the images of the pretraining again."""
     seed: int
@@ -78,27 +78,9 @@ def compatibility_warnings(
             f"the layers were pretrained on inputs divided by {info.preprocessing.std[0]:.3g}, and "
             f"this training divides by {preprocessing.std[0]:.3g}: pretrain with its --scale"
         )
-    if count := count_seen(info, store, test):
-        warnings.append(
-            f"the layers were pretrained on {count:,} of the {len(test):,} test images, so the "
-            f"test error will be too low: train with {split_flags(info)}"
-        )
+    earlier = EarlierTraining(
+        manifest_hash=info.manifest_hash, data_options=info.data_options, seed=info.seed
+    )
+    if text := trained_on_warning(earlier, "the layers were pretrained", store, test):
+        warnings.append(text)
     return warnings
-
-
-def count_seen(info: PretrainedInfo, store: Store, test: np.ndarray) -> int:
-    """The number of test images on which the layers were pretrained; 0 for other data."""
-    if info.manifest_hash != store.manifest_hash():
-        return 0
-    seen = split_indices(store, info.data_options, info.seed).train
-    return len(np.intersect1d(seen, test))
-
-
-def split_flags(info: PretrainedInfo) -> str:
-    """The flags that hold out the same test images as the pretraining did."""
-    options = info.data_options
-    seed = info.seed if options.split_seed is None else options.split_seed
-    flags = [f"--split-seed {seed}", f"--split {options.split}"]
-    if options.test_fraction is not None:
-        flags.append(f"--test-fraction {options.test_fraction:g}")
-    return " ".join(flags)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.duplicates import equal_images
-from alexnet.data.splits import split_indices
-from alexnet.data.store.store import Store, find_store
+from alexnet.data.store.store import Store
+from alexnet.data.trained_on import EarlierTraining, trained_on
 from alexnet.inference.classifier import Classifier
 
 
@@ -25,11 +24,7 @@ def is_training_path(classifier: Classifier, data: str) -> bool:
 
 
 def training_images(classifier: Classifier, store: Store, indices: np.ndarray) -> np.ndarray | None:
-    """Which of some images of a store a classifier was trained on: bool [len(indices)].
-
-    Images of other data, and of training data that has changed since, are compared with the store
-    of the training, to the last bit of their pixels. It is not built for that, nor is the data
-    opened.
+    """Which of some images of a store a classifier was trained on, as `trained_on` finds them.
 
     Args:
         classifier: what was trained.
@@ -37,27 +32,14 @@ def training_images(classifier: Classifier, store: Store, indices: np.ndarray) -
         indices: of the images.
 
     Returns:
-        None where it cannot be known: the store of the training is not here.
+        bool [len(indices)]; None where it cannot be known: the store of the training is not here.
     """
     info = classifier.info
     if not info.recipe.data:
         return np.zeros(len(indices), bool)  # imported: nothing says what it was trained on
-    is_same = info.manifest_hash == store.manifest_hash()
-    trained_on = store if is_same else _training_store(classifier)
-    if trained_on is None:
-        return None
-    train = split_indices(trained_on, info.recipe.data_options, info.recipe.seed).train
-    if is_same:
-        return np.isin(indices, train)
-    return equal_images(store, indices, trained_on, train)
-
-
-def _training_store(classifier: Classifier) -> Store | None:
-    """The store of a classifier's training data as it was then, or None if it is not here."""
-    options = classifier.info.recipe.data_options
-    return find_store(
-        classifier.info.manifest_hash,
-        resize=options.resize,
-        side=options.resize_size,
-        store_format=options.store_format,
+    earlier = EarlierTraining(
+        manifest_hash=info.manifest_hash,
+        data_options=info.recipe.data_options,
+        seed=info.recipe.seed,
     )
+    return trained_on(earlier, store, indices)

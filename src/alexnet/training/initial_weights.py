@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from alexnet.checkpoints.file_format import file_format
+from alexnet.checkpoints.file_header import read_header
 from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.checkpoints.pretrained_layers import compatibility_warnings, read_pretrained
 from alexnet.checkpoints.weights import (
@@ -20,8 +21,10 @@ from alexnet.checkpoints.weights import (
     weights_file,
 )
 from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS, BaseRecipe, Recipe
+from alexnet.config.serialization import from_dict
 from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.data.store.store import Store
+from alexnet.data.trained_on import EarlierTraining, trained_on_warning
 from alexnet.errors import ConfigError, MissingDataError, UnknownNameError, UsageError
 from alexnet.interop.torchvision import (
     IMPATIENT,
@@ -258,11 +261,30 @@ def by_layer(names: Collection[str], others: Collection[str]) -> list[str]:
     return list(dict.fromkeys(short))
 
 
-def warn_if_pretrained_differently(
+def warn_of_earlier_training(
     info: ModelInfo, store: Store, test: np.ndarray, reporter: Reporter
 ) -> None:
-    """Note if pretrained layers saw other preprocessing, or images that are now test images."""
-    layers = read_pretrained(weights_file(Path(info.recipe.init_from)))
-    if layers:
+    """Note if the initial weights saw images that are now test images, or other preprocessing."""
+    path = weights_file(Path(info.recipe.init_from))
+    if layers := read_pretrained(path):
         for warning in compatibility_warnings(layers, info.preprocessing, store, test):
             reporter.note(warning)
+    elif earlier := training_of_model(path):
+        what = "the initial weights were trained"
+        if warning := trained_on_warning(earlier, what, store, test):
+            reporter.note(warning)
+
+
+def training_of_model(path: Path) -> EarlierTraining | None:
+    """The training of a model file of this program; None for other files and imported models."""
+    header = read_header(path)
+    manifest_hash = header.get("manifest_hash")
+    if not isinstance(manifest_hash, str) or not manifest_hash:
+        return None
+    try:
+        recipe = from_dict(Recipe, header.get("recipe"))
+    except ConfigError:
+        return None  # of another version, whose weights may fit
+    return EarlierTraining(
+        manifest_hash=manifest_hash, data_options=recipe.data_options, seed=recipe.seed
+    )

@@ -36,7 +36,7 @@ from alexnet.training.initial_weights import (
     load_initial_weights,
     read_initial_weights,
     resolve,
-    warn_if_pretrained_differently,
+    warn_of_earlier_training,
 )
 from alexnet.training.micro_batches import own_rows, smallest_share
 from alexnet.training.optimizers import build_optimizer
@@ -197,7 +197,7 @@ def set_up_training(
     augmenter = build_augmenter(arch, recipe, store, splits, device)
     info = model_info(arch, recipe, store, augmenter)
     if weights:
-        warn_if_pretrained_differently(info, store, splits.test, reporter)
+        warn_of_earlier_training(info, store, splits.test, reporter)
     ema = recipe.optimizer.ema
     return TrainingSetup(
         recipe=recipe,
