@@ -23,6 +23,12 @@ from alexnet.errors import UnknownNameError
         ("with --arch own/nets.py:table", "with arch='own/nets.py:table'"),
         ("or pass --data-root", "or pass data_root="),
         ("alexnet train --from a.pt; or --norm none", "alexnet train --from a.pt; or norm='none'"),
+        (
+            "resume it: alexnet train --resume runs/a; or: alexnet train --resume 'a b' --lr 0.1",
+            "resume it: alexnet.resume('runs/a'); or: alexnet.resume('a b', lr=0.1)",
+        ),
+        ("alexnet pretrain rbm --resume r-1", "alexnet.resume_pretraining('r-1')"),
+        ("alexnet train --resume r --from a.pt", "alexnet train --resume r --from a.pt"),
         ("there is no file a--b/--c", "there is no file a--b/--c"),
     ],
 )

@@ -54,7 +54,7 @@ def test_other_files_have_no_header(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path / "a.pth", "is not a model file"),
         (tmp_path / "b.pth", "there is no file"),
-        (tmp_path, "has no model"),
+        (tmp_path, "without a model"),
     ):
         with pytest.raises(ModelFileError, match=message):
             read_architecture(path)

@@ -189,7 +189,7 @@ def test_torch_files_of_other_programs(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_images_in_place_of_the_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"without a model .* before the images$"):
+    with pytest.raises(ModelFileError, match=r"without a model .* or a run folder$"):
         load(tmp_path)
 
 

@@ -63,7 +63,10 @@ def test_what_is_refused(command: Command, small_whole: RunFolder, flowers: Path
     for words, message in (
         ((run,), "name at least one image: alexnet explain MODEL IMAGE ..."),
         ((run, "nothing.jpg"), "there is no image at nothing.jpg"),
-        ((flowers, rose), "is a folder without a model"),
+        (
+            (flowers, rose),
+            "model.safetensors); the model comes first: alexnet explain MODEL IMAGE ..",
+        ),
         ((rose, run), "the model comes first: alexnet explain MODEL IMAGE ..."),
         ((run, rose, "--class", "rosa"), "the model has no class 'rosa'; did you mean rose"),
         ((run, rose, "--layer", "conv7"), "did you mean conv"),

@@ -102,7 +102,8 @@ def test_a_run_stops_when_its_time_is_up_and_resumes_to_the_same_bits(
     assert (run.is_finished, run.evaluation, len(witness.steps)) == (False, None, 1)
     assert witness.notes[-1] == (
         "stopped by --max-minutes 1e-09 after step 1 of 12, which is saved; "
-        f"resume with: alexnet train --resume {tmp_path}/run"
+        f"resume with: alexnet train --resume {tmp_path}/run, which stops after as many minutes "
+        "again unless --max-minutes is another number"
     )
     assert load_file(run.folder.model), "what there is can be used"
     sessions = 1

@@ -18,8 +18,12 @@ R = TypeVar("R")
 
 OPTIONS = {flag: option for option, flag in FLAG_WORDS.items()}
 COMMAND = r"alexnet [a-z]+ [^;,`)]*"
-"""A command of the shell keeps its flags."""
+"""A command of the shell keeps its flags, but one that resumes a run is a function here."""
 NUMBER = r"-?\d[\d.]*(?:e[+-]?\d+)?(?!\w)"
+RESUME = (
+    r"alexnet (?:train|pretrain (?P<kind>\w+)) --resume (?P<path>'[^']*'|\S+)"
+    rf"(?P<options>(?: --[\w-]+ {NUMBER})*)"
+)
 PATH = r"[\w~/-]*[./:][\w./:~-]*\w"
 
 
@@ -38,7 +42,7 @@ def in_python(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def python_text(message: str) -> str:
-    """A message about flags as one about keywords; commands in it stay as they are."""
+    """A message about flags as one about keywords; of commands, only those that resume change."""
     return _pattern().sub(_keyword, message)
 
 
@@ -61,12 +65,26 @@ def _words() -> set[str]:
 
 
 def _keyword(found: re.Match[str]) -> str:
-    """The keyword with its value, for a flag; a command as it is."""
+    """The keyword with its value, for a flag; a command as it is, or as the call for it."""
     flag, numbers, word = found["flag"], found["numbers"], found["word"]
     if not flag:
-        return found[0]
+        return _resume_call(found[0]) or found[0]
     name = OPTIONS.get(flag, flag.replace("-", "_"))
     if numbers and " " in numbers:
         return f"{name}=({numbers.replace(' ', ', ')})"
     value = repr(word) if word else numbers or found["other"] or ""
     return f"{name}={value}"
+
+
+def _resume_call(command: str) -> str:
+    """The call in Python for a command that resumes a run; "" for any other command."""
+    if not (found := re.fullmatch(RESUME, command)):
+        return ""
+    function = "resume_pretraining" if found["kind"] else "resume"
+    options = re.sub(r" --([\w-]+) (\S+)", _option, found["options"])
+    path = found["path"].strip("'")
+    return f"alexnet.{function}({path!r}{options})"
+
+
+def _option(found: re.Match[str]) -> str:
+    return f", {found[1].replace('-', '_')}={found[2]}"

@@ -34,7 +34,9 @@ def read_architecture(path: Path) -> Architecture:
     """
     if path.is_dir():
         if not (path / "model.safetensors").exists():
-            raise ModelFileError(f"{path} has no model (model.safetensors)")
+            from alexnet.checkpoints.missing_model import no_model_text  # filelock: 40 ms
+
+            raise ModelFileError(no_model_text(path))
         path = path / "model.safetensors"
     if not path.exists():
         raise ModelFileError(f"there is no file {path}")

@@ -98,7 +98,8 @@ def find_model_file(path: str | Path) -> Path:
     """The model file at a path: the file itself, or that of a run folder.
 
     Raises:
-        ModelFileError: the path is a folder without a model, or the name of an architecture.
+        ModelFileError: the path is a folder without a model, such as an unfinished run, or the
+            name of an architecture.
     """
     path = Path(path_text(path))
     if str(path) in ZOO and not path.exists():
@@ -106,9 +107,11 @@ def find_model_file(path: str | Path) -> Path:
             f"{path} is an architecture without weights: alexnet train DATA --arch {path} trains "
             f"it, alexnet import FILE --arch {path} takes those of a file"
         )
-    if path.is_dir() and not (path / "model.safetensors").exists():
-        raise ModelFileError(
-            f"{path} is a folder without a model (model.safetensors); name a model file or a run "
-            "folder, before the images"
-        )
-    return path / "model.safetensors" if path.is_dir() else path
+    if not path.is_dir():
+        return path
+    model = path / "model.safetensors"
+    if not model.exists():
+        from alexnet.checkpoints.missing_model import no_model_text  # filelock: 40 ms
+
+        raise ModelFileError(no_model_text(path))
+    return model

@@ -25,6 +25,7 @@ from alexnet.checkpoints.checkpoint_content import (
 )
 from alexnet.checkpoints.file_format import DESCRIPTIONS, REMEDIES, file_format
 from alexnet.checkpoints.layer_names import local_names
+from alexnet.checkpoints.missing_model import no_model_text
 from alexnet.checkpoints.numpy_file import open_npy, open_npz
 from alexnet.checkpoints.tensors import check_file
 from alexnet.checkpoints.torch_file import (
@@ -86,7 +87,7 @@ def weights_file(path: Path) -> Path:
     checkpoints = sorted(steps, key=lambda step: _natural_order(step.name))
     found = [model] if model.is_file() else checkpoints[-1:]
     if not found:
-        raise ModelFileError(f"{path} is a folder without a model (model.safetensors)")
+        raise ModelFileError(no_model_text(path))
     return found[0]
 
 

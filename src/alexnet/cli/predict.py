@@ -149,7 +149,7 @@ def check_order(
     """Check that the model comes first, and the words for images after it.
 
     Raises:
-        UsageError: it is an image, or one of the images is a model.
+        UsageError: it is an image or a folder without a model, or one of the images is a model.
     """
     usage = f"the model comes first: alexnet {verb} MODEL {words}"
     path = Path(model)
@@ -158,6 +158,11 @@ def check_order(
     for image in map(Path, images):
         if image.suffix == ".safetensors" or (image / "model.safetensors").exists():
             raise UsageError(f"{image} is a model, not an image; {usage}")
+    if path.is_dir() and not (path / "model.safetensors").exists():
+        from alexnet.checkpoints.missing_model import known_folder_text
+
+        if not known_folder_text(path):  # of others, loading says what they are
+            raise UsageError(f"{model} is a folder without a model (model.safetensors); {usage}")
 
 
 def find_inputs(words: Sequence[str], skipped: Counter[str]) -> list[ImageInput]:

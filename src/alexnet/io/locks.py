@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,19 @@ from filelock import FileLock, Timeout
 
 POLL_SECONDS = 1.0
 """Interval at which a waiting process looks again."""
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lock of this file."""
+    if not os.path.lexists(path):
+        return False
+    try:
+        FileLock(path).acquire(timeout=0).lock.release()
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return False
+    return False
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, own_file_error, parse_json, to_dict, to_json
 from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingError, UsageError
 from alexnet.io.files import append_text, remove_file, remove_folder, rename, write_text
+from alexnet.io.locks import is_held
 from alexnet.io.text import shell_command
 from alexnet.parallel.world import current_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
@@ -177,16 +178,7 @@ class RunFolder:
 
     def is_locked(self) -> bool:
         """Whether another process is training this run."""
-        path = self.path / ".lock"
-        if not os.path.lexists(path):
-            return False
-        try:
-            FileLock(path).acquire(timeout=0).lock.release()
-        except Timeout:
-            return True
-        except (OSError, NotImplementedError):
-            return False
-        return False
+        return is_held(self.path / ".lock")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -345,7 +345,8 @@ def _pause(setup: TrainingSetup, state: TrainState, folder: RunFolder, reporter:
     reporter.note(
         f"stopped by --max-minutes {setup.recipe.stopping.max_minutes:g} after step "
         f"{state.step:,} of {setup.total_steps:,}, which is saved; "
-        f"resume with: {folder.resume_command}"
+        f"resume with: {folder.resume_command}, which stops after as many minutes again "
+        "unless --max-minutes is another number"
     )
     return Run(folder, tuple(state.history), tuple(state.times), None, is_finished=False)
 

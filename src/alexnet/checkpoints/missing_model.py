@@ -1,0 +1,86 @@
+"""What a folder without a model is: an unfinished run, a tuning, runs, .., and what may be done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from alexnet.config.serialization import parse_json
+from alexnet.io.files import read_regular
+from alexnet.io.limits import MAX_RESULT_BYTES
+from alexnet.io.locks import is_held
+from alexnet.io.run_paths import is_run
+from alexnet.io.text import shell_command
+
+MODEL = "model.safetensors"
+MAX_NAMED_RUNS = 3
+
+
+def no_model_text(folder: Path) -> str:
+    """Why a folder has no model, and how there can be one."""
+    return known_folder_text(folder) or (
+        f"{folder} is a folder without a model ({MODEL}); name a model file or a run folder"
+    )
+
+
+def known_folder_text(folder: Path) -> str:
+    """As `no_model_text`, of a folder that this program wrote; "" of any other."""
+    if (folder / "tuning.json").exists():
+        winner = folder / "winner.json"
+        train = shell_command(["alexnet", "train", "--config", str(winner)])
+        hint = f"train its winner: {train}" if winner.exists() else "its trials are in trials/"
+        return f"{folder} is the folder of a tuning, not a run; {hint}"
+    if (folder / "plan.json").exists() and (folder / "runs").is_dir():
+        return f"{folder} is the folder of an experiment; name one of the runs in {folder / 'runs'}"
+    if is_run(folder):
+        return _run_text(folder)
+    try:
+        runs = sorted(str(child) for child in folder.iterdir() if is_run(child))
+    except OSError:
+        runs = []
+    if not runs:
+        return ""
+    names = ", ".join([*runs[:MAX_NAMED_RUNS], *[".."] * (len(runs) > MAX_NAMED_RUNS)])
+    return f"{folder} is a folder of runs, not a model; name one of them: {names}"
+
+
+def _run_text(run: Path) -> str:
+    """Of a run folder: how far it is, and the commands that give it a model; "" of no recipe."""
+    config = _read_object(run / "config.json")
+    epochs, kind = config.get("epochs"), config.get("kind")
+    if not isinstance(epochs, int):
+        return ""
+    if isinstance(kind, str):
+        resume = shell_command(["alexnet", "pretrain", kind, "--resume", str(run)])
+        return f"{run} is a pretraining without a finished layer; resume it with: {resume}"
+    if (run / "result.json").exists():
+        again = shell_command(["alexnet", "train", "--config", str(run / "config.json")])
+        return f"{run} is a finished run whose model ({MODEL}) was removed; train it again: {again}"
+    done = f"{_num_lines(run / 'metrics.jsonl')} of {epochs} epochs"
+    if is_held(run / ".lock"):
+        return f"{run} is being trained and has no model yet, after {done}; wait for it, or stop it"
+    if (run / "diverged.txt").exists():
+        again = shell_command(["alexnet", "train", "--config", str(run / "config.json")])
+        return f"{run} diverged after {done} and has no model; try again with: {again} --lr LOWER"
+    resume = shell_command(["alexnet", "train", "--resume", str(run)])
+    text = f"{run} is an unfinished run, after {done}, and has no model yet; resume it: {resume}"
+    if not any(run.glob("checkpoints/step-*.safetensors")):
+        return text
+    return f"{text}; or stop now with a model of its weights: {resume} --max-minutes 0.01"
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object; empty where it does not or cannot be read."""
+    try:
+        plain = parse_json(read_regular(path, MAX_RESULT_BYTES))
+    except (OSError, ValueError):
+        return {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def _num_lines(path: Path) -> int:
+    """Finished epochs; a line that was cut off does not count."""
+    try:
+        return read_regular(path, MAX_RESULT_BYTES).count(b"\n")
+    except OSError:
+        return 0
