@@ -103,6 +103,20 @@ def test_an_optimized_classifier_is_not_exported(tmp_path: Path, file_format: Fo
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_of_other_weights_is_told_as_such(onnx_exports: OnnxExports) -> None:
+    """As that of a run which was trained further."""
+    path, report = onnx_exports("lenet5")
+    classifier = narrow_classifier("lenet5")
+    with pytest.raises(UsageError, match=r"lenet5\.onnx exists already; remove it"):
+        export_model(classifier, path, "onnx")
+    with torch.no_grad():
+        classifier.network.get_parameter("conv1.bias").add_(1)
+    message = r"lenet5\.onnx exists already, made of other weights; remove it"
+    with pytest.raises(UsageError, match=message):
+        export_model(classifier, path, "onnx")
+    assert len(report.weights_checksum) == 8
+
+
 @pytest.mark.parametrize("name", ["net.onnx", "net.onnx.json", "predict_net.py"])
 def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")

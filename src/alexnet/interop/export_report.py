@@ -51,6 +51,9 @@ class ExportReport:
     notes: tuple[str, ...]
     """What a user of the file should know."""
     versions: tuple[str, ...]
+    weights_checksum: str
+    """Eight hex digits of the model's weights (CRC-32), by which an export tells a file of others
+    that is in its place."""
 
 
 def make_report(
@@ -62,6 +65,7 @@ def make_report(
     agreement: ImageAgreement | None,
     notes: tuple[str, ...],
     packages: tuple[str, ...],
+    weights_checksum: str,
 ) -> ExportReport:
     """The report of a file.
 
@@ -74,6 +78,7 @@ def make_report(
         agreement: of a rounded file.
         notes: for its user.
         packages: whose versions matter.
+        weights_checksum: of the model.
     """
     arch, info = classifier.info.architecture, classifier.info
     count = len(classifier.class_names)
@@ -97,6 +102,7 @@ def make_report(
         agreement=agreement,
         notes=notes,
         versions=(f"python {platform.python_version()}", *versions),
+        weights_checksum=weights_checksum,
     )
 
 

@@ -9,8 +9,9 @@ from typing import TypeAlias
 
 import torch
 
-from alexnet.config.serialization import json_document
-from alexnet.errors import UsageError
+from alexnet.checkpoints.tensors import checksum
+from alexnet.config.serialization import json_document, parse_json
+from alexnet.errors import ConfigError, UsageError
 from alexnet.inference.classifier import Classifier
 from alexnet.inference.optimize import unoptimized_weights
 from alexnet.interop.export_module import FileOptions, network_module, torch_bytes
@@ -36,7 +37,8 @@ from alexnet.interop.parity import (
 )
 from alexnet.interop.real_images import load_real_images
 from alexnet.interop.torchvision_export import torchvision_bytes
-from alexnet.io.files import atomic_write, write_text
+from alexnet.io.files import atomic_write, read_regular, write_text
+from alexnet.io.limits import MAX_RESULT_BYTES
 from alexnet.models.network import Network
 from alexnet.reporter import Reporter
 from alexnet.runtime.extras import require_extra
@@ -113,7 +115,8 @@ def export_model(
     check_options(file_format, rounding, opset)
     takes = _takes(classifier, out, file_format, with_preprocessing)
     script = predict_script(classifier, out.name, takes) if file_format == "onnx" else ""
-    paths = _new_paths(out, has_script=bool(script))
+    weights_checksum = checksum(classifier.network.state_dict(), "")
+    paths = _new_paths(out, weights_checksum, has_script=bool(script))
     metadata = file_metadata(classifier, takes=takes, weights_license=weights_license)
     options = FileOptions(name=out.name, takes=takes, metadata=metadata, opset=opset)
     images = load_real_images(classifier, data, data_root, reporter) if rounding else None
@@ -130,6 +133,7 @@ def export_model(
         agreement,
         _notes(classifier, file_format, has_script=bool(script)),
         ("alexnet", "torch", *REQUIRED_PACKAGES[file_format]),
+        weights_checksum,
     )
     _write(out, content, script, report)
     return report
@@ -150,13 +154,26 @@ def _on_cpu(classifier: Classifier) -> Classifier:
     return replace(classifier, network=network.eval(), mean_image=mean)
 
 
-def _new_paths(out: Path, *, has_script: bool) -> list[Path]:
+def _new_paths(out: Path, weights_checksum: str, *, has_script: bool) -> list[Path]:
     """The files of an export, none of which may exist."""
     paths = [out, report_path(out), *([script_path(out)] if has_script else [])]
     for path in paths:
         if path.exists():
-            raise UsageError(f"{path} exists already; remove it or choose another with --out")
+            other = ", made of other weights" if _is_of_others(out, weights_checksum) else ""
+            raise UsageError(
+                f"{path} exists already{other}; remove it or choose another with --out"
+            )
     return paths
+
+
+def _is_of_others(out: Path, weights_checksum: str) -> bool:
+    """Whether the report beside an exported file tells that it has other weights."""
+    try:
+        report = parse_json(read_regular(report_path(out), MAX_RESULT_BYTES))
+    except (OSError, ConfigError):
+        return False
+    found = report.get("weights_checksum") if isinstance(report, dict) else None
+    return found not in (None, weights_checksum)
 
 
 def chosen_rounding(half: bool, int8: bool, data: str) -> Rounding | None:

@@ -43,6 +43,7 @@ from alexnet.training.checkpointing import (
     save_network,
     with_layout,
 )
+from alexnet.training.earlier_results import earlier_results_note
 from alexnet.training.epoch import evaluate_split
 from alexnet.training.extension import changes_end, describe_extension, extend
 from alexnet.training.initial_weights import resolve
@@ -252,11 +253,12 @@ def _restore_run(
     environment = describe_environment(setup.device, setup.world.size)
     warn_if_environment_changed(folder, environment, reporter)
     state = restore(setup, checkpoint, folder) if checkpoint else TrainState()
+    earlier = earlier_results_note(folder)
     folder.remove_temp_files()
     folder.remove_ending()
     if recipe != before:
         folder.write_recipe(recipe)
-    if text := describe_extension(before, recipe):
+    for text in filter(None, (describe_extension(before, recipe), earlier)):
         reporter.note(text)
     for text in schedule_advice(recipe, setup.steps_per_epoch) if recipe != before else ():
         reporter.note(text)
