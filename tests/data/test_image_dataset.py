@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 import alexnet
 from alexnet.data.image_dataset import ImageDataset
+from alexnet.errors import UsageError
 
 
 @pytest.fixture
@@ -31,6 +32,26 @@ def test_the_splits_are_those_of_the_folder(splits: dict[str, ImageDataset]) -> 
     assert (image.dtype, tuple(image.shape)) == (torch.uint8, (16, 16, 3))
     assert np.array_equal(image.numpy(), test.store.image(index))
     assert label == test.store.labels[index]
+
+
+def test_the_words_of_torchvision(splits: dict[str, ImageDataset]) -> None:
+    split = splits["val"]
+    assert split.classes == sorted(split.classes) == list(split.class_names)
+    assert split.class_to_idx[split.classes[7]] == 7
+    assert split.targets == [label for _, label in split]
+    assert {type(label) for label in split.targets} == {int}
+    subset = Subset(split, range(2, 5))
+    assert [label for _, label in subset] == split.targets[2:5]
+
+
+@pytest.mark.parametrize("position", [slice(0, 3), [0, 1], 0.5, "rose", None])
+def test_other_positions_than_whole_numbers(
+    splits: dict[str, ImageDataset], position: object
+) -> None:
+    with pytest.raises(UsageError, match=r"by whole numbers, not by .*torch\.utils\.data\.Subset"):
+        splits["val"][position]  # type: ignore[index]
+    images = (splits["val"][number][0] for number in (2, np.int64(2), torch.tensor(2), -10))
+    assert len({image.numpy().tobytes() for image in images}) == 1
 
 
 def test_a_loader_reads_all_images_once(splits: dict[str, ImageDataset]) -> None:

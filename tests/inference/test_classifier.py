@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 
 import alexnet
 import alexnet.inference.decoding
@@ -159,6 +160,17 @@ def test_pixels_may_be_read_only(classifier: alexnet.Classifier, image_path: Pat
     assert classifier.probabilities(pixels).shape == (1, 12)
 
 
+def test_pixels_may_be_a_tensor(classifier: alexnet.Classifier, flowers: Path) -> None:
+    """Such as a batch of a loader, which `classifier(images)` takes, too."""
+    split = alexnet.load_splits(flowers, resize_size=72, crop_size=64, reporter=None)["test"]
+    images, _ = next(iter(DataLoader(split, batch_size=3)))
+    expected = classifier.probabilities(images.numpy())
+    assert np.array_equal(classifier.probabilities(images), expected)
+    assert np.array_equal(classifier.logits(images), classifier.logits(images.numpy()))
+    assert len(classifier(images)) == 3
+    assert classifier(split[0][0])[0].label == classifier.class_names[expected[0].argmax()]
+
+
 def test_the_batch_size_changes_nothing(classifier: alexnet.Classifier, flowers: Path) -> None:
     paths = sorted((flowers / "test").rglob("*.jpg"))
     pixels = np.concatenate([resized(classifier, path) for path in paths])
@@ -174,7 +186,8 @@ def test_the_batch_size_changes_nothing(classifier: alexnet.Classifier, flowers:
         (np.zeros((72, 72, 3), np.uint8), "uint8 [72, 72, 3]"),
         (np.zeros((1, 3, 72, 72), np.uint8), "uint8 [1, 3, 72, 72]"),
         (np.zeros((1, 72, 72, 3), np.float32), "float32 [1, 72, 72, 3]"),
-        (torch.zeros((1, 72, 72, 3), dtype=torch.uint8), "a Tensor"),
+        (torch.zeros((1, 72, 72, 3)), "float32 [1, 72, 72, 3]"),
+        (torch.zeros((1, 3, 72, 72), dtype=torch.uint8), "uint8 [1, 3, 72, 72]"),
         ("rose.jpg", "a str"),
     ],
 )

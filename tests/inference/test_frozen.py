@@ -78,6 +78,7 @@ def test_every_network_of_int8_layers_alone_can_be_frozen(
         expected = classifier.probabilities(images, crops)
         assert np.array_equal(frozen.probabilities(images, crops), expected)
         assert np.ptp(expected) > 0.01
+        assert np.array_equal(frozen.probabilities(torch.from_numpy(images), crops), expected)
 
 
 @pytest.mark.parametrize("crop_size", [131, 137])

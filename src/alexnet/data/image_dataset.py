@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from alexnet.config.serialization import short_repr
 from alexnet.data.batches import Batches
 from alexnet.data.store.store import Store, as_indices
+from alexnet.errors import UsageError
 
 
 class ImageDataset(Dataset[tuple[Any, int]]):
     """Images and labels of one split: `dataset[i]` is (uint8 tensor [S, S, 3], label).
+
+    `classes`, `class_to_idx` and `targets` are those of torchvision's data sets. A
+    `torch.utils.data.Subset` has none of them: `subset.dataset.targets[subset.indices[i]]`. Images
+    without labels, which only a pretraining takes, are all of one class, "images".
 
     It works with `torch.utils.data.DataLoader` and any number of workers, however they are started;
     its pickle, which a worker may get, has the path of the images, not the images.
@@ -46,6 +54,22 @@ class ImageDataset(Dataset[tuple[Any, int]]):
         """Class names in the order of the labels."""
         return self.store.info.class_names
 
+    @property
+    def classes(self) -> list[str]:
+        """As `class_names`, by torchvision's name and type."""
+        return list(self.class_names)
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The label of every class."""
+        return {name: label for label, name in enumerate(self.class_names)}
+
+    @cached_property
+    def targets(self) -> list[int]:
+        """The labels of this split's images, in their order; no image is read."""
+        labels: list[int] = self.store.labels[self.indices].tolist()
+        return labels
+
     def __repr__(self) -> str:
         return f"ImageDataset({len(self):,} images of {self.store!r})"
 
@@ -53,7 +77,15 @@ class ImageDataset(Dataset[tuple[Any, int]]):
         return len(self.indices)
 
     def __getitem__(self, i: int) -> tuple[Any, int]:
-        return self.__getitems__([i])[0]
+        try:
+            position = operator.index(i)
+        except TypeError:
+            raise UsageError(
+                f"a split has images by whole numbers, not by {short_repr(i)}; "
+                "torch.utils.data.Subset(split, positions) is a part of it, "
+                "such as of the positions range(10)"
+            ) from None
+        return self.__getitems__([position])[0]
 
     def __getitems__(self, positions: Sequence[int]) -> list[tuple[Any, int]]:
         """Several images by one call, as a `DataLoader` reads a batch."""

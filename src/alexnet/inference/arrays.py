@@ -1,8 +1,9 @@
-"""Images in numpy arrays (channels last) and torch tensors (channels first)."""
+"""Images in numpy arrays (channels last) and torch tensors (channels first, or RGB last)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ARRAYS = "uint8 [H, W], [H, W, 3], [N, H, W] or [N, H, W, 3] (3: RGB; 1, 2 and 4: gray, LA, RGBA)"
-TENSORS = "uint8 [H, W], [3, H, W] or [N, 3, H, W] (3: RGB; 1 and 4: gray, RGBA)"
+TENSORS = (
+    "uint8 [H, W], [3, H, W], [N, 3, H, W] (3: RGB; 1 and 4: gray, RGBA), [H, W, 3] or [N, H, W, 3]"
+)
 ARRAY_CHANNELS, TENSOR_CHANNELS = (1, 2, 3, 4), (1, 3, 4)
 
 
@@ -43,28 +46,52 @@ def array_images(array: np.ndarray) -> list[np.ndarray]:
     return [image[..., 0] if image.shape[2:] == (1,) else image for image in images]
 
 
+def is_tensor(value: object) -> TypeGuard[Tensor]:
+    """Whether it is one of torch's; where torch is not loaded, there are none."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def is_dense_uint8(tensor: Tensor) -> bool:
+    """Whether a tensor can be a numpy array of uint8."""
+    import torch
+
+    return tensor.dtype == torch.uint8 and tensor.layout == torch.strided and not tensor.is_meta
+
+
+def tensor_text(tensor: Tensor) -> str:
+    """Type and shape of a tensor, for messages: "float32 [3, 8, 8]"."""
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+
+
 def tensor_images(tensor: Tensor) -> list[np.ndarray]:
     """The images in a tensor on any device: uint8 [H, W] or [H, W, C] each.
 
     Raises:
-        UsageError: another type or shape.
+        UsageError: another type or shape, or one such as [3, H, 3], whose channels may be first or
+            last.
     """
-    import torch
-
     shape = tensor.shape
-    has_channels = tensor.ndim in (3, 4) and shape[-3] in TENSOR_CHANNELS
-    is_dense = tensor.layout == torch.strided and not tensor.is_meta
-    is_batch = tensor.ndim == 4
-    is_image = (tensor.ndim == 2 or has_channels) and 0 not in shape[is_batch:]
-    if tensor.dtype != torch.uint8 or not is_image or not is_dense:
-        kind = str(tensor.dtype).removeprefix("torch.")
-        is_channels_last = tensor.ndim == 3 and shape[-1] in TENSOR_CHANNELS
+    has_axes = tensor.ndim in (3, 4)
+    is_first = has_axes and shape[-3] in TENSOR_CHANNELS
+    is_last = has_axes and shape[-1] == 3
+    if is_first and is_last:
+        order = "0, 2, 3, 1" if tensor.ndim == 4 else "1, 2, 0"
         raise UsageError(
-            f"an image tensor is {TENSORS}, not {kind} {list(shape)}"
-            + _hint(tensor.is_floating_point(), is_channels_last, "tensor.permute(2, 0, 1)")
+            f"a tensor {list(shape)} may have its channels first or last: use "
+            f"tensor.permute({order}).numpy() if they are first, tensor.numpy() if they are last"
+        )
+    is_batch = tensor.ndim == 4
+    is_image = (tensor.ndim == 2 or is_first or is_last) and 0 not in shape[is_batch:]
+    if not is_image or not is_dense_uint8(tensor):
+        is_transposed = has_axes and not is_first and shape[-1] in TENSOR_CHANNELS
+        remedy = f"tensor.permute({'0, 3, 1, 2' if is_batch else '2, 0, 1'})"
+        raise UsageError(
+            f"an image tensor is {TENSORS}, not {tensor_text(tensor)}"
+            + _hint(tensor.is_floating_point(), is_transposed and not is_last, remedy)
         )
     array = tensor.detach().cpu().numpy()
-    return array_images(np.moveaxis(array, -3, -1) if has_channels else array)
+    return array_images(np.moveaxis(array, -3, -1) if is_first else array)
 
 
 def _hint(is_float: bool, is_transposed: bool, remedy: str) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alexnet.errors import UsageError
+from alexnet.inference.arrays import is_dense_uint8, is_tensor, tensor_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def check_top(top: int) -> None:
@@ -29,25 +34,29 @@ def check_crops(crops: int) -> None:
         raise UsageError(f"crops must be 1 or 10, not {crops!r}")
 
 
-def check_pixels(pixels: np.ndarray, side: int) -> None:
-    """Check resized images.
+def checked_pixels(pixels: np.ndarray | Tensor, side: int) -> np.ndarray:
+    """Resized images, as an array.
 
     Args:
-        pixels: uint8 [N, side, side, 3].
+        pixels: uint8 [N, side, side, 3], on any device.
         side: in pixels, the preprocessing's `resize_size`.
 
     Raises:
         UsageError: they are of another type or shape.
     """
-    if isinstance(pixels, np.ndarray):
-        found = f"{pixels.dtype} [{', '.join(map(str, pixels.shape))}]"
-        if pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.shape[1:] == (side, side, 3):
-            return
+    if is_tensor(pixels):
+        found = tensor_text(pixels)
+        pixels = pixels.detach().cpu().numpy() if is_dense_uint8(pixels) else pixels
+    elif isinstance(pixels, np.ndarray):
+        found = f"{pixels.dtype} {list(pixels.shape)}"
     else:
         found = f"a {type(pixels).__name__}"
+    is_uint8 = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8
+    if is_uint8 and pixels.ndim == 4 and pixels.shape[1:] == (side, side, 3):
+        return np.asarray(pixels)
     raise UsageError(
-        f"pixels must be an array of resized images, uint8 [N, {side}, {side}, 3], not {found}; "
-        "classifier(images) takes images of any size"
+        f"pixels must be resized images, an array or a tensor uint8 [N, {side}, {side}, 3], "
+        f"not {found}; classifier(images) takes images of any size"
     )
 
 

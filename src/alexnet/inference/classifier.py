@@ -19,7 +19,7 @@ from torch import Tensor
 from alexnet.checkpoints.model_file import ModelInfo, find_model_file, load_model, save_model
 from alexnet.config.recipe import Precision
 from alexnet.errors import UsageError
-from alexnet.inference.checks import check_crops, check_pixels
+from alexnet.inference.checks import check_crops, checked_pixels
 from alexnet.inference.decoding import decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
@@ -115,7 +115,9 @@ class Classifier(Predictor):
         words = (methods,) if isinstance(methods, str) else methods or METHODS
         return explain_image(self, image, class_name=class_name, layer=layer, methods=words)
 
-    def probabilities(self, pixels: np.ndarray, crops: Crops = 1, batch: int = 128) -> np.ndarray:
+    def probabilities(
+        self, pixels: np.ndarray | Tensor, crops: Crops = 1, batch: int = 128
+    ) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
         They are softmax(logits / temperature), with the model's temperature. With ten crops these
@@ -143,7 +145,7 @@ class Classifier(Predictor):
             depends_on_batch=any(isinstance(layer, weighted) for layer in layers),
         )
 
-    def logits(self, pixels: np.ndarray, batch: int = 128) -> np.ndarray:
+    def logits(self, pixels: np.ndarray | Tensor, batch: int = 128) -> np.ndarray:
         """The network's outputs float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
         Of the center crop, and not divided by the temperature.
@@ -186,7 +188,9 @@ class Classifier(Predictor):
                 on_progress(done, len(inputs) if isinstance(inputs, list) else done)
         return np.concatenate(found)
 
-    def layer_inputs(self, pixels: np.ndarray, layer: str = "", batch: int = 128) -> np.ndarray:
+    def layer_inputs(
+        self, pixels: np.ndarray | Tensor, layer: str = "", batch: int = 128
+    ) -> np.ndarray:
         """The flattened inputs of a layer, float32 [N, D], of resized images uint8 [N, S, S, 3].
 
         Of the center crop.
@@ -217,13 +221,13 @@ class Classifier(Predictor):
 
     def _in_batches(
         self,
-        pixels: np.ndarray,
+        pixels: np.ndarray | Tensor,
         batch: int,
         compute: Callable[[Tensor], np.ndarray],
         length: int | None = None,
     ) -> np.ndarray:
         """What `compute` gives for all images: float32 [N, length], or [N, num_classes]."""
-        check_pixels(pixels, self.info.preprocessing.resize_size)
+        pixels = checked_pixels(pixels, self.info.preprocessing.resize_size)
         results = [np.zeros((0, length or len(self.class_names)), np.float32)]
         with evaluation_mode(self.network):
             for start in range(0, len(pixels), batch):

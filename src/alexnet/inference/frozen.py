@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,7 +21,7 @@ from alexnet.checkpoints.model_file import MEAN_IMAGE, ModelInfo
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import from_dict, parse_json
 from alexnet.errors import ConfigError
-from alexnet.inference.checks import check_crops, check_pixels
+from alexnet.inference.checks import check_crops, checked_pixels
 from alexnet.inference.int8_kernels import (
     PackedWeights,
     Window,
@@ -36,6 +36,9 @@ from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.models.layers import FlattenOrder, Layer, ResponseNorm
 from alexnet.ops.library import KernelLibrary
 from alexnet.ops.resize_crop import box_of, resize_crop
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BATCH = 64
 """Images computed at a time."""
@@ -86,14 +89,14 @@ class FrozenClassifier(Predictor):
         """int8, and so the same whichever images are computed together."""
         return AnsweringNetwork(is_optimized=True, number_type="int8", depends_on_batch=False)
 
-    def probabilities(self, pixels: np.ndarray, crops: Crops = 1) -> np.ndarray:
+    def probabilities(self, pixels: np.ndarray | Tensor, crops: Crops = 1) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
         Raises:
             UsageError: `pixels` have another type or shape, or `crops` is neither 1 nor 10.
         """
         check_crops(crops)
-        check_pixels(pixels, self.info.preprocessing.resize_size)
+        pixels = checked_pixels(pixels, self.info.preprocessing.resize_size)
         found = [np.zeros((0, len(self.class_names)), np.float32)]
         for first in range(0, len(pixels), BATCH):
             part = pixels[first : first + BATCH]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -22,7 +21,7 @@ from alexnet.data.images.concurrency import silence_warnings
 from alexnet.data.images.find import find_paths, match_paths, no_image_text
 from alexnet.data.images.open import open_image, read_image
 from alexnet.errors import DataError, UsageError
-from alexnet.inference.arrays import array_images, tensor_images
+from alexnet.inference.arrays import array_images, is_tensor, tensor_images
 from alexnet.io.files import open_regular
 from alexnet.io.http import is_offline
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS
@@ -40,12 +39,12 @@ ImageInput: TypeAlias = (
 
 A str is a path, a folder, a pattern such as "photos/*.jpg" or an https address; bytes and files
 opened with "rb" hold an image file; an array is uint8 [H, W, 3], [H, W] or with a first axis N; a
-tensor is uint8 [3, H, W], [1, H, W], [H, W] or with a first axis N."""
+tensor is uint8 [3, H, W], [1, H, W], [H, W], [H, W, 3] or with a first axis N."""
 KINDS = (
     "a path, a folder, a pattern, an https address, bytes, a file opened with 'rb', "
     "a Pillow image, "
-    "a uint8 array [H, W, 3] or [N, H, W, 3], a uint8 tensor [3, H, W] or [N, 3, H, W], "
-    "or a list of these"
+    "a uint8 array or tensor [H, W, 3] or [N, H, W, 3], a uint8 tensor [3, H, W] or "
+    "[N, 3, H, W], or a list of these"
 )
 _shared = Lock()
 """Held while a Pillow image or a file of the caller is used: they are not safe for threads, and the
@@ -88,13 +87,7 @@ def read_inputs(images: ImageInput | Iterable[ImageInput]) -> Iterable[Input]:
 def _is_one_value(images: object) -> bool:
     kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image)
     is_numeric = isinstance(images, np.ndarray) and (images.dtype.kind not in "OU")
-    return isinstance(images, kinds) or is_numeric or _is_tensor(images) or _is_file(images)
-
-
-def _is_tensor(value: object) -> TypeGuard[Tensor]:
-    """Whether it is one of torch's; where torch is not loaded, there are none."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+    return isinstance(images, kinds) or is_numeric or is_tensor(images) or _is_file(images)
 
 
 def _is_file(value: object) -> TypeGuard[IO[bytes]]:
@@ -115,7 +108,7 @@ def expand(value: object) -> list[Input]:
         return [Input(partial(_open_bytes, content), content=lambda: content)]
     if isinstance(value, Image.Image):
         return [Input(partial(_open_shared, value), is_changeable=True)]
-    if isinstance(value, np.ndarray) or _is_tensor(value):
+    if isinstance(value, np.ndarray) or is_tensor(value):
         arrays = array_images(value) if isinstance(value, np.ndarray) else tensor_images(value)
         return [Input(partial(_open_array, array), is_changeable=True) for array in arrays]
     if _is_file(value):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from alexnet.inference.predictions import (
 )
 from alexnet.keywords import check_keywords
 from alexnet.reporter import ProgressCallback, ignore_progress
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Crops: TypeAlias = Literal[1, 10]
 
@@ -43,7 +46,7 @@ class Predictor(ABC):
         return True
 
     @abstractmethod
-    def probabilities(self, pixels: np.ndarray, crops: Crops = 1) -> np.ndarray:
+    def probabilities(self, pixels: np.ndarray | Tensor, crops: Crops = 1) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3]."""
 
     @property
