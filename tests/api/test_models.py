@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import alexnet
 from alexnet.api import models, runs
 from alexnet.cli import main
-from alexnet.errors import AlexNetError, ModelFileError
+from alexnet.errors import AlexNetError, ModelFileError, UsageError
 from alexnet.inference.classifier import Classifier
 from alexnet.training.run_folder import RunFolder, read_metrics
 from support.runs import Witness
@@ -125,6 +126,21 @@ def test_save_writes_what_load_reads_and_never_over_a_file(
     next(back.network.parameters()).data.fill_(math.nan)
     with pytest.raises(AlexNetError, match=r"cannot be saved: .* values that are not finite"):
         back.save(tmp_path / "nan.safetensors")
+
+
+def test_an_edited_network_is_not_saved_as_the_one_before(
+    trained: RunFolder, tmp_path: Path
+) -> None:
+    edited = alexnet.load(trained.path, "cpu")
+    name = next(n for n, m in edited.network.named_children() if isinstance(m, nn.ReLU))
+    setattr(edited.network, name, nn.Tanh())
+    edited.network.register_forward_hook(lambda *_: None)
+    file = tmp_path / "edited.safetensors"
+    with pytest.raises(UsageError, match=f"cannot be saved: .* {name} is torch's Tanh.*torch.save"):
+        edited.save(file)
+    assert not file.exists()
+    setattr(edited.network, name, nn.ReLU())
+    edited.save(file)  # a hook is no part of a model
 
 
 def test_lists() -> None:

@@ -80,7 +80,10 @@ def test_ten_crops_of_images_without_a_margin_are_two(
     arch = architecture("lenet5")
     preprocessing = preprocessing_for(arch, options)
     info = ModelInfo(
-        architecture=arch, class_names=(), preprocessing=preprocessing, recipe=Recipe()
+        architecture=arch,
+        class_names=tuple("0123456789"),
+        preprocessing=preprocessing,
+        recipe=Recipe(),
     )
     assert bool(crops_advice(Classifier(Network(arch), info), crops)) == is_told
 

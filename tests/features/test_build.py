@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from torch import nn
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.data.load import load_dataset
@@ -188,6 +189,18 @@ def test_another_model_has_another_digest(
 def test_an_optimized_network_has_no_index(classifier: Classifier, store: Store) -> None:
     with pytest.raises(UsageError, match="the one it was made of"):
         build_index(classifier.optimized(), store)
+
+
+def test_an_edited_network_has_no_index(store: Store) -> None:
+    """Its weights, and so the key in the cache, are those of another one."""
+    classifier = narrow_classifier("lenet5")
+    hook = classifier.network.register_forward_pre_hook(lambda *_: None)
+    with pytest.raises(UsageError, match="feature index: the network has a forward pre-hook"):
+        build_index(classifier, store)
+    hook.remove()
+    classifier.network.tanh1 = nn.ReLU()
+    with pytest.raises(UsageError, match=r"feature index: .* tanh1 is torch's ReLU"):
+        build_index(classifier, store)
 
 
 def test_features_that_are_not_finite_are_told(

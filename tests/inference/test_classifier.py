@@ -201,6 +201,23 @@ def test_pixels_of_another_type_or_shape(
             compute(pixels)
 
 
+def test_as_many_outputs_as_class_names(trained: RunFolder, image_path: Path) -> None:
+    classifier = alexnet.load(trained.path)
+    count = len(classifier.class_names)
+    message = f"^the network has {count + 4} outputs and the model {count} class names$"
+    network = alexnet.create_model(classifier.info.architecture, num_classes=count + 4)
+    with pytest.raises(UsageError, match=message):
+        replace(classifier, network=network)
+    name = classifier.info.architecture.output_layer
+    inputs = classifier.network.get_submodule(name).in_features
+    setattr(classifier.network, name, torch.nn.Linear(inputs, count + 4))
+    with pytest.raises(UsageError, match=message):
+        classifier.predict([image_path])
+    names = tuple(map(str, range(count + 4)))
+    other = replace(classifier, info=replace(classifier.info, class_names=names))
+    assert other.predict([image_path])[0].label in names
+
+
 def test_a_network_in_training_is_in_training_afterwards(
     classifier: alexnet.Classifier, image_path: Path
 ) -> None:

@@ -130,6 +130,33 @@ def test_optimizing_twice_changes_nothing() -> None:
         assert torch.equal(optimize_for_inference(optimized)(images), optimized(images))
 
 
+@pytest.mark.parametrize(
+    "pool", [nn.AvgPool2d(3, 2), nn.MaxPool2d(3, 2, padding=1), nn.MaxPool2d(3, 2, ceil_mode=True)]
+)
+def test_an_edited_network_is_not_optimized(pool: nn.Module) -> None:
+    """The layers that replace its own would be those of the architecture."""
+    network = copy.deepcopy(narrow("alexnet"))
+    network.pool2 = pool
+    with pytest.raises(UsageError, match=r"^the network cannot be optimized: .* pool2"):
+        optimize_for_inference(network)
+
+
+def test_hooks_would_be_lost() -> None:
+    network = copy.deepcopy(narrow("alexnet"))
+    network.get_submodule("relu1").register_forward_hook(lambda *_: None)
+    with pytest.raises(
+        UsageError, match=r"^the network cannot be optimized: relu1 has a forward h"
+    ):
+        optimize_for_inference(network)
+
+
+def test_a_parametrized_weight_is_told() -> None:
+    network = copy.deepcopy(narrow("alexnet"))
+    nn.utils.parametrizations.weight_norm(network.get_submodule("fc7"))
+    with pytest.raises(UsageError, match="fc7 is torch's ParametrizedLinear, and should be alexn"):
+        optimize_for_inference(network)
+
+
 def test_batch_norms_are_folded() -> None:
     layers = fold_batch_norm(narrow("alexnet_bn"))
     assert not [layer for layer in layers.values() if isinstance(layer, nn.BatchNorm2d)]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier
@@ -115,6 +116,19 @@ def test_a_file_of_other_weights_is_told_as_such(onnx_exports: OnnxExports) -> N
     with pytest.raises(UsageError, match=message):
         export_model(classifier, path, "onnx")
     assert len(report.weights_checksum) == 8
+
+
+@pytest.mark.parametrize("file_format", EXPORTERS)
+def test_a_file_would_not_have_what_was_edited(tmp_path: Path, file_format: Format) -> None:
+    classifier = narrow_classifier("lenet5")
+    hook = classifier.network.get_submodule("conv2").register_forward_hook(lambda *_: None)
+    with pytest.raises(UsageError, match=r"^the classifier cannot be exported: conv2 has a for"):
+        export_model(classifier, tmp_path / "net", file_format)
+    hook.remove()
+    classifier.network.tanh1 = nn.ReLU()
+    with pytest.raises(UsageError, match=r"^the classifier cannot be exported: .*tanh1 is torch's"):
+        export_model(classifier, tmp_path / "net", file_format)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["net.onnx", "net.onnx.json", "predict_net.py"])

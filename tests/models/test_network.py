@@ -93,13 +93,23 @@ def test_parameter_names_with_batch_norm() -> None:
     assert "conv1.bias" not in found
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 66, 67), (2, 3, 68, 68), (2, 1, 67, 67), (3, 67, 67)])
+@pytest.mark.parametrize("shape", [(2, 3, 66, 67), (2, 3, 68, 68), (2, 1, 67, 67), (3, 66, 66)])
 @pytest.mark.parametrize("method", ["forward", "intermediate_outputs"])
 def test_wrong_input(shape: tuple[int, ...], method: str) -> None:
     network = create_model("alexnet", input_size=67, device="meta")
-    given = "x".join(map(str, shape[1:]))
+    given = "x".join(map(str, shape[1:])) if len(shape) == 4 else "a tensor of 3x66x66"
     with pytest.raises(ArchitectureError, match=f"^alexnet takes images of 3x67x67, not {given}$"):
         getattr(network, method)(torch.empty(shape, device="meta"))
+
+
+def test_an_image_without_the_batch_axis() -> None:
+    network = create_model("alexnet", input_size=67, device="meta")
+    image = torch.empty(3, 67, 67, device="meta")
+    with pytest.raises(
+        ArchitectureError, match=r"of 3x67x67, .*batch axis: images\[None\] has it$"
+    ):
+        network(image)
+    assert network(image[None]).shape == (1, 1000)
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -199,7 +199,8 @@ def export(
 
     Raises:
         UsageError: the file exists, its ending tells no format, an optional package is missing,
-            the format cannot have what is asked for, or the classifier is optimized.
+            the format cannot have what is asked for, or the classifier is optimized or its network
+            was edited.
         ModelFileError: the file computes something else than the model; it is not kept.
     """
     path, kind = _export_target(model, out, format)

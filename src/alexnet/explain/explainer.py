@@ -61,7 +61,7 @@ def explain_image(
 
     Raises:
         UsageError: `image` is not one image; the class, the layer or a method is unknown; the
-            network is optimized; or captum is not installed.
+            network is optimized or was edited; or captum is not installed.
         DataError: the image cannot be read.
         OSError: as `DataError`.
     """

@@ -70,7 +70,7 @@ def find_patches(
 
     Raises:
         UnknownNameError: there is no such layer.
-        UsageError: the classifier is optimized.
+        UsageError: the classifier is optimized, or its network was edited.
         DataError: no images.
     """
     check_layer(classifier, layer)
@@ -177,7 +177,7 @@ def check_layer(classifier: Classifier, layer: str) -> None:
 
     Raises:
         UnknownNameError: it is no convolution or fully connected layer.
-        UsageError: the classifier is optimized.
+        UsageError: the classifier is optimized, or its network was edited.
     """
     arch = classifier.info.architecture
     names = [one.name for one in arch.layers if isinstance(one, Conv | FullyConnected)]

@@ -113,10 +113,12 @@ def model_digest(classifier: Classifier) -> str:
     """Sixteen hex digits that change when the features of an image would.
 
     Raises:
-        UsageError: the classifier is optimized for inference, or a weight is not finite.
+        UsageError: the classifier is optimized for inference, a weight is not finite, or a layer is
+            not as in its architecture or has a hook on its forward pass.
     """
     info = classifier.info
-    weights = unoptimized_weights(classifier.network, info.architecture, "used for a feature index")
+    arch, done = info.architecture, "used for a feature index"
+    weights = unoptimized_weights(classifier.network, arch, done, hooks=False)
     digest = hashlib.blake2b(digest_size=8)
     dtype = compute_dtype(classifier.device, classifier.precision)
     for part in (info.architecture, info.preprocessing):

@@ -41,12 +41,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Classifier(Predictor):
-    """A network that knows its class names and how its images are preprocessed."""
+    """A network that knows its class names and how its images are preprocessed.
+
+    Raises:
+        UsageError: the network has another number of outputs than there are class names.
+    """
 
     network: Network
     info: ModelInfo
     mean_image: Tensor | None = None
     precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        self._check_outputs(num_outputs(self.network))
 
     def __repr__(self) -> str:
         arch, classes = self.info.architecture.name, f"{len(self.class_names):,} classes"
@@ -67,6 +74,10 @@ class Classifier(Predictor):
 
         Args:
             int8: whether weights and activations may be quantized to 8 bits.
+
+        Raises:
+            UsageError: a layer was replaced or has other settings than in the architecture, or a
+                hook on its forward pass.
         """
         network = optimize_for_inference(self.network, self.precision, int8=int8)
         return replace(self, network=network)
@@ -75,8 +86,8 @@ class Classifier(Predictor):
         """Write a model file, which `alexnet.load` reads.
 
         Raises:
-            UsageError: the file exists, the network is optimized for inference, or a weight is not
-                finite.
+            UsageError: the file exists, the network is optimized for inference, a layer was
+                replaced or has other settings than in the architecture, or a weight is not finite.
         """
         path = Path(path_text(path))
         if path.exists():
@@ -104,8 +115,8 @@ class Classifier(Predictor):
             methods: some of `alexnet.explain.METHODS`; all unless given.
 
         Raises:
-            UsageError: a word is unknown, `image` is not one image, the classifier is optimized, or
-                captum (extra `explain`) is not installed.
+            UsageError: a word is unknown, `image` is not one image, the classifier is optimized or
+                its network was edited, or captum (extra `explain`) is not installed.
             DataError: the image cannot be read.
             OSError: as `DataError`.
         """
@@ -219,6 +230,13 @@ class Classifier(Predictor):
             logits = self.network.output_from(layer, inputs)
         return _numpy(logits)
 
+    def _check_outputs(self, count: int) -> None:
+        if count != len(self.class_names):
+            raise UsageError(
+                f"the network has {count:,} outputs and the model {len(self.class_names):,} class "
+                "names"
+            )
+
     def _in_batches(
         self,
         pixels: np.ndarray | Tensor,
@@ -233,6 +251,8 @@ class Classifier(Predictor):
             for start in range(0, len(pixels), batch):
                 part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
                 results.append(compute(part))
+                if length is None:  # a layer may have been replaced
+                    self._check_outputs(results[-1].shape[1])
         return np.concatenate(results)
 
     @torch.inference_mode()
@@ -256,6 +276,13 @@ class Classifier(Predictor):
         with autocast(self.device, self.precision):
             inputs = self.network.input_of(layer, crops)
         return _numpy(inputs.flatten(1))
+
+
+def num_outputs(network: Network) -> int:
+    """Length of a network's outputs, also where its last layer was replaced by a `nn.Linear`."""
+    *_, last = network.children()
+    linear = [module for module in last.modules() if isinstance(module, torch.nn.Linear)]
+    return linear[-1].out_features if linear else network.architecture.num_classes
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

@@ -32,6 +32,7 @@ from alexnet.models.architecture import Architecture
 from alexnet.models.forward import forward_layers
 from alexnet.models.modules import Conv2d, Flatten, Linear, ResponseNorm
 from alexnet.models.network import Network, channels_last
+from alexnet.models.network_checks import check_layers, check_no_hooks
 from alexnet.ops.library import KernelLibrary, load_kernels
 from alexnet.runtime.device import compute_dtype
 
@@ -56,7 +57,12 @@ def optimize_for_inference(
         network: a trained network.
         precision: type in which layers compute that are not quantized.
         int8: whether weights and activations may be quantized to 8 bits.
+
+    Raises:
+        UsageError: a layer was replaced or has other settings than in the network's architecture,
+            or a hook on its forward pass, which the optimized one would not have.
     """
+    _check(network, network.architecture, "network cannot be optimized")
     device = next(chain(network.parameters(), network.buffers())).device
     kernels = load_kernels() if device.type == "cpu" else None
     optimizer = LayerOptimizer(
@@ -98,25 +104,40 @@ def is_optimized(network: Network) -> bool:
     return any(isinstance(layer, kinds) for layer in network.modules())
 
 
-def unoptimized_weights(network: Network, arch: Architecture, done: str) -> dict[str, Tensor]:
+def unoptimized_weights(
+    network: Network, arch: Architecture, done: str, *, hooks: bool = True
+) -> dict[str, Tensor]:
     """The weights of a network that is as its architecture says.
 
     Args:
         network: of a classifier.
         arch: of the classifier.
         done: for messages, what cannot be done with others: "saved".
+        hooks: whether its layers may have hooks on their forward pass.
 
     Raises:
-        UsageError: it is optimized for inference, a weight does not fit, or is not finite.
+        UsageError: it is optimized for inference, a layer was replaced or has other settings or a
+            hook, a weight does not fit, or is not finite.
     """
     if is_optimized(network):
         raise UsageError(f"an optimized classifier cannot be {done}; use the one it was made of")
+    _check(network, arch, f"classifier cannot be {done}", hooks=hooks)
     weights = network.state_dict()
     try:
         check_tensors(arch, weights)
     except ConfigError as error:
         raise UsageError(f"the classifier cannot be {done}: {error}") from error
     return weights
+
+
+def _check(network: Network, arch: Architecture, problem: str, *, hooks: bool = False) -> None:
+    try:
+        if not isinstance(network, OptimizedNetwork):
+            check_layers(network, arch)
+        if not hooks:
+            check_no_hooks(network)
+    except ConfigError as error:
+        raise UsageError(f"the {problem}: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,7 +107,8 @@ def export_model(
 
     Raises:
         UsageError: a file exists, an optional package is missing, the format cannot have what is
-            asked for, or the classifier is optimized or has a weight that is not finite.
+            asked for, or the classifier is optimized, has a weight that is not finite, a layer that
+            is not as in its architecture, or a hook on its forward pass.
         ModelFileError: a rounded file gives values that are not finite.
     """
     classifier = _on_cpu(classifier)
@@ -143,10 +144,10 @@ def _on_cpu(classifier: Classifier) -> Classifier:
     """The same classifier with a network of its own on the CPU, which exporters may change.
 
     Raises:
-        UsageError: it is optimized, or a weight is not finite.
+        UsageError: as for `export_model`, of the classifier.
     """
     arch, mean = classifier.info.architecture, classifier.mean_image
-    weights = unoptimized_weights(classifier.network, arch, "exported")
+    weights = unoptimized_weights(classifier.network, arch, "exported", hooks=False)
     with torch.device("meta"):
         network = Network(arch)
     network.load_state_dict({name: w.cpu() for name, w in weights.items()}, assign=True)

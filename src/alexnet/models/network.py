@@ -108,11 +108,17 @@ class Network(nn.Module):
         return names
 
     def _check(self, images: Tensor) -> None:
-        if images.shape[1:] != self.architecture.input:  # the text is only made if needed
+        arch, found = self.architecture, images.shape
+        if found[1:] == arch.input:
+            return
+        wanted = shape_text(arch.input)
+        if found == arch.input:
             raise ArchitectureError(
-                f"{self.architecture.name} takes images of {shape_text(self.architecture.input)}, "
-                f"not {shape_text(images.shape[1:])}"
+                f"{arch.name} takes a batch of images of {wanted}, and this is one without the "
+                "batch axis: images[None] has it"
             )
+        problem = shape_text(found[1:]) if len(found) == 4 else f"a tensor of {shape_text(found)}"
+        raise ArchitectureError(f"{arch.name} takes images of {wanted}, not {problem}")
 
     def freeze_up_to(self, name: str) -> None:
         """Freeze the parameters and batch-norm statistics of the layers up to `name`, inclusive.
