@@ -29,8 +29,8 @@ def memory_limit() -> float:
     """Bytes; inf, or more than there are, without a limit."""
     limits = _limits(
         "memory",
-        lambda group: float((group / "memory.limit_in_bytes").read_text()),
-        lambda group: int((group / "memory.max").read_text()),
+        lambda group: float(_read(group / "memory.limit_in_bytes")),
+        lambda group: int(_read(group / "memory.max")),
     )
     return min(limits, default=math.inf)
 
@@ -38,7 +38,7 @@ def memory_limit() -> float:
 def _limits(controller: str, read_version_1: Reader, read_version_2: Reader) -> Iterator[float]:
     """The limits of this process's groups and of those that they are in."""
     try:
-        lines = OWN.read_text().splitlines()
+        lines = OWN.read_text("utf-8", "replace").splitlines()
     except OSError:
         return
     for line in lines:
@@ -59,10 +59,14 @@ def _limits(controller: str, read_version_1: Reader, read_version_2: Reader) -> 
 
 
 def _read_cpu_max(group: Path) -> float:
-    quota, period = (group / "cpu.max").read_text().split()
+    quota, period = _read(group / "cpu.max").split()
     return int(quota) / int(period)
 
 
 def _read_cfs_quota(group: Path) -> float:
-    quota, period = (int((group / f"cpu.cfs_{x}_us").read_text()) for x in ("quota", "period"))
+    quota, period = (int(_read(group / f"cpu.cfs_{x}_us")) for x in ("quota", "period"))
     return quota / period if quota > 0 else math.inf
+
+
+def _read(file: Path) -> str:
+    return file.read_text("ascii")
