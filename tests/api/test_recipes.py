@@ -156,19 +156,24 @@ def test_an_imported_model_brings_what_its_file_says(
     assert all(note in text for text in told)
 
 
-def test_a_model_of_the_hub_brings_its_network_as_soon_as_it_is_here(
-    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = info_of(tiny)
+@pytest.fixture
+def on_hub(tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub whose models are all that of `tiny`."""
 
     def download(url: str, target: Path, **_: object) -> Path:
         target.parent.mkdir(parents=True)
-        save_tensors(target, {"conv1.bias": torch.zeros(3)}, model)
+        save_tensors(target, {"conv1.bias": torch.zeros(3)}, info_of(tiny))
         return target
 
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
     monkeypatch.delenv("ALEXNET_OFFLINE")
     monkeypatch.setattr("alexnet.io.hub.download_unverified", download)
+
+
+@pytest.mark.usefixtures("on_hub")
+def test_a_model_of_the_hub_brings_its_network_as_soon_as_it_is_here(
+    tiny: Recipe, tmp_path: Path
+) -> None:
     call = read_call(tmp_path, options={"init_from": "hf:me/toy", "lr": 0.5})
 
     def again(**given: Any) -> Recipe:
@@ -185,23 +190,14 @@ def test_a_model_of_the_hub_brings_its_network_as_soon_as_it_is_here(
     assert call.recipe().arch == tiny.arch
 
 
+@pytest.mark.usefixtures("on_hub")
 def test_splits_are_those_of_the_model_of_the_hub(
     tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = info_of(tiny)
-
-    def download(url: str, target: Path, **_: object) -> Path:
-        target.parent.mkdir(parents=True)
-        save_tensors(target, {"conv1.bias": torch.zeros(3)}, model)
-        return target
-
     def prepare(recipe: Recipe, reporter: object) -> None:
         assert recipe.data_options.resize_size == tiny.data_options.resize_size
         raise AlexNetError("seen")
 
-    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path))
-    monkeypatch.delenv("ALEXNET_OFFLINE")
-    monkeypatch.setattr("alexnet.io.hub.download_unverified", download)
     monkeypatch.setattr("alexnet.api.data.prepare_data", prepare)
     with pytest.raises(AlexNetError, match="seen"):
         alexnet.load_splits(tmp_path, init_from="hf:me/toy", reporter=None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.images.find import describe_skipped
-from alexnet.data.store.build import check_stored_form, prepare
+from alexnet.data.store.build import prepare
+from alexnet.data.store.formats import check_stored_form
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 from alexnet.reporter import SILENT, Reporter

@@ -118,7 +118,7 @@ def model_digest(classifier: Classifier) -> str:
     """
     info = classifier.info
     arch, done = info.architecture, "used for a feature index"
-    weights = unoptimized_weights(classifier.network, arch, done, hooks=False)
+    weights = unoptimized_weights(classifier.network, arch, done, allow_hooks=False)
     digest = hashlib.blake2b(digest_size=8)
     dtype = compute_dtype(classifier.device, classifier.precision)
     for part in (info.architecture, info.preprocessing):

@@ -105,7 +105,7 @@ def is_optimized(network: Network) -> bool:
 
 
 def unoptimized_weights(
-    network: Network, arch: Architecture, done: str, *, hooks: bool = True
+    network: Network, arch: Architecture, done: str, *, allow_hooks: bool = True
 ) -> dict[str, Tensor]:
     """The weights of a network that is as its architecture says.
 
@@ -113,7 +113,7 @@ def unoptimized_weights(
         network: of a classifier.
         arch: of the classifier.
         done: for messages, what cannot be done with others: "saved".
-        hooks: whether its layers may have hooks on their forward pass.
+        allow_hooks: whether its layers may have hooks on their forward pass.
 
     Raises:
         UsageError: it is optimized for inference, a layer was replaced or has other settings or a
@@ -121,7 +121,7 @@ def unoptimized_weights(
     """
     if is_optimized(network):
         raise UsageError(f"an optimized classifier cannot be {done}; use the one it was made of")
-    _check(network, arch, f"classifier cannot be {done}", hooks=hooks)
+    _check(network, arch, f"classifier cannot be {done}", allow_hooks=allow_hooks)
     weights = network.state_dict()
     try:
         check_tensors(arch, weights)
@@ -130,11 +130,13 @@ def unoptimized_weights(
     return weights
 
 
-def _check(network: Network, arch: Architecture, problem: str, *, hooks: bool = False) -> None:
+def _check(
+    network: Network, arch: Architecture, problem: str, *, allow_hooks: bool = False
+) -> None:
     try:
         if not isinstance(network, OptimizedNetwork):
             check_layers(network, arch)
-        if not hooks:
+        if not allow_hooks:
             check_no_hooks(network)
     except ConfigError as error:
         raise UsageError(f"the {problem}: {error}") from error

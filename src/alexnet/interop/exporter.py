@@ -147,7 +147,7 @@ def _on_cpu(classifier: Classifier) -> Classifier:
         UsageError: as for `export_model`, of the classifier.
     """
     arch, mean = classifier.info.architecture, classifier.mean_image
-    weights = unoptimized_weights(classifier.network, arch, "exported", hooks=False)
+    weights = unoptimized_weights(classifier.network, arch, "exported", allow_hooks=False)
     with torch.device("meta"):
         network = Network(arch)
     network.load_state_dict({name: w.cpu() for name, w in weights.items()}, assign=True)

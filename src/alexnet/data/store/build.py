@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.data.source import Source
 from alexnet.data.store.formats import (
     PlannedImages,
+    check_stored_form,
     planned_bytes,
     store_files,
     store_fingerprint,
@@ -47,9 +47,8 @@ from alexnet.data.store.store import (
     store_text,
 )
 from alexnet.data.threads import map_bounded
-from alexnet.errors import DataError, UnknownNameError, require
+from alexnet.errors import DataError
 from alexnet.io.files import remove_folder, write_text
-from alexnet.io.limits import MAX_STORED_SIDE
 from alexnet.io.paths import cache_folder, existing_parent
 from alexnet.io.resumable import ResumableFolder
 from alexnet.io.text import folder_name
@@ -151,24 +150,6 @@ class _BuildSpec:
     def partial_folder(self) -> Path:
         """Where the store is built."""
         return self.plan.target.partial_folder
-
-
-def check_stored_form(resize: Resize, side: int, store_format: StoreFormat) -> None:
-    """Reject a form that no store has, before anything is downloaded or decoded.
-
-    Raises:
-        ConfigError: the side is no whole number, or out of range.
-        UnknownNameError: no such way to resize, or no such format.
-    """
-    if resize not in get_args(Resize):
-        raise UnknownNameError("resize", str(resize), get_args(Resize))
-    if store_format not in get_args(StoreFormat):
-        raise UnknownNameError("store_format", str(store_format), get_args(StoreFormat))
-    require(
-        isinstance(side, int | np.integer) and 1 <= side <= MAX_STORED_SIDE,
-        f"the side of stored images (resize_size) must be a whole number from 1 to "
-        f"{MAX_STORED_SIDE}, not {side!r}",
-    )
 
 
 def prepare(
