@@ -54,6 +54,7 @@ def test_data_prepare_builds_the_store_of_the_command_that_it_names(
 ) -> None:
     source = folder_source(flowers)
     monkeypatch.setattr("alexnet.cli.data.open_source", lambda *_, **__: source)
+    monkeypatch.setattr("alexnet.training.dry_run.time_steps", lambda _: 1.0)
     told = command("data", "prepare", *words.split())
     assert told.err.endswith(f"next      alexnet train {words.split()[0]}{changes}\n")
     info = open_store(Path(re.findall(r"^store (\S+)", told.out, re.MULTILINE)[0])).info
