@@ -15,7 +15,7 @@ with --json one line. Programs that are not installed are listed as missing.
     python benchmarks/peers.py folder --images FOLDER      a folder of .jpg to its classes
 
 onnxruntime, openvino and keras (with jax, tensorflow or torch) are needed for some of them:
-pip install onnx onnxscript onnxruntime openvino keras jax tensorflow-cpu
+pip install onnx onnxscript onnxruntime openvino nncf keras jax tensorflow-cpu
 """
 
 from __future__ import annotations
@@ -37,14 +37,24 @@ MIN_SAMPLE_SECONDS = 0.2
 """Shortest measurement, in which a step of milliseconds is repeated."""
 MAX_PAUSE_SECONDS = 2.0
 """A pause is as long as the measurement before it: the system still reclaims that memory."""
+PACKAGES = (
+    *("torch", "onnxruntime", "openvino", "nncf", "keras", "jax", "tensorflow-cpu", "pillow"),
+)
+"""Whose versions are told."""
 SUITES = {
     "train": (
         *("ours", "ours_without_norm", "tuned_pytorch", "tuned_pytorch_without_norm"),
         *("plain_pytorch", "matmul"),
     ),
     "gains": ("ours", "ours_torch_norm", "ours_malloc_trim", "ours_compiled", "matmul"),
-    "infer": ("ours", "ours_optimized", "onnxruntime", "openvino", "plain_pytorch", "matmul"),
-    "notebook": ("ours", "keras_tensorflow_bf16", "keras_jax", "keras_tensorflow", "keras_torch"),
+    "infer": (
+        *("ours", "ours_optimized", "openvino_int8", "openvino", "onnxruntime_int8"),
+        *("onnxruntime", "plain_pytorch", "matmul"),
+    ),
+    "notebook": (
+        *("ours", "keras_tensorflow_bf16", "keras_tensorflow_bf16_without_xla"),
+        *("keras_tensorflow", "keras_jax", "keras_torch"),
+    ),
     "prepare": ("ours", "pillow_draft_threads", "pillow_threads", "pillow_loop"),
     "folder": (
         *("ours", "ours_exact", "our_decoding", "pillow_decoding", "dataloader", "openvino"),
@@ -151,7 +161,6 @@ def report(measured: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any
         name: statistics.median(t / o for t, o in zip(values, times[best], strict=True))
         for name, values in times.items()
     }
-    packages = ("torch", "onnxruntime", "openvino", "keras", "jax", "tensorflow-cpu", "pillow")
     result = {
         "suite": flags.suite,
         "batch_size": flags.batch_size,
@@ -168,7 +177,7 @@ def report(measured: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any
         },
         "missing": measured["missing"],
         "logits": measured["logits"],
-        "versions": {name: installed_version(name) for name in packages},
+        "versions": {name: installed_version(name) for name in PACKAGES},
         "environment": to_dict(describe_environment(torch.device(flags.device))),
     }
     if "matmul" in times:
@@ -187,11 +196,11 @@ def text(result: dict[str, Any]) -> str:
         (ratio,) = (value for key, value in row.items() if key.startswith("times_"))
         speed = "" if name == "matmul" else f"{1e3 * images / row['median']:9.1f} images/s"
         lines.append(
-            f"{name:<28}{row['median']:10.1f} ms  ({row['low']:.1f} to {row['high']:.1f})"
+            f"{name:<36}{row['median']:10.1f} ms  ({row['low']:.1f} to {row['high']:.1f})"
             f"{speed}  x {ratio:.2f}"
         )
     for name, why in result["missing"].items():
-        lines.append(f"{name:<28}missing: {why}")
+        lines.append(f"{name:<36}missing: {why}")
     if "matmul_gflops" in result:
         lines.append(f"matmul {result['matmul_gflops']:.0f} GFLOP/s")
     machine = result["environment"]

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 Step = Callable[[], Any]
 
@@ -215,33 +215,42 @@ def plain_pytorch_infer(flags: argparse.Namespace) -> Step:
     return infer
 
 
-def onnx_file(flags: argparse.Namespace) -> tuple[str, Any]:
-    """The network as an ONNX file, and the images."""
+def onnx_file(flags: argparse.Namespace, int8: bool = False) -> tuple[str, Any]:
+    """The network as an ONNX file, if need be as `alexnet export --int8` rounds it, and images."""
     from torch import nn
 
     from alexnet.interop.onnx.export import network_model
     from alexnet.interop.onnx.modules import onnx_modules
+    from alexnet.interop.onnx.rounding import static_int8_model
 
     network, images = shared_inputs(flags)
     path = Path(flags.folder) / f"{flags.arch}-{os.getpid()}.onnx"
     module = nn.Sequential(onnx_modules(network)).eval()
-    path.write_bytes(network_model(module, network.architecture.input).SerializeToString())
+    model = network_model(module, network.architecture.input)
+    if int8:
+        model = static_int8_model(model, iter([images.numpy()]))
+    path.write_bytes(model.SerializeToString())
     return str(path), images.numpy()
 
 
-def onnxruntime_infer(flags: argparse.Namespace) -> Step:
+def onnxruntime_infer(flags: argparse.Namespace, int8: bool = False) -> Step:
     """ONNX Runtime on as many threads as torch."""
     import onnxruntime
     import torch
 
-    path, images = onnx_file(flags)
+    path, images = onnx_file(flags, int8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda: session.run(None, {session.get_inputs()[0].name: images})[0]
 
 
-def openvino_infer(flags: argparse.Namespace) -> Step:
+def onnxruntime_int8_infer(flags: argparse.Namespace) -> Step:
+    """The same in int8, calibrated on the images."""
+    return onnxruntime_infer(flags, int8=True)
+
+
+def openvino_infer(flags: argparse.Namespace, int8: bool = False) -> Step:
     """OpenVINO on as many threads as torch, with a fixed input shape, tuned for latency."""
     import openvino
     import torch
@@ -250,9 +259,18 @@ def openvino_infer(flags: argparse.Namespace) -> Step:
     core = openvino.Core()
     model = core.read_model(path)
     model.reshape(list(images.shape))
+    if int8:
+        import nncf
+
+        model = nncf.quantize(model, nncf.Dataset([images]))
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled = core.compile_model(model, "CPU", options)
     return lambda: compiled([images])[0]
+
+
+def openvino_int8_infer(flags: argparse.Namespace) -> Step:
+    """The same in int8 by NNCF, calibrated on the images."""
+    return openvino_infer(flags, int8=True)
 
 
 matmul_infer = matmul_gains = matmul_train
@@ -264,7 +282,12 @@ def ours_notebook(flags: argparse.Namespace) -> Step:
     return ours_train(flags)
 
 
-def keras_notebook(flags: argparse.Namespace, backend: str, policy: str = "float32") -> Step:
+def keras_notebook(
+    flags: argparse.Namespace,
+    backend: str,
+    policy: str = "float32",
+    jit_compile: bool | Literal["auto"] = "auto",
+) -> Step:
     """The notebook's program, as it was meant, on one of Keras's backends."""
     os.environ["KERAS_BACKEND"] = backend
     import keras
@@ -296,7 +319,7 @@ def keras_notebook(flags: argparse.Namespace, backend: str, policy: str = "float
         ]
     )
     assert model.count_params() == 28_096_769, model.count_params()
-    model.compile("adam", "categorical_crossentropy")
+    model.compile("adam", "categorical_crossentropy", jit_compile=jit_compile)
     random = np.random.default_rng(0)
     images = random.random((flags.batch_size, 224, 224, 3), np.float32)
     labels = np.eye(17, dtype=np.float32)[random.integers(17, size=flags.batch_size)]
@@ -316,6 +339,11 @@ def keras_tensorflow_notebook(flags: argparse.Namespace) -> Step:
 def keras_tensorflow_bf16_notebook(flags: argparse.Namespace) -> Step:
     """Keras on TensorFlow under its policy `mixed_bfloat16`."""
     return keras_notebook(flags, "tensorflow", "mixed_bfloat16")
+
+
+def keras_tensorflow_bf16_without_xla_notebook(flags: argparse.Namespace) -> Step:
+    """The same by TensorFlow's operations, which are oneDNN's, without XLA."""
+    return keras_notebook(flags, "tensorflow", "mixed_bfloat16", jit_compile=False)
 
 
 def keras_torch_notebook(flags: argparse.Namespace) -> Step:
