@@ -116,6 +116,20 @@ def test_data_split_writes_what_train_reads(
         assert summary["splits"] == {"train": 12, "val": 12, "test": 12}
 
 
+def test_data_split_by_hash_keeps_each_image_in_its_part(command: Command, tmp_path: Path) -> None:
+    def parts(count: int, out: str) -> dict[str, str]:
+        for i in range(count):
+            noise(tmp_path / "set" / "ab"[i % 2] / f"{i}.png", i, (8, 8))
+        told = command("data", "split", tmp_path / "set", tmp_path / out, "--split", "hash")
+        assert told.code == 0
+        with (tmp_path / out).open(newline="") as file:
+            return {Path(row["path"]).name: row["split"] for row in csv.DictReader(file)}
+
+    before, now = parts(30, "before.csv"), parts(50, "now.csv")
+    assert set(before.values()) == {"train", "val", "test"}
+    assert (len(now), {name: now[name] for name in before}) == (50, before)
+
+
 def test_data_split_keeps_copies_together(command: Command, tmp_path: Path) -> None:
     for i in range(12):
         path = tmp_path / "set" / "ab"[i % 2] / f"{i}.png"

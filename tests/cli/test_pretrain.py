@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from alexnet.cli.pretrain import _split_advice
 from alexnet.pretraining.recipe import RbmRecipe, read_pretrain_recipe
+from alexnet.pretraining.run_files import PretrainingResult
 from support.commands import Command
 from support.slow import first_fast
 
@@ -85,6 +88,23 @@ def test_a_config_and_a_flag_that_overrides_it(
     assert second == replace(first, cd_steps=2)
     both = command("pretrain", "rbm", "flowers17", "--config", config)
     assert "not both" in both.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "flags"),
+    [
+        ({}, ["--split-seed 3, unless"]),
+        ({"split": "hash"}, ["--split-seed 3 --split hash, unless"]),
+        ({"num_test_images": 0}, []),
+    ],
+)
+def test_the_flags_of_the_same_split_are_told(changes: dict[str, Any], flags: list[str]) -> None:
+    result = PretrainingResult(
+        kind="rbm", layers=(), num_train_images=8, num_val_images=0, num_test_images=2,
+        split_seed=3, rejected=(), training_seconds=1.0,
+    )  # fmt: skip
+    advice = _split_advice(replace(result, **changes))
+    assert [flag in line for flag, line in zip(flags, advice, strict=True)] == [True] * len(flags)
 
 
 def test_help_names_the_kinds_and_their_own_flags(command: Command) -> None:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alexnet.config.recipe import DataOptions
-from alexnet.data.splits import Splits, _keep_together, require_training_images, split
+from alexnet.config.recipe import DataOptions, SplitMethod
+from alexnet.data.load import load_dataset
+from alexnet.data.splits import (
+    Splits,
+    _keep_together,
+    hash_numbers,
+    require_training_images,
+    split,
+    split_indices,
+)
+from alexnet.data.store.store import Store
 from alexnet.errors import DataError
+from alexnet.reporter import SILENT
+from support.noise_stores import noise
 
 DRAWN = DataOptions(test_fraction=0.25, val_fraction=0.2)
 
@@ -23,8 +38,8 @@ def drawn(
     """The splits of images; `given_splits` has t, v or e (train, val, test) for each."""
     names = {"t": "train", "v": "val", "e": "test"}
     given = np.array([names[c] for c in given_splits] or [""] * len(labels))
-    rows = np.arange(len(labels))
-    return split(rows, np.array(labels), given, 0.25, options, seed)
+    rows, hashes = np.arange(len(labels)), np.arange(len(labels), dtype=np.uint64)
+    return split(rows, np.array(labels), given, 0.25, options, seed, image_hashes=hashes)
 
 
 def together(splits: Splits) -> list[int]:
@@ -36,7 +51,7 @@ def together(splits: Splits) -> list[int]:
     st.lists(st.integers(0, 4), min_size=5, max_size=80),
     st.floats(0, 0.5),
     st.floats(0, 0.5),
-    st.sampled_from(["stratified", "random"]),
+    st.sampled_from(get_args(SplitMethod)),
     st.integers(0, 1000),
 )
 def test_every_image_is_in_one_split(
@@ -49,19 +64,20 @@ def test_every_image_is_in_one_split(
         assert rows.tolist() == sorted(rows.tolist())
 
 
-@given(st.integers(0, 1000), st.sampled_from(["stratified", "random"]))
+@given(st.integers(0, 1000), st.sampled_from(get_args(SplitMethod)))
 def test_images_that_are_the_same_are_never_parted(seed: int, how: str) -> None:
     """Pairs, and a class of one image many times, which always keeps its training images."""
     labels = np.repeat([0, 1, 2], [40, 40, 7])
     groups = [np.array([i, i + 40]) for i in range(40)] + [np.arange(80, 87)]
     options = DataOptions(test_fraction=0.25, val_fraction=0.2, split=how)  # type: ignore[arg-type]
     rows, given = np.arange(87), np.full(87, "")
-    splits = split(rows, labels, given, 0.25, options, seed, groups)
+    splits = split(rows, labels, given, 0.25, options, seed, groups, rows.astype(np.uint64))
     assert together(splits) == rows.tolist()
     side = np.zeros(87, int)
     side[splits.val], side[splits.test] = 1, 2
     assert all(len(set(side[group])) == 1 for group in groups)
-    assert 4 <= len(splits.test) <= 40
+    if how != "hash":
+        assert 4 <= len(splits.test) <= 40
     if how == "stratified":
         assert side[80] == 0
 
@@ -233,3 +249,125 @@ def test_some_test_images_are_the_first_of_each_class_whatever_the_seed() -> Non
         splits = drawn(labels, options, seed, own)
         assert splits.test.tolist() == [20, 21, 22, 23, 24, 25]
         assert len(splits.train) == 20
+
+
+@pytest.mark.parametrize(
+    ("how", "seed", "test", "val"),
+    [
+        ("stratified", 0, [1, 2, 10, 14, 15, 20], [0, 11, 13, 18, 23]),
+        ("stratified", 7, [0, 3, 11, 13, 19, 22], [4, 14, 20]),
+        ("random", 0, [1, 2, 10, 14, 20, 21], [0, 11, 13, 17, 23]),
+        ("random", 7, [0, 3, 13, 19, 20, 22], [4, 12, 18]),
+        ("hash", 0, [2, 17, 21, 23], [9, 14, 18, 19]),
+        ("hash", 7, [9, 10, 11, 12, 16, 23], [18, 21]),
+    ],
+)
+def test_splits_stay_what_they_are_in_every_version(
+    how: SplitMethod, seed: int, test: list[int], val: list[int]
+) -> None:
+    """Else the test images of a saved run would be images that it was trained on."""
+    labels, rows = np.repeat([0, 1, 2], [12, 8, 4]), np.arange(24)
+    groups, hashes = [np.array([0, 13]), np.array([5, 6, 7])], rows.astype(np.uint64)
+    options = replace(DRAWN, split=how)
+    splits = split(rows, labels, np.full(24, ""), 0.25, options, seed, groups, hashes)
+    assert (splits.test.tolist(), splits.val.tolist()) == (test, val)
+
+
+# by hash
+
+BY_HASH = replace(DRAWN, split="hash")
+
+
+def split_of(hashes: list[int], seed: int, groups: list[list[int]] | None = None) -> dict[int, str]:
+    """The name of the split of each image, by its hash."""
+    rows, content = np.arange(len(hashes)), np.array(hashes, np.uint64)
+    same = [np.array(group) for group in groups or []]
+    splits = split(rows, rows * 0, np.full(len(rows), ""), 0.25, BY_HASH, seed, same, content)
+    return {hashes[i]: name for name, part in splits.by_name.items() for i in part}
+
+
+@given(
+    st.lists(st.integers(0, 2**64 - 1), unique=True, min_size=2, max_size=60),
+    st.randoms(use_true_random=False),
+    st.integers(0, 1000),
+)
+def test_by_hash_no_image_leaves_its_split_when_others_come_and_go(
+    hashes: list[int], random: Random, seed: int
+) -> None:
+    before = split_of(hashes[: len(hashes) // 2 + 1], seed)
+    random.shuffle(hashes)
+    now = split_of(hashes, seed)
+    assert all(now[one] == name for one, name in before.items())
+    some = hashes[: len(hashes) // 2]
+    assert all(now[one] == name for one, name in split_of(some, seed).items())
+
+
+@given(st.integers(0, 1000), st.lists(st.integers(1, 2**64 - 1), unique=True, max_size=3))
+def test_by_hash_copies_that_are_added_put_no_training_image_into_the_test(
+    seed: int, copies: list[int]
+) -> None:
+    """Copies in files of other bytes; those of the same bytes have the same hash."""
+    before = split_of([0], seed)[0]
+    now = split_of([0, *copies], seed, [list(range(len(copies) + 1))])
+    assert len(set(now.values())) == 1
+    assert now[0] == before or (before, now[0]) in (
+        ("test", "train"),
+        ("test", "val"),
+        ("val", "train"),
+    )
+
+
+def test_by_hash_the_fractions_hold_on_average_and_the_splits_are_independent() -> None:
+    names = list(split_of(list(range(20_000)), 0).values())
+    assert names.count("test") / 20_000 == pytest.approx(0.25, abs=0.01)
+    assert names.count("val") / 15_000 == pytest.approx(0.2, abs=0.01)
+    hashes = np.arange(20_000, dtype=np.uint64)
+    first, second = (hash_numbers(hashes, salt) for salt in ("0 test ", "1 test "))
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
+    assert 0 <= first.min() < first.max() < 1
+
+
+def test_by_hash_a_larger_fraction_keeps_the_test_images() -> None:
+    options = [replace(BY_HASH, test_fraction=fraction) for fraction in (0.2, 0.4)]
+    few, many = (set(drawn([0] * 100, one).test.tolist()) for one in options)
+    assert few < many
+
+
+def test_by_hash_given_splits_stay_and_no_fraction_needs_no_hash() -> None:
+    options = replace(BY_HASH, val_fraction=0.0)
+    rows, given = np.arange(10), np.array(["train"] * 6 + ["test"] * 4)
+    splits = split(rows, rows % 2, given, 0.25, options, 0)
+    assert splits.counts == {"train": 6, "test": 4}
+    with pytest.raises(DataError, match=r"needs the hashes .* load_dataset\(hash_images=True\)"):
+        split(rows, rows % 2, given, 0.25, BY_HASH, 0)
+
+
+def by_pixels(store: Store, options: DataOptions = BY_HASH) -> dict[bytes, str]:
+    """The split of each image, known by its pixels."""
+    splits = split_indices(store, options, 0).by_name
+    return {store.image(i).tobytes(): name for name, part in splits.items() for i in part}
+
+
+def test_by_hash_a_folder_of_photos_can_change(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    for i in range(60):
+        noise(folder / "ab"[i % 2] / f"{i:02}.png", i, (8, 8))
+
+    def load(**options: Any) -> Store:
+        form = {"resize_size": 8, "hash_images": True} | options
+        return load_dataset(str(folder), reporter=SILENT, **form)
+
+    before = by_pixels(load())
+    assert set(before.values()) == {"train", "val", "test"}
+    for i in range(60, 80):
+        noise(folder / "abc"[i % 3] / f"{i:02}.png", i, (8, 8))  # also of a new class
+    (folder / "a" / "00.png").rename(folder / "a" / "renamed.png")
+    (folder / "a" / "02.png").rename(folder / "b" / "000.png")  # relabelled
+    shutil.copy(folder / "b" / "01.png", folder / "b" / "copy.png")
+    (folder / "a" / "04.png").unlink()
+    now = by_pixels(load())
+    assert len(now) == 79
+    assert all(now[pixels] == name for pixels, name in before.items() if pixels in now)
+    names = [split_indices(load(resize_size=side), BY_HASH, 0).by_name for side in (8, 4)]
+    for name, part in names[0].items():
+        assert np.array_equal(part, names[1][name]), "the stored size does not matter"

@@ -81,6 +81,30 @@ def test_they_are_found_in_the_models_own_data_after_a_damaged_image_is_repaired
     assert evaluate(own).num_trained_on == 0, "unknown"
 
 
+def test_with_a_split_by_hash_none_are_among_the_test_images_after_a_change(
+    classifier: Classifier, flowers: Path, tmp_path: Path, witness: Witness
+) -> None:
+    folder = tmp_path / "photos"
+    images = sorted(flowers.glob("*/*/*"))
+    for i, image in enumerate(images[:-12]):
+        (folder / image.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, folder / image.parent.name / f"{i:02}.png")
+    recipe = classifier.info.recipe
+    options = replace(recipe.data_options, split="hash")
+    info = replace(classifier.info, recipe=replace(recipe, data_options=options))
+    own = trained_on(str(folder), replace(classifier, info=info))
+    before = open_evaluation_data(own, "", "", NullReporter())
+    own = replace(own, info=replace(own.info, manifest_hash=before.manifest_hash()))
+    first = evaluate(own)
+    for i, image in enumerate(images[-12:]):
+        shutil.copy(image, folder / image.parent.name / f"0-{i:02}.png")
+    result = evaluate(own, reporter=witness)
+    assert any(
+        note.endswith("same images as then, and some of the new ones") for note in witness.notes
+    )
+    assert (result.num_trained_on, result.num_images >= first.num_images) == (0, True)
+
+
 def test_an_evaluation_on_other_data_counts_them(classifier: Classifier, mixed: Path) -> None:
     result = evaluate(classifier, str(mixed))
     assert (result.num_images, result.num_trained_on) == (14, 2)

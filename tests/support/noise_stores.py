@@ -62,6 +62,9 @@ class RecordingImages:
     def signatures(self) -> Iterable[bytes]:
         return self.images.signatures()
 
+    def content(self, index: int) -> bytes:
+        return self.images.content(index)
+
 
 def recording(source: Source) -> tuple[Source, RecordingImages]:
     """The source with images that record what is opened."""

@@ -228,10 +228,39 @@ def test_test_images_that_the_initial_weights_were_trained_on_are_told(
     assert notes_on_test_images(same) == []
     noise(next(photos.iterdir()) / "10.png", 1)
     (note,) = notes_on_test_images(again)
-    assert note.endswith("so has its split; give it a test folder of its own")
+    assert "so has its split; give it a test folder of its own, and train with --split hash" in note
     for changes in ({"manifest_hash": ""}, {"manifest_hash": "0" * 16}):
         save_model(file, setup.network.state_dict(), replace(setup.info, **changes))
         assert notes_on_test_images(again) == [], "imported, or its store is not here"
+
+
+def test_a_split_by_hash_holds_out_the_same_test_images_when_photos_are_added(
+    tiny: Recipe, photos: Path, tmp_path: Path
+) -> None:
+    by_hash = replace(tiny.data_options, split="hash")
+    recipe = replace(tiny, data=str(photos), data_options=by_hash)
+    setup = set_up_training(recipe, NullReporter())
+    file = tmp_path / "first.safetensors"
+    save_model(file, setup.network.state_dict(), setup.info)
+    for i in range(3):
+        noise(next(photos.iterdir()) / f"new{i}.png", i)
+    again = replace(recipe, init_from=str(file))
+    assert notes_on_test_images(again) == []
+    (note,) = notes_on_test_images(replace(again, data_options=tiny.data_options))
+    assert note.endswith("train with --split-seed 0 --split hash")
+
+
+def test_of_data_that_stayed_a_split_by_hash_is_known_at_another_size(
+    tiny: Recipe, photos: Path, tmp_path: Path
+) -> None:
+    by_hash = replace(tiny.data_options, split="hash")
+    setup = set_up_training(replace(tiny, data=str(photos), data_options=by_hash), NullReporter())
+    file = tmp_path / "first.safetensors"
+    save_model(file, setup.network.state_dict(), setup.info)
+    larger = replace(tiny.data_options, resize_size=tiny.data_options.resize_size + 1)
+    again = replace(tiny, data=str(photos), data_options=larger, init_from=str(file))
+    (note,) = notes_on_test_images(again)
+    assert note.endswith("train with --split-seed 0 --split hash")
 
 
 def test_layers_are_named_once_and_split_ones_by_tensor() -> None:

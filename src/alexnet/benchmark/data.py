@@ -71,6 +71,7 @@ def benchmark_data(
                 side=options.resize_size,
                 store_format=options.store_format,
                 cache=Path(folder) / str(repeat),
+                hash_images=options.split == "hash",
             )
             seconds.append(time.perf_counter() - start)
         splits = split_indices(store, options, recipe.seed)

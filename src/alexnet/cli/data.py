@@ -22,7 +22,7 @@ from alexnet.config.options import flag_name
 from alexnet.config.preprocessing import Resize, StoreFormat
 from alexnet.config.presets import QUICKSTART, preset
 from alexnet.config.published_inputs import with_architecture
-from alexnet.config.recipe import DataOptions, Recipe
+from alexnet.config.recipe import DataOptions, Recipe, SplitMethod
 from alexnet.data.check import Finding, check, equal_groups
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.duplicates import check_command, duplicate_advice
@@ -31,6 +31,7 @@ from alexnet.data.images.find import describe_skipped
 from alexnet.data.source import Source
 from alexnet.data.splits import require_training_images, split
 from alexnet.data.store.build import prepare
+from alexnet.data.store.image_hashes import hash_images
 from alexnet.data.store.store import Store
 from alexnet.data.summary import (
     classes_text,
@@ -236,7 +237,8 @@ def _check_text(source: Source, findings: list[Finding], faults: int) -> str:
 class SplitFlags:
     """Write a train/val/test split, as folders of copies or as a CSV file of path,label,split.
 
-    Images that are equal are never parted.
+    Images that are equal are never parted. With --split hash, images that are there already stay in
+    their split when a changed folder is split again.
     """
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
@@ -250,9 +252,11 @@ class SplitFlags:
     """Regular expression with one group that finds the class in the file name of an image, or in
     its path if the expression has a slash; unless given, classes are folders."""
     test_fraction: float = 0.2
-    """Fraction of every class for the test split."""
+    """Fraction of every class, or of all images, for the test split."""
     val_fraction: float = 0.1
     """Fraction of the rest for the validation split."""
+    split: SplitMethod = "stratified"
+    """How images are held out: per class, over all images, or each image by a hash of its file."""
     seed: int = 0
     """Seed of the split."""
     json: bool = False
@@ -262,7 +266,9 @@ class SplitFlags:
 def split_action(arguments: Sequence[str]) -> int:
     """Write a split and print how many images are in each part."""
     flags = parse(SplitFlags, arguments, "data split")
-    options = DataOptions(test_fraction=flags.test_fraction, val_fraction=flags.val_fraction)
+    options = DataOptions(
+        split=flags.split, test_fraction=flags.test_fraction, val_fraction=flags.val_fraction
+    )
     source = _open(flags)
     if any(source.splits):
         raise UsageError(f"{source.name} has its own split; use it as it is")
@@ -277,6 +283,7 @@ def split_action(arguments: Sequence[str]) -> int:
         options,
         flags.seed,
         copies,
+        hash_images(source.images, source.names) if flags.split == "hash" else None,
     )
     require_training_images(source.name, parts)
     write_split(source, {name: parts.by_name[name] for name in parts.counts}, Path(flags.out))

@@ -162,7 +162,7 @@ def _text(result: Pretrained, values: PretrainingResult) -> str:
             f"in {values.training_seconds / 60:.1f} min",
             table(("layer", "train error", "val error", "activation rate"), rows),
             "error: mean squared reconstruction error, divided by the input's variance",
-            *_split_advice(values.num_test_images, values.split_seed),
+            *_split_advice(values),
             f"model     {folder.model}",
             f"plots     {folder.plots}",
             f"next      alexnet train PRESET --from {folder.model}",
@@ -170,11 +170,12 @@ def _text(result: Pretrained, values: PretrainingResult) -> str:
     )
 
 
-def _split_advice(num_test_images: int, split_seed: int) -> list[str]:
+def _split_advice(values: PretrainingResult) -> list[str]:
     """How to keep the same test images in the training that follows."""
-    if not num_test_images:
+    if not values.num_test_images:
         return []
+    method = "" if values.split == "stratified" else f" --split {values.split}"
     return [
-        f"unseen    {count_text(num_test_images, 'test image')}: train with "
-        f"--split-seed {split_seed}, unless the data set has its own split"
+        f"unseen    {count_text(values.num_test_images, 'test image')}: train with "
+        f"--split-seed {values.split_seed}{method}, unless the data set has its own split"
     ]

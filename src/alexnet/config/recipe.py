@@ -29,6 +29,9 @@ WEIGHT_WORDS = ("auto", "torchvision", SCRATCH)
 """Sources of initial weights that are no files."""
 Precision: TypeAlias = Literal["auto", "float32", "bf16"]
 """Data type of matrix products; `auto` is bf16 where the hardware supports it, else float32."""
+SplitMethod: TypeAlias = Literal["stratified", "random", "hash"]
+"""How images are held out: a fraction of every class, a fraction of all, or each image by a hash of
+its file, whatever the others are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,8 +58,10 @@ class DataOptions:
     scale: Literal["pixels", "std", "unit", "imagenet", "code2012"] = "std"
     """What is divided by: 1, the training set's standard deviation, 255, ImageNet's standard
     deviation, or 1.1."""
-    split: Literal["stratified", "random"] = "stratified"
-    """How a data set without its own splits is split: per class, or over all images."""
+    split: SplitMethod = "stratified"
+    """How a data set without its own splits is split: per class, over all images, or each image by
+    a hash of its file, so that it stays in its split when images are added, removed, renamed or
+    relabelled."""
     test_fraction: float | None = None
     """Fraction of the images held out for testing if the data set has no test split: of the
     training images if it has other splits; None: the data set's default, or nothing if it has

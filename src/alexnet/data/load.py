@@ -21,6 +21,7 @@ def load_dataset(
     store_format: StoreFormat = "pixels",
     allow_unlabelled: bool = False,
     label_from: str = "",
+    hash_images: bool = False,
     reporter: Reporter = SILENT,
 ) -> Store:
     """The image store of a data set; its images are decoded now unless they have been before.
@@ -33,6 +34,7 @@ def load_dataset(
         store_format: whether they are kept as pixels or as JPEGs.
         allow_unlabelled: accept a folder of images without class folders, too.
         label_from: as `DataOptions.label_from`.
+        hash_images: with `Store.image_hashes`, which `DataOptions(split="hash")` needs.
         reporter: is told of the images that are decoded, of the size of a large store before it is
             built, if another process builds it, and of what `open_source` tells.
 
@@ -57,6 +59,7 @@ def load_dataset(
         store_format=store_format,
         on_progress=reporter.on_prepare,
         on_note=reporter.note,
+        hash_images=hash_images,
     )
 
 

@@ -15,6 +15,8 @@ from PIL import Image
 
 from alexnet.data.images.open import open_image
 from alexnet.errors import DataError
+from alexnet.io.files import read_regular
+from alexnet.io.limits import MAX_IMAGE_BYTES
 from alexnet.io.text import LONE_SURROGATE, is_encodable
 
 SPLITS = ("train", "val", "test")
@@ -32,6 +34,15 @@ class Images(Protocol):
 
     def signatures(self) -> Iterable[bytes]:
         """For every image, in order, bytes that change when it changes."""
+        ...
+
+    def content(self, index: int) -> bytes:
+        """An image before decoding: the bytes of its file, wherever that is; those of an array.
+
+        Raises:
+            DataError: the image is not there.
+            OSError: it cannot be read.
+        """
         ...
 
 
@@ -57,6 +68,10 @@ class ImageFiles:
         """The results of `file_signature`."""
         return (file_signature(self.path(index)) for index in range(len(self.names)))
 
+    def content(self, index: int) -> bytes:
+        """The file."""
+        return read_regular(self.path(index), MAX_IMAGE_BYTES)
+
 
 @dataclass(frozen=True, eq=False)
 class ImageArray:
@@ -71,6 +86,10 @@ class ImageArray:
     def signatures(self) -> Iterable[bytes]:
         """Hashes of the pixels."""
         return (hashlib.blake2b(one.tobytes(), digest_size=8).digest() for one in self.array)
+
+    def content(self, index: int) -> bytes:
+        """The pixels."""
+        return bytes(self.array[index].tobytes())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

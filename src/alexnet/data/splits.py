@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -64,7 +65,11 @@ def require_training_images(name: str, splits: Splits) -> None:
 
 
 def split_indices(store: Store, options: DataOptions, seed: int) -> Splits:
-    """The splits of a store's usable images; see `split`. A random one parts no equal images."""
+    """The splits of a store's usable images; see `split`. A random one parts no equal images.
+
+    Raises:
+        DataError: they are split by hash, and the store was opened without hashes.
+    """
     usable = np.flatnonzero(store.usable)
     return split(
         usable,
@@ -74,6 +79,7 @@ def split_indices(store: Store, options: DataOptions, seed: int) -> Splits:
         options,
         seed,
         groups=[] if store.is_planned else duplicate_groups(store, usable),
+        image_hashes=store.image_hashes,
     )
 
 
@@ -85,33 +91,45 @@ def split(
     options: DataOptions,
     seed: int,
     groups: Iterable[np.ndarray] = (),
+    image_hashes: np.ndarray | None = None,
 ) -> Splits:
     """The data set's own splits, and random ones for those that it lacks.
 
     A data set without any split gets a test split. One with some gets it if the options have a
-    fraction, which is then of the training images. Random splits are per class or over all images.
+    fraction, which is then of the training images. Random splits are per class, over all images, or
+    by hash: each image for itself, so that the others do not matter.
 
     Args:
         indices: images to split, ascending.
         labels: int64 [N], of all images.
         given_splits: "train", "val", "test" or "" for each of the N images.
         test_fraction: held out if the data set has no splits and the options no fraction.
-        options: fractions, and whether the split is stratified.
+        options: fractions, and how the split is made.
         seed: of the run; also decides the split unless the options have a seed for it.
         groups: indices of images that are the same; a random split parts none of them.
+        image_hashes: uint64 [N], for a split by hash.
+
+    Raises:
+        DataError: the split is by hash, and there are no hashes.
     """
     split_seed = seed if options.split_seed is None else options.split_seed
+
+    def hold_out(kept: np.ndarray, fraction: float, name: str) -> tuple[np.ndarray, np.ndarray]:
+        if options.split == "hash":
+            salt = f"{split_seed} {name} "
+            return _hold_out_by_hash(kept, image_hashes, fraction, salt, groups)
+        own_seed = split_seed + (name == "val")
+        kept, held_out = _hold_out(kept, labels, fraction, own_seed, options.split)
+        return _keep_together(kept, held_out, groups, len(labels))
+
     train, val, test = (indices[given_splits[indices] == name] for name in ("train", "val", "test"))
     if not (given_splits[indices] != "").any():
         fraction = test_fraction if options.test_fraction is None else options.test_fraction
-        train, test = _hold_out(indices, labels, fraction, split_seed, options.split)
-        train, test = _keep_together(train, test, groups, len(labels))
+        train, test = hold_out(indices, fraction, "test")
     elif not len(test) and options.test_fraction:
-        train, test = _hold_out(train, labels, options.test_fraction, split_seed, options.split)
-        train, test = _keep_together(train, test, groups, len(labels))
+        train, test = hold_out(train, options.test_fraction, "test")
     if not len(val) and options.val_fraction:
-        train, val = _hold_out(train, labels, options.val_fraction, split_seed + 1, options.split)
-        train, val = _keep_together(train, val, groups, len(labels))
+        train, val = hold_out(train, options.val_fraction, "val")
     shuffled = np.random.default_rng([seed, 23]).permutation(train)
     train = subsample_per_class(train, shuffled, labels, options.train_per_class)
     return Splits(train, val, subsample_per_class(test, test, labels, options.test_per_class))
@@ -151,6 +169,46 @@ def _keep_together(
             stays = is_kept[own[0]] if is_half else 2 * num_kept > len(own)
             is_kept[own], is_held_out[own] = stays, not stays
     return np.flatnonzero(is_kept), np.flatnonzero(is_held_out)
+
+
+def _hold_out_by_hash(
+    indices: np.ndarray,
+    image_hashes: np.ndarray | None,
+    fraction: float,
+    salt: str,
+    groups: Iterable[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """(kept, held out), both ascending: those whose number is below the fraction are held out.
+
+    Equal images have one number, the highest of theirs. So a copy that is added, in a file of other
+    bytes, can take the copies out of what is held out, but no image that was trained on into it.
+    Where one is removed, it can.
+    """
+    if image_hashes is None:
+        if fraction:
+            raise DataError(
+                "a split by hash needs the hashes of the images: load_dataset(hash_images=True)"
+            )
+        return indices, indices[:0]
+    numbers = np.zeros(len(image_hashes))
+    numbers[indices] = hash_numbers(image_hashes[indices], salt)
+    for group in groups:
+        numbers[group] = numbers[group].max()
+    is_held_out = numbers[indices] < fraction
+    return indices[~is_held_out], indices[is_held_out]
+
+
+def hash_numbers(image_hashes: np.ndarray, salt: str) -> np.ndarray:
+    """A number from 0 to below 1 for each hash, float64 [n]: a hash of it after the salt.
+
+    Those of two salts are independent. They are the same on every machine, and stay so.
+    """
+    content, start = image_hashes.astype("<u8").tobytes(), salt.encode()
+    digests = b"".join(
+        hashlib.blake2b(start + content[i : i + 8], digest_size=8).digest()
+        for i in range(0, len(content), 8)
+    )
+    return (np.frombuffer(digests, "<u8") >> np.uint64(11)) / 2.0**53
 
 
 def subsample_per_class(

@@ -32,15 +32,15 @@ def trained_on(earlier: EarlierTraining, store: Store, indices: np.ndarray) -> n
         None where it cannot be known: the store of the training is not here.
     """
     options, is_same = earlier.data_options, earlier.manifest_hash == store.manifest_hash()
-    then = store
-    if not is_same:
+    needs_hashes, then = options.split == "hash", store
+    if not is_same or (needs_hashes and store.image_hashes is None):
         found = find_store(
             earlier.manifest_hash,
             resize=options.resize,
             side=options.resize_size,
             store_format=options.store_format,
         )
-        if found is None:
+        if found is None or (needs_hashes and found.image_hashes is None):
             return None
         then = found
     train = split_indices(then, options, earlier.seed).train
@@ -59,13 +59,21 @@ def trained_on_warning(earlier: EarlierTraining, what: str, store: Store, test: 
     seen = trained_on(earlier, store, test)
     if seen is None or not seen.any():
         return ""
-    is_same = earlier.manifest_hash == store.manifest_hash()
-    way_out = f"train with {split_flags(earlier)}" if is_same else (
-        "the data has changed since, and so has its split; give it a test folder of its own"
-    )  # fmt: skip
     return (
         f"{what} on {np.count_nonzero(seen):,} of the {len(test):,} test images, so the test error "
-        f"will be too low: {way_out}"
+        f"will be too low: {_way_out(earlier, store)}"
+    )
+
+
+def _way_out(earlier: EarlierTraining, store: Store) -> str:
+    """How to train on images of which the test images were not trained on before."""
+    is_same = earlier.manifest_hash == store.manifest_hash()
+    is_by_hash = earlier.data_options.split == "hash" and not any(store.info.splits)
+    if is_same or is_by_hash:
+        return f"train with {split_flags(earlier)}"
+    return (
+        "the data has changed since, and so has its split; give it a test folder of its own, and "
+        "train with --split hash if more changes follow: that keeps each image in its split"
     )
 
 

@@ -198,14 +198,19 @@ def open_evaluation_data(
             resize_size=preprocessing.resize_size,
             store_format=recipe.data_options.store_format,
             label_from=label_from,
+            hash_images=recipe.data_options.split == "hash",
             reporter=reporter,
         )
     report_rejected(store, 1.0, reporter)
     is_changed = classifier.info.manifest_hash != store.manifest_hash()
     if is_changed and is_training_data(classifier, store, data):
-        reporter.note(
-            f"{source} has changed since the training; the test split may contain training images"
+        is_by_hash = recipe.data_options.split == "hash" and not any(store.info.splits)
+        effect = (
+            "the split by hash holds out the same images as then, and some of the new ones"
+            if is_by_hash
+            else "the test split may contain training images"
         )
+        reporter.note(f"{source} has changed since the training; {effect}")
     return store
 
 

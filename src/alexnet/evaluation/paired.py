@@ -159,7 +159,7 @@ def common_split(
         if not np.array_equal(indices, same):
             raise DataError(
                 f"{reference} and {other} have different {name} images, by their seeds or "
-                "fractions; train them with the same --split-seed, --test-fraction and "
+                "fractions; train them with the same --split, --split-seed, --test-fraction and "
                 "--val-fraction, or compare them on other data with --data"
             )
     return name, indices

@@ -83,6 +83,7 @@ def evaluated_images(
         resize_size=options.resize_size,
         store_format=options.store_format,
         label_from=options.label_from,
+        hash_images=options.split == "hash",
         reporter=reporter,
     )
     splits = split_indices(store, options, recipe.seed)

@@ -60,6 +60,7 @@ def load_real_images(
         store_format=recipe.data_options.store_format,
         allow_unlabelled=True,
         label_from="" if data else recipe.data_options.label_from,
+        hash_images=not data and recipe.data_options.split == "hash",
         reporter=reporter,
     )
     report_rejected(store, 1.0, reporter)

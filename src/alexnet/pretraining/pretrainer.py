@@ -223,6 +223,7 @@ def summary(setup: PretrainingSetup, history: Sequence[LayerRecord]) -> Pretrain
         num_val_images=len(setup.splits.val),
         num_test_images=len(setup.splits.test),
         split_seed=setup.split_seed,
+        split=setup.recipe.data_options.split,
         rejected=setup.store.info.rejected,
         training_seconds=sum(record.elapsed_seconds for record in history),
     )

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from alexnet.checkpoints.pretrained_layers import PretrainedInfo
 from alexnet.checkpoints.tensors import load_tensors, save_tensors
+from alexnet.config.recipe import SplitMethod
 from alexnet.config.recipe_changes import flag_text, recipe_changes
 from alexnet.config.serialization import from_dict, json_text, parse_json, to_json
 from alexnet.data.store.store import Rejected
@@ -81,6 +82,8 @@ class PretrainingResult:
     num_test_images: int
     """These were not used."""
     split_seed: int
+    split: SplitMethod = "stratified"
+    """How they were held out, where the data set has no split of its own."""
     rejected: tuple[Rejected, ...]
     """Images that could not be used."""
     training_seconds: float

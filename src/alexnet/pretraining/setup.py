@@ -161,6 +161,7 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
         store_format=options.store_format,
         label_from=options.label_from,
         allow_unlabelled=True,
+        hash_images=options.split == "hash",
         reporter=reporter,
     )
     report_rejected(store, options.max_rejected_fraction, reporter)

@@ -242,9 +242,11 @@ def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> 
     """
     tensors, info = checkpoint.tensors, checkpoint.info
     if info.fingerprint != setup.store.info.fingerprint:
+        command = shell_command(["alexnet", "train", "--from", str(folder.model)])
+        new_run = f" from its weights: {command}" if folder.model.exists() else ""
         raise ModelFileError(
             f"the images of {setup.store.info.name} have changed since {folder.path} was stopped; "
-            "restore them, or start a new run"
+            f"restore them, or start a new run{new_run}"
         )
     try:
         load_training_tensors(setup, tensors)

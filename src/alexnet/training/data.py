@@ -38,6 +38,7 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
         resize_size=options.resize_size,
         store_format=options.store_format,
         label_from=options.label_from,
+        hash_images=options.split == "hash",
         reporter=reporter,
     )
     splits = split_for_training(recipe, store, reporter)
@@ -64,6 +65,7 @@ def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
         resize=options.resize,
         side=options.resize_size,
         store_format=options.store_format,
+        hash_images=options.split == "hash",
     )
     splits = split_for_training(recipe, store, reporter)
     for sentence in duplicates_in(recipe, store, splits) if is_there else []:

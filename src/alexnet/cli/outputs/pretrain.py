@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alexnet.config.recipe import SplitMethod
 from alexnet.data.store.store import Rejected
 from alexnet.pretraining.run_files import LayerResult, PretrainingResult
 from alexnet.training.run_folder import RunFolder
@@ -27,6 +28,8 @@ class PretrainOutput:
     num_test_images: int
     """These were not used."""
     split_seed: int
+    split: SplitMethod
+    """How they were held out, where the data set has no split of its own."""
     rejected: tuple[Rejected, ...]
     """Images that could not be used."""
     training_seconds: float
@@ -44,6 +47,7 @@ def pretrain_output(folder: RunFolder, result: PretrainingResult) -> PretrainOut
         num_val_images=result.num_val_images,
         num_test_images=result.num_test_images,
         split_seed=result.split_seed,
+        split=result.split,
         rejected=result.rejected,
         training_seconds=result.training_seconds,
     )

@@ -27,6 +27,7 @@ from alexnet.data.store.formats import (
     store_files,
     store_fingerprint,
 )
+from alexnet.data.store.image_hashes import with_image_hashes
 from alexnet.data.store.partial import (
     PENDING,
     REJECTED,
@@ -162,6 +163,7 @@ def prepare(
     on_progress: ProgressCallback = ignore_progress,
     on_note: NoteCallback = ignore_note,
     chunk: int = CHUNK,
+    hash_images: bool = False,
 ) -> Store:
     """The store of a source; its images are decoded now unless they have been before.
 
@@ -177,6 +179,7 @@ def prepare(
         on_note: called with the size of a large store before it is built, and if another process
             builds it.
         chunk: images, at most, that a thread decodes between two calls of `on_progress`.
+        hash_images: with `Store.image_hashes`, which a split by hash needs.
 
     Raises:
         ConfigError, UnknownNameError: as `check_stored_form`.
@@ -184,17 +187,26 @@ def prepare(
             written.
     """
     plan, store = _find(_plan(source, resize, side, store_format, cache))
+    is_here = store is not None
     if store is None:
         if size_note := _size_note(plan):
             on_note(size_note)
         spec = _BuildSpec(plan=plan, on_progress=on_progress, chunk=chunk)
         plan.target.build(lambda: _fill(spec), lambda: _report_other(spec), on_note)
         store = _open(plan)
+    if hash_images:
+        show = on_progress if is_here else ignore_progress  # else it has told of these images
+        store = with_image_hashes(store, source.images, show)
     return store
 
 
 def planned_store(
-    source: Source, *, resize: Resize, side: int, store_format: StoreFormat = "pixels"
+    source: Source,
+    *,
+    resize: Resize,
+    side: int,
+    store_format: StoreFormat = "pixels",
+    hash_images: bool = False,
 ) -> tuple[Store, bool]:
     """The store of a source if it is there, else one as it would be, with gray images.
 
@@ -203,6 +215,7 @@ def planned_store(
         resize: how an image becomes square.
         side: of the stored images, in pixels.
         store_format: whether they are kept as pixels or as JPEGs.
+        hash_images: with `Store.image_hashes`; this reads the images.
 
     Returns:
         The store, and whether it is there. A planned one takes no memory and no disk space.
@@ -211,14 +224,19 @@ def planned_store(
         ConfigError, UnknownNameError: as `check_stored_form`.
     """
     plan, found = _find(_plan(source, resize, side, store_format))
-    if found is not None:
-        return found, True
+    store = found or _planned(plan)
+    if hash_images:
+        store = with_image_hashes(store, source.images)
+    return store, found is not None
+
+
+def _planned(plan: _StorePlan) -> Store:
+    source, side, store_format = plan.source, plan.side, plan.store_format
     images = PlannedImages(len(source), side, store_format)
     moments = np.broadcast_to(color_moments(images.read([0])[0]), (len(source), 9))
     info = plan.info(rejected=())
     folder, labels = plan.target.folder, source.labels
-    store = Store(folder, info, images, labels, moments, source.notes, is_planned=True)
-    return store, False
+    return Store(folder, info, images, labels, moments, source.notes, is_planned=True)
 
 
 def _plan(

@@ -27,6 +27,8 @@ from alexnet.io.in_use import InUse, mark_used
 from alexnet.io.paths import cache_folder
 from alexnet.io.text import shape_text
 
+HASHES_FILE = "image_hashes.npy"
+"""In a store that was asked for them."""
 STORE_FORMAT = 3
 """Part of the name of a store's folder, so that a store of another format is not found."""
 
@@ -92,6 +94,9 @@ class Store:
     """Keeps `alexnet cache clean` from removing the store."""
     is_planned: bool = False
     """Whether it is not on the disk, and every image is gray."""
+    image_hashes: np.ndarray | None = field(default=None, compare=False, repr=False)
+    """Of the images before decoding, uint64 [N], 0 for one that cannot be read; None unless they
+    were asked for."""
 
     def __repr__(self) -> str:
         images = f"{len(self):,} images of {shape_text(self.image_shape)}"
@@ -142,7 +147,8 @@ class Store:
     def manifest_hash(self) -> str:
         """Sixteen hex digits: equal ones have the same names, classes, splits and rejected images.
 
-        So the random splits are the same, too. The pixels do not count.
+        So the random splits are the same, too, but those by hash where a file has changed. The
+        pixels do not count.
         """
         digest = hashlib.blake2b(digest_size=8)
         for texts in (self.info.class_names, self.info.names, self.info.splits):
@@ -222,12 +228,14 @@ def read_store(folder: Path) -> Store:
         images = open_reader(folder, info.store_format, info.side)
         labels = np.load(folder / "labels.npy")
         moments = np.load(folder / "color_moments.npy")
+        hashes = np.load(folder / HASHES_FILE) if (folder / HASHES_FILE).exists() else None
     except (OSError, ValueError, ConfigError) as error:
         raise DataError(
             f"{folder} is not a whole store ({error}); remove it and prepare it again"
         ) from error
     shape = (len(info.names), info.side, info.side, 3)
-    has_same_length = len(labels) == len(moments) == shape[0]
+    columns = (labels, moments, labels if hashes is None else hashes)
+    has_same_length = all(len(column) == shape[0] for column in columns)
     if images.shape != shape or not has_same_length:
         raise DataError(
             f"{folder} holds images {images.shape}, not {shape}; remove it and prepare it again"
@@ -238,7 +246,7 @@ def read_store(folder: Path) -> Store:
             f"the {len(info.class_names)} classes count from 0; "
             f"remove {folder} and prepare it again"
         )
-    return Store(folder, info, images, labels, moments)
+    return Store(folder, info, images, labels, moments, image_hashes=hashes)
 
 
 def find_store(

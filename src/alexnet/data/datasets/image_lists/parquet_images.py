@@ -101,15 +101,19 @@ class ParquetImages:
         Raises:
             DataError: its row holds no bytes, or its row group cannot be read.
         """
+        with read_image(io.BytesIO(self.content(index)), side) as image:
+            yield image
+
+    def content(self, index: int) -> bytes:
+        """The bytes of its row."""
         row = self.rows[index]
         group = bisect_right(self._starts, row) - 1
         values = self._values(group)
         with parquet_errors(self.row_groups[group].file):
-            content = values[row - self._starts[group]].as_py()
+            content: bytes | None = values[row - self._starts[group]].as_py()
         if not content:
             raise DataError("its row holds no bytes")
-        with read_image(io.BytesIO(content), side) as image:
-            yield image
+        return content
 
     def signatures(self) -> Iterator[bytes]:
         """That of the file, and the row."""

@@ -34,14 +34,18 @@ class ShardImages:
             DataError: it is no image, too large, or the shard has been cut short.
             OSError: the shard cannot be read.
         """
+        with read_image(io.BytesIO(self.content(index)), side) as image:
+            yield image
+
+    def content(self, index: int) -> bytes:
+        """Its part of the shard."""
         start, size = self.spans[index].tolist()
         if size > MAX_IMAGE_BYTES:
             raise DataError(f"the file has more than {MAX_IMAGE_BYTES:,} bytes")
         content = self.files[self.shards[index]].read(start, size)
         if len(content) != size:
             raise DataError("its shard has been cut short")
-        with read_image(io.BytesIO(content), side) as image:
-            yield image
+        return content
 
     def signatures(self) -> Iterator[bytes]:
         """That of the shard, and where the image is in it."""
