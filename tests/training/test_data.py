@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.errors import DataError
 from alexnet.reporter import NullReporter
 from alexnet.training.data import prepare_data
+from support.noise_stores import noise
 from support.runs import SetAside, Witness
 
 
@@ -90,3 +91,20 @@ def test_a_class_of_another_split_alone_cannot_be_trained(
     (data / "val" / "rose").rename(data / "val" / "Rose")
     with pytest.raises(DataError, match=r"class 'Rose' has no usable training image; .*other spl"):
         prepare_data(replace(tiny, data=str(data)), NullReporter())
+
+
+def test_a_class_that_a_split_by_hash_leaves_no_training_image(tmp_path: Path) -> None:
+    for i in range(12):
+        noise(tmp_path / "photos" / ("rose" if i == 11 else "daisy") / f"{i}.png", i, (8, 8))
+    options = DataOptions(split="hash", test_fraction=0.5, resize_size=8)
+    outcomes = set()
+    for seed in range(12):
+        recipe = Recipe(data=str(tmp_path / "photos"), seed=seed, data_options=options)
+        try:
+            prepare_data(recipe)
+        except DataError as error:
+            assert str(error).endswith("or lower --test-fraction or try another --split-seed")
+            outcomes.add("refused")
+        else:
+            outcomes.add("trained")
+    assert outcomes == {"refused", "trained"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from alexnet.config.recipe import LRSchedule, Recipe, StoppingOptions
 from alexnet.config.serialization import to_json
-from alexnet.errors import ConfigError, TrainingError, UsageError
+from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from alexnet.records import LastStep
 from alexnet.training.extension import describe_extension, extend
 from alexnet.training.run_folder import RunFolder, read_metrics, read_recipe
@@ -18,6 +19,7 @@ from alexnet.training.schedule import build_scheduler, past_plan
 from alexnet.training.state import CheckpointInfo, RunningMetrics
 from alexnet.training.timer import Elapsed
 from support.commands import Command
+from support.noise_stores import noise
 from support.runs import PowerCutError, Witness, cut_off, is_same_run, resume, train
 
 pytestmark = pytest.mark.usefixtures("small_place")
@@ -183,9 +185,26 @@ def test_what_cannot_go_on(short: Recipe, tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match=r"finished already; .* more epochs than its 1"):
             resume(folder.path, **arguments)
     folder.remove_checkpoints()
-    with pytest.raises(TrainingError, match=r"state was not kept; .* --from \S+/model\.safe"):
+    with pytest.raises(
+        TrainingError,
+        match=rf"state was not kept; .* alexnet train {short.data} --from \S+ --split-seed 0 ",
+    ):
         resume(folder.path, epochs=3)
     assert folder.result.exists()
+
+
+def test_a_run_whose_photos_have_changed_names_the_command_of_a_new_one(
+    short: Recipe, flowers: Path, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(flowers / "train", photos)
+    by_hash = replace(short.data_options, split="hash", test_fraction=0.1)
+    recipe = replace(short, data=str(photos), data_options=by_hash)
+    folder = train(recipe, out=tmp_path / "run").folder
+    noise(next(photos.iterdir()) / "new.png", 1)
+    new_run = rf"have changed .*: alexnet train {photos} --from \S+ --split-seed 0 --split hash "
+    with pytest.raises(ModelFileError, match=new_run):
+        resume(folder.path, epochs=3)
 
 
 def test_no_fewer_epochs_than_are_done(small: Recipe, tmp_path: Path) -> None:

@@ -70,18 +70,20 @@ def _way_out(earlier: EarlierTraining, store: Store) -> str:
     is_same = earlier.manifest_hash == store.manifest_hash()
     is_by_hash = earlier.data_options.split == "hash" and not any(store.info.splits)
     if is_same or is_by_hash:
-        return f"train with {split_flags(earlier)}"
+        return f"train with {' '.join(split_flags(earlier.data_options, earlier.seed))}"
     return (
         "the data has changed since, and so has its split; give it a test folder of its own, and "
         "train with --split hash if more changes follow: that keeps each image in its split"
     )
 
 
-def split_flags(earlier: EarlierTraining) -> str:
-    """The flags that hold out the same test images as the earlier training did."""
-    options = earlier.data_options
-    seed = earlier.seed if options.split_seed is None else options.split_seed
-    flags = [f"--split-seed {seed}", f"--split {options.split}"]
+def split_flags(options: DataOptions, seed: int) -> list[str]:
+    """The flags that hold out the same test images as a training with these options and this seed.
+
+    They do so while the data stays, and of a split by hash also when it changes.
+    """
+    split_seed = seed if options.split_seed is None else options.split_seed
+    flags = ["--split-seed", str(split_seed), "--split", options.split]
     if options.test_fraction is not None:
-        flags.append(f"--test-fraction {options.test_fraction:g}")
-    return " ".join(flags)
+        flags += ["--test-fraction", f"{options.test_fraction:g}"]
+    return flags

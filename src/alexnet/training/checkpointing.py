@@ -22,6 +22,8 @@ from alexnet.checkpoints.tensors import load_tensors, save_tensors
 from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
+from alexnet.data.duplicates import data_flags
+from alexnet.data.trained_on import split_flags
 from alexnet.errors import ConfigError, ModelFileError, TrainingError
 from alexnet.io.files import remove_file
 from alexnet.io.text import error_text, shell_command
@@ -234,6 +236,14 @@ def with_layout(options: DistributedOptions, saved: DistributedOptions) -> Distr
     return replace(options, devices=saved.devices, parallel=saved.parallel, exchange=saved.exchange)
 
 
+def train_from_command(recipe: Recipe, folder: RunFolder) -> str:
+    """The command of a new run from the weights of this one, on its data in its split."""
+    options = recipe.data_options
+    data = [recipe.data, *data_flags(recipe.data_root, options.label_from)]
+    split = split_flags(options, recipe.seed)
+    return shell_command(["alexnet", "train", *data, "--from", str(folder.model), *split])
+
+
 def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> TrainState:
     """Load a checkpoint into the network and the optimizer; returns the rest of the state.
 
@@ -242,7 +252,7 @@ def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> 
     """
     tensors, info = checkpoint.tensors, checkpoint.info
     if info.fingerprint != setup.store.info.fingerprint:
-        command = shell_command(["alexnet", "train", "--from", str(folder.model)])
+        command = train_from_command(setup.recipe, folder)
         new_run = f" from its weights: {command}" if folder.model.exists() else ""
         raise ModelFileError(
             f"the images of {setup.store.info.name} have changed since {folder.path} was stopped; "

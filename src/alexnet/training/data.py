@@ -100,7 +100,7 @@ def split_for_training(recipe: Recipe, store: Store, reporter: Reporter) -> Spli
     splits = split_indices(store, options, recipe.seed)
     for note in summary_notes(summarize(store.info.class_names, store.labels, splits.by_name)):
         reporter.note(note)
-    check_classes(store, splits)
+    check_classes(store, splits, is_by_hash=options.split == "hash")
     for sentence in unused_fractions(options, set(store.info.splits)):
         reporter.note(sentence)
     if text := held_out_advice(options, store, splits):
@@ -135,8 +135,13 @@ def duplicates_in(recipe: Recipe, store: Store, splits: Splits) -> list[str]:
     return duplicate_advice(store, splits.by_name, command)
 
 
-def check_classes(store: Store, splits: Splits) -> None:
+def check_classes(store: Store, splits: Splits, *, is_by_hash: bool = False) -> None:
     """Reject data that cannot train a classifier.
+
+    Args:
+        store: the images.
+        splits: of them.
+        is_by_hash: where the data has none of its own, another seed may hold out fewer of a class.
 
     Raises:
         DataError: there is one class, no training image, or a class without training images; names
@@ -150,10 +155,10 @@ def check_classes(store: Store, splits: Splits) -> None:
         )
     require_training_images(name, splits)
     if missing := missing_classes(names, store.labels[splits.train]):
-        raise DataError(_missing_class_text(store, missing[0]))
+        raise DataError(_missing_class_text(store, missing[0], is_by_hash=is_by_hash))
 
 
-def _missing_class_text(store: Store, name: str) -> str:
+def _missing_class_text(store: Store, name: str, *, is_by_hash: bool) -> str:
     """Why a class has no training image."""
     label = store.info.class_names.index(name)
     rejected = [image for image in store.info.rejected if store.labels[image.index] == label]
@@ -161,6 +166,8 @@ def _missing_class_text(store: Store, name: str) -> str:
     usable = np.flatnonzero(store.usable & (store.labels == label))
     is_held_out = not any(store.info.splits) or "train" in {store.info.splits[i] for i in usable}
     advice = "lower --test-fraction" if is_held_out else "remove the class from the other splits"
+    if is_held_out and is_by_hash:
+        advice += " or try another --split-seed"
     return (
         f"class {short_repr(name)} has no usable training image{cause}; "
         f"repair or add images, or {advice}"

@@ -20,7 +20,7 @@ from alexnet.config.serialization import to_dict
 from alexnet.errors import DivergedError, TrainingError
 from alexnet.evaluation.results import Evaluation
 from alexnet.evaluation.tables import write_evaluation_tables
-from alexnet.io.text import count_text, shell_command
+from alexnet.io.text import count_text
 from alexnet.loggers.catalogue import read_names
 from alexnet.loggers.logger import log_start
 from alexnet.loggers.run_loggers import RunLoggers, logs_to_write
@@ -41,6 +41,7 @@ from alexnet.training.checkpointing import (
     restore,
     save_last,
     save_network,
+    train_from_command,
     with_layout,
 )
 from alexnet.training.earlier_results import earlier_results_note
@@ -229,7 +230,7 @@ def check_can_be_extended(
     if not folder.saved_checkpoints():
         raise TrainingError(
             f"{folder.path} has finished, and its state was not kept; start a new run from its "
-            f"weights: {shell_command(['alexnet', 'train', '--from', str(folder.model)])}"
+            f"weights: {train_from_command(recipe, folder)}"
         )
 
 

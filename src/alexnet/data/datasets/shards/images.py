@@ -42,7 +42,7 @@ class ShardImages:
         start, size = self.spans[index].tolist()
         if size > MAX_IMAGE_BYTES:
             raise DataError(f"the file has more than {MAX_IMAGE_BYTES:,} bytes")
-        content = self.files[self.shards[index]].read(start, size)
+        content: bytes = self.files[self.shards[index]].read(start, size)
         if len(content) != size:
             raise DataError("its shard has been cut short")
         return content
