@@ -13,6 +13,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
+import torch
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import TrainingError
@@ -31,6 +32,7 @@ from alexnet.runtime.workers import (
     WorkerLostError,
     Workers,
     default_jobs,
+    serve,
 )
 from support.experiments import Finished
 from support.kernels import torch_threads
@@ -107,6 +109,33 @@ def test_a_failure_and_a_killed_process_name_the_run() -> None:
     sending._connection.close()
     with pytest.raises(TrainingError, match=r"runs/b ended with exit code -9.* lower --jobs"):
         one.receive()
+
+
+def test_a_worker_frees_the_memory_of_a_gpu_before_it_says_that_a_task_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[object] = []
+    tasks = iter([task("runs/a"), task("runs/b")])
+
+    class Main:
+        """The main process, which ends after two tasks."""
+
+        def recv(self) -> Task:
+            try:
+                return next(tasks)
+            except StopIteration:
+                raise EOFError from None
+
+        def send(self, message: object) -> None:
+            events.append(message)
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: events.append("freed"))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(workers, "disable_malloc_trim", lambda: None)
+    serve(Main(), torch.get_num_threads(), lambda one, _: events.append(one.path.name))  # type: ignore[arg-type]
+    ended = (DONE, ("",))
+    assert events == ["a", "freed", ended, "b", "freed", ended]
 
 
 def killed_worker() -> Worker[Task]:

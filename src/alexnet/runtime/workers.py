@@ -6,6 +6,7 @@ is told, and at the end of a task its failure, if any. All results are files.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -66,6 +67,7 @@ def default_jobs(device_name: str) -> int:
     """
     device, cores = choose_device(device_name), torch.get_num_threads()
     if device.type == "cuda":
+        free_gpu_memory()  # as after a training in a notebook
         free, _ = torch.cuda.mem_get_info(device)
         return max(1, min(cores, MAX_GPU_JOBS, free // MEMORY_PER_GPU_JOB))
     if device.type != "cpu":
@@ -257,7 +259,16 @@ def serve(connection: Connection, threads: int, carry_out: CarryOut[T]) -> None:
     with suppress(EOFError, ConnectionError, TrainingInterrupted):
         while True:
             task = connection.recv()
-            connection.send((DONE, (failure_of(carry_out, task, SendingReporter(connection)),)))
+            failure = failure_of(carry_out, task, SendingReporter(connection))
+            free_gpu_memory()  # before another task begins, which measures what is free
+            connection.send((DONE, (failure,)))
+
+
+def free_gpu_memory() -> None:
+    """Give back the memory of a GPU that torch keeps of freed tensors, for other processes."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()  # a compiled network refers to itself
+        torch.cuda.empty_cache()
 
 
 def failure_of(carry_out: CarryOut[T], task: T, reporter: Reporter) -> str:
