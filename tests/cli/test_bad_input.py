@@ -239,6 +239,11 @@ def test_more_memory_than_any_machine_has(command: Command) -> None:
             "or parts of the batch with --acc",
         ),
         (["train", "--resume", "run"], MemoryError(), "alexnet: out of memory\n"),
+        (
+            ["train", "--resume", "run"],
+            torch.OutOfMemoryError("CUDA out of memory"),
+            "alexnet: out of memory; ALEXNET_PRELOAD=0 keeps the training images out of a GPU's",
+        ),
         (["evaluate"], MemoryError(), "alexnet: out of memory\n"),
     ],
 )

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import multiprocessing
+import sys
+from dataclasses import dataclass, replace
+from math import prod
 
+import numpy as np
 import pytest
 import torch
 
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.data.batches import Batches
-from alexnet.reporter import NullReporter
-from alexnet.training.device_loader import preload, stream, to_device
+from alexnet.reporter import NullReporter, Reporter
+from alexnet.training import device_loader
+from alexnet.training.device_loader import (
+    RESERVE_BYTES,
+    DeviceLoader,
+    free_bytes,
+    preload,
+    stream,
+    to_device,
+)
+from alexnet.training.memory import bytes_beside_weights, evaluation_bytes
 from alexnet.training.setup import set_up_training
 from alexnet.training.step import train_step
+from support.runs import Witness
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.fixture
@@ -34,8 +48,111 @@ def test_preloaded_images_come_in_the_same_order(batches: Batches, first_step: i
                 assert torch.equal(torch.from_numpy(labels), truth)
 
 
-def test_a_cpu_preloads_nothing(batches: Batches) -> None:
-    assert to_device(batches, CPU).images is None
+def test_a_cpu_preloads_nothing(batches: Batches, witness: Witness) -> None:
+    assert to_device(batches, CPU, 0, witness).images is None
+
+
+@dataclass
+class Memory:
+    """A GPU's memory, in bytes."""
+
+    free: int
+    """By the driver."""
+    reserved: int = 0
+    allocated: int = 0
+
+
+@pytest.fixture
+def memory(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> Memory:
+    """What a GPU without any memory says of it; images are "preloaded" on the CPU."""
+    memory = Memory(0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (memory.free, 1 << 40))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: memory.reserved)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: memory.allocated)
+    monkeypatch.setattr(device_loader, "preload", lambda batches, _: preload(batches, CPU))
+    return memory
+
+
+def test_images_are_preloaded_if_they_fit_beside_a_step(
+    batches: Batches, memory: Memory, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, step = 36 * 72 * 72 * 3, 5_000_000
+
+    def is_preloaded() -> bool:
+        return to_device(batches, GPU, step, witness).images is not None
+
+    memory.free = step + RESERVE_BYTES + images
+    assert is_preloaded()
+    memory.free -= 1
+    assert not is_preloaded(), "the step would have too little"
+    memory.reserved, memory.allocated = 10_000_001, 10_000_000
+    assert is_preloaded(), "torch keeps a byte that it does not use"
+    memory.free *= 2
+    monkeypatch.setenv("ALEXNET_PRELOAD", "0")
+    assert not is_preloaded()
+    assert not witness.notes
+
+
+def test_a_worker_leaves_half_of_the_memory_to_others(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.free = 1000
+    assert free_bytes(GPU) == 1000
+    monkeypatch.setattr(device_loader, "parent_process", multiprocessing.current_process)
+    assert free_bytes(GPU) == 500
+
+
+def test_images_that_do_not_fit_after_all_are_streamed(
+    batches: Batches, memory: Memory, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.free = 1 << 40
+    seen: list[object] = []
+
+    def fail(batches: Batches, device: torch.device) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(device_loader, "preload", fail)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: seen.append(sys.exc_info()[0]))
+    assert to_device(batches, GPU, 0, witness).images is None
+    assert seen == [None], "the error, which refers to the images, is gone"
+    (note,) = witness.notes
+    assert "do not fit into the memory of cuda" in note
+
+
+def test_a_setup_keeps_a_step_and_an_evaluation_free(
+    tiny: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights and their average are on the device before the images."""
+    needed = []
+
+    def take(
+        batches: Batches, device: torch.device, needed_bytes: int, _: Reporter
+    ) -> DeviceLoader:
+        needed.append(needed_bytes)
+        return stream(batches, device)
+
+    monkeypatch.setattr("alexnet.training.setup.to_device", take)
+    recipe = replace(tiny, precision="float32", optimizer=OptimizerOptions(optimizer="sgd"))
+    for changed in (recipe, replace(recipe, optimizer=OptimizerOptions(optimizer="sgd", ema=0.9))):
+        setup = set_up_training(changed, NullReporter())
+    arch = setup.network.architecture
+    learning = sum(p.numel() for p in setup.network.parameters())
+    evaluated = evaluation_bytes(arch)
+    largest = max(prod(info.output) for info in arch.layer_infos())
+    assert evaluated == 512 * 4 * (3 * largest + 3 * 67 * 67)
+    assert needed == [2 * 4 * learning + evaluated] * 2, "a step of 8 images needs less"
+    needs = [
+        bytes_beside_weights(
+            replace(recipe, batch_size=4096),
+            setup.network,
+            setup.network,
+            replace(setup.batches, batch_size=4096, indices=np.zeros(4096, np.int64)),
+            setup.world,
+            CPU,
+        )
+    ]
+    outputs = sum(prod(info.output) for info in arch.layer_infos())
+    assert needs == [2 * 4 * learning + 4096 * 4 * (2 * outputs + 3 * 67 * 67)]
 
 
 @pytest.mark.gpu

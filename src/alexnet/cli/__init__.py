@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            print(f"alexnet: out of memory{_less_memory(words)}", file=sys.stderr)
+            print(f"alexnet: out of memory{_less_memory(words, error)}", file=sys.stderr)
             return 2
 
 
@@ -124,8 +124,14 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return is_out_of_memory(error)
 
 
-def _less_memory(words: Sequence[str]) -> str:
-    """The flags with which a command needs less memory, after a semicolon; "" without any."""
+def _is_gpu_out_of_memory(error: BaseException) -> bool:
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error)
+
+
+def _less_memory(words: Sequence[str], error: BaseException) -> str:
+    """How a command needs less memory, after a semicolon; "" where that is not known."""
     less = {
         "train": "a smaller --batch-size, or parts of the batch with --accumulate, need less",
         "tune": "a smaller --batch-size, or --jobs 1, needs less",
@@ -136,7 +142,10 @@ def _less_memory(words: Sequence[str]) -> str:
     is_fixed = words[:2] == ["benchmark", "data"] or any(
         word.partition("=")[0] == "--resume" for word in words
     )
-    return f"; {less[words[0]]}" if words[0] in less and not is_fixed else ""
+    told = [less[words[0]]] if words[0] in less and not is_fixed else []
+    if words[0] == "train" and _is_gpu_out_of_memory(error):
+        told.append("ALEXNET_PRELOAD=0 keeps the training images out of a GPU's memory")
+    return "".join(f"; {text}" for text in told)
 
 
 def _run(words: list[str]) -> int:

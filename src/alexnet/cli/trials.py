@@ -15,7 +15,8 @@ from alexnet.io.text import printable, shape_text
 from alexnet.reporter import Reporter
 
 if TYPE_CHECKING:
-    from alexnet.training.dry_run import MemoryEstimate, RunPlan
+    from alexnet.training.dry_run import RunPlan
+    from alexnet.training.memory import MemoryEstimate
     from alexnet.training.overfit import OverfitStep
 
 RANGE_TEST_PLOT = "find_lr.png"

@@ -7,7 +7,8 @@
 - `setup`: everything a loop needs, from a recipe: data, network, augmentation, optimizer
 - `loop`, `step`, `epoch`: the loop; one update; the evaluation and record after an epoch
 - `schedule`, `optimizers`: the learning rate of a step; the optimizers and their parameter groups
-- `device_loader`: training batches on the device, preloaded or streamed
+- `device_loader`, `prefetch`: training batches on the device, preloaded or streamed
+- `memory`: what a step takes
 - `state`, `timer`, `update_stats`: the running metrics; the time of an epoch; the size of updates
 - `advice`: what a learning curve says, and what to try
 - `schedule_advice`: what has no effect in a run of as few epochs

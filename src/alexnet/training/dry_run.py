@@ -5,17 +5,20 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
-
-from torch import nn
 
 from alexnet.config.recipe import Recipe
 from alexnet.io.paths import existing_parent
-from alexnet.parallel.plan import activations, plan_for
 from alexnet.reporter import Reporter
 from alexnet.training.data import plan_data
 from alexnet.training.initial_weights import resolve
+from alexnet.training.memory import (
+    STATES,
+    MemoryEstimate,
+    estimate_memory,
+    num_learning_weights,
+    num_stored,
+)
 from alexnet.training.schedule_advice import schedule_advice
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import train_step
@@ -25,28 +28,6 @@ MAX_TIMED_SECONDS = 20.0
 """No further step is timed after so long."""
 EVALUATION_COST = 1 / 3
 """Of an image in evaluation as a part of its cost in training, which has a backward pass, too."""
-STATES = {"paper": 1, "sgd": 1, "adam": 2, "adamw": 2, "keras_adam": 2}
-"""Numbers that an optimizer keeps for each weight."""
-SAVED_ACTIVATIONS = 2
-"""Numbers in memory for each output of a layer: it, and its gradient."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MemoryEstimate:
-    """Bytes that a step takes in each process, in float32."""
-
-    weights: int
-    """With their moving average; where a process trains a part, that part and the whole."""
-    gradients: int
-    """Where several processes have the whole network, also those that are under way."""
-    optimizer: int
-    activations: int
-    """Of one micro-batch, and the images of the step."""
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return self.weights + self.gradients + self.optimizer + self.activations
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +97,7 @@ def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
     train_seconds = seconds * setup.total_steps
     per_image = seconds / setup.batches.images_per_step
     test_seconds = per_image * EVALUATION_COST * evaluated * recipe.epochs
-    memory = estimate_memory(setup)
+    memory = estimate_memory(recipe, setup.network, setup.learner, setup.batches, setup.world)
     return RunPlan(
         recipe=recipe,
         class_names=store.info.class_names,
@@ -155,41 +136,12 @@ def time_steps(setup: TrainingSetup) -> float:
     return later[len(later) // 2]
 
 
-def estimate_memory(setup: TrainingSetup) -> MemoryEstimate:
-    """Memory of a step from the shapes of the network; libraries and buffers come on top."""
-    recipe, arch, world = setup.recipe, setup.network.architecture, setup.world
-    scheme, images = recipe.distributed.parallel, setup.batches.images_per_step
-    learning, weights = _num_learning(setup.learner), _num_stored(setup.network)
-    if setup.learner is not setup.network:
-        weights += _num_stored(setup.learner)
-    is_replica = world.size > 1 and scheme == "data"
-    plan = plan_for(arch, scheme if world.size > 1 else "data", world.size)
-    outputs = activations(plan, min(recipe.batch_size, images), 0)
-    own_images = len(range(images)[setup.rows_world.all_rows(images)[0]])
-    return MemoryEstimate(
-        weights=4 * weights * (2 if setup.average else 1),
-        gradients=4 * learning * (2 if is_replica else 1),
-        optimizer=4 * learning * STATES[recipe.optimizer.optimizer],
-        activations=4 * (SAVED_ACTIVATIONS * outputs + own_images * prod(arch.input)),
-    )
-
-
-def _num_stored(network: nn.Module) -> int:
-    """Numbers in the files of a network."""
-    return sum(tensor.numel() for tensor in network.state_dict().values())
-
-
-def _num_learning(network: nn.Module) -> int:
-    """Weights that are not frozen."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
-
-
 def estimate_disk(setup: TrainingSetup, is_prepared: bool) -> DiskEstimate:
     """Disk space of the image store and of the run folder."""
     recipe, store = setup.recipe, setup.store
-    model = 4 * _num_stored(setup.network)
+    model = 4 * num_stored(setup.network)
     state = model * (2 if setup.average else 1)
-    state += 4 * _num_learning(setup.network) * STATES[recipe.optimizer.optimizer]
+    state += 4 * num_learning_weights(setup.network) * STATES[recipe.optimizer.optimizer]
     models = model * (2 if setup.eval_split == "val" else 1)
     return DiskEstimate(
         store=store.num_bytes,

@@ -38,6 +38,7 @@ from alexnet.training.initial_weights import (
     resolve,
     warn_of_earlier_training,
 )
+from alexnet.training.memory import bytes_beside_weights
 from alexnet.training.micro_batches import own_rows, smallest_share
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.replica import (
@@ -199,6 +200,8 @@ def set_up_training(
     if weights:
         warn_of_earlier_training(info, store, splits.test, reporter)
     ema = recipe.optimizer.ema
+    average = WeightAverage(network, ema, learner) if ema is not None else None
+    needed_bytes = bytes_beside_weights(recipe, network, learner, batches, world, device)
     return TrainingSetup(
         recipe=recipe,
         store=store,
@@ -206,11 +209,11 @@ def set_up_training(
         info=info,
         augmenter=augmenter,
         batches=batches,
-        loader=to_device(batches, device),
+        loader=to_device(batches, device, needed_bytes, reporter),
         class_weights=class_weights(recipe, store.labels[splits.train], device),
         network=network,
         replica=replica,
-        average=WeightAverage(network, ema, learner) if ema is not None else None,
+        average=average,
         optimizer=build_optimizer(learner, recipe.optimizer, low_lr_parameters(learner, recipe)),
         scheduler=build_scheduler(recipe, batches.steps_per_epoch),
         device=device,
