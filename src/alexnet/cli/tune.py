@@ -220,7 +220,7 @@ def open_session(tuning: Tuning, options: TuneOptions) -> Session:
     from alexnet.tune.folder import open_folder
     from alexnet.tune.tuner import open_session as open_study_session
 
-    folder = open_folder(folder_of(tuning, options), options.study)
+    folder = open_folder(folder_of(tuning, options), options.study, note)
     return open_study_session(
         tuning,
         folder,

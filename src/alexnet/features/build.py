@@ -13,7 +13,7 @@ import hashlib
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -54,6 +54,8 @@ class _BuildSpec:
     store: Store
     info: IndexInfo
     target: ResumableFolder
+    partial_folder: Path
+    """Where the index is built."""
     on_progress: ProgressCallback
 
     @property
@@ -103,7 +105,12 @@ def build_index(
     target = ResumableFolder(what="feature index", folder=folder, files=INDEX_FILES)
     if current_world().any_rank(not target.is_finished):
         spec = _BuildSpec(
-            classifier=classifier, store=store, info=info, target=target, on_progress=on_progress
+            classifier=classifier,
+            store=store,
+            info=info,
+            target=target,
+            partial_folder=target.partial_folder,
+            on_progress=on_progress,
         )
         _build(spec)
     return open_index(folder)
@@ -145,8 +152,8 @@ def _build(spec: _BuildSpec) -> None:
     world = current_world()
     filled: list[bool] = []
 
-    def fill() -> None:
-        _fill(spec)
+    def fill(folder: Path) -> None:
+        _fill(replace(spec, partial_folder=folder))
         filled.append(True)
 
     if world.local_rank == 0 and not spec.target.is_finished:
@@ -160,14 +167,14 @@ def _build(spec: _BuildSpec) -> None:
 def _report_other(spec: _BuildSpec) -> None:
     """Report the progress of the process that builds this index."""
     with suppress(OSError, ValueError):
-        done = int(np.load(spec.target.partial_folder / "done.npy").sum())
+        done = int(np.load(spec.partial_folder / "done.npy").sum())
         spec.on_progress(min(done * CHUNK, len(spec.store)), len(spec.store))
 
 
 def _fill(spec: _BuildSpec) -> None:
     """Write all files of the index into the partial folder."""
     _compute_all(spec)
-    write_text(spec.target.partial_folder / "index.json", to_json(spec.info))
+    write_text(spec.partial_folder / "index.json", to_json(spec.info))
 
 
 def _compute_all(spec: _BuildSpec) -> None:
@@ -176,7 +183,7 @@ def _compute_all(spec: _BuildSpec) -> None:
     A chunk is marked as done after its features have been written, so that a killed build loses at
     most one. After a power cut a part of a marked chunk may be lost; its checksum tells.
     """
-    folder, count = spec.target.partial_folder, len(spec.store)
+    folder, count = spec.partial_folder, len(spec.store)
     folder.mkdir(parents=True, exist_ok=True)
     features = open_or_allocate(
         folder / "features.npy", (count, spec.info.num_features), np.float32

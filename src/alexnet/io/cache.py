@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from alexnet.io.files import remove_file, remove_folder, rename, size_bytes
 from alexnet.io.in_use import is_in_use
+from alexnet.io.locks import take_lock
 from alexnet.io.text import error_text
 
 KINDS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -96,7 +97,7 @@ def remove_entry(entry: CacheEntry) -> str:
             if path.is_symlink() or not path.exists():
                 return "" if not os.path.lexists(path) else "it has become a link"
             return _remove(path)
-    except (OSError, NotImplementedError) as error:
+    except OSError as error:
         return error_text(error)
 
 
@@ -157,10 +158,14 @@ def _locked(path: Path) -> Iterator[bool]:
         yield True
         return
     try:
-        with FileLock(lock_path, timeout=0):
-            yield True
+        lock = take_lock(lock_path)
     except Timeout:
         yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def _remove(path: Path) -> str:

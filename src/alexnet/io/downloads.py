@@ -17,12 +17,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from alexnet.errors import DataError, MissingDataError
 from alexnet.io.files import remove_file, rename
 from alexnet.io.http import PartialFile, RemoteFile, RetryPolicy, fetch, is_offline
 from alexnet.io.limits import MAX_DOWNLOAD_BYTES
+from alexnet.io.locks import waiting_lock
 from alexnet.io.text import error_text
 from alexnet.reporter import ProgressCallback, ignore_progress
 
@@ -115,21 +114,28 @@ def _download(
     if is_offline():
         raise _missing(remote.url, target, part, "$ALEXNET_OFFLINE is set")
     try:
-        with _lock(target):
+        with _writable(part, target) as own:
             if not target.exists():  # else another process was first
-                _fetch_checked(remote, part, checksum, policy, on_progress)
-                part.move_to(target)
-    except (OSError, ValueError, NotImplementedError, http.client.HTTPException) as error:
+                _fetch_checked(remote, own, checksum, policy, on_progress)
+                own.move_to(target)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise _missing(remote.url, target, part, _reason(error)) from error
     return target
 
 
 @contextlib.contextmanager
-def _lock(target: Path) -> Iterator[None]:
-    """Wait until no other process downloads the file."""
+def _writable(part: PartialFile, target: Path) -> Iterator[PartialFile]:
+    """The partial file, when no other process downloads it; without locks one of its own."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f".{target.name}.lock")) as lock:
-        yield
+    with waiting_lock(target.with_name(f".{target.name}.lock"), lambda: None) as lock:
+        own = part
+        if not lock.is_locked:
+            own = PartialFile(target.with_name(f".{target.name}-{secrets.token_hex(4)}"))
+        try:
+            yield own
+        finally:
+            if own is not part:
+                own.clear()
         # Only after a success: a process that waits for the removed lock must find the target.
         remove_file(Path(lock.lock_file))
 

@@ -1,16 +1,65 @@
-"""One process at a time."""
+"""One process at a time, where the file system has locks.
+
+Some mounts of NFS, Lustre, FUSE and SMB have none. There the work goes on without, and says so.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from alexnet.reporter import NoteCallback, ignore_note
+
 POLL_SECONDS = 1.0
 """Interval at which a waiting process looks again."""
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""What a file system without locks answers."""
+NATIVE = (
+    {"fallback_to_soft": False}
+    if "fallback_to_soft" in signature(FileLock.__init__).parameters
+    else {}
+)
+"""No lock that is a file: one would stay when another host is killed."""
+ONE_ALONE = "do not let two processes work in this folder at the same time"
+"""What follows where nothing keeps them apart."""
+
+
+def take_lock(
+    path: Path,
+    on_note: NoteCallback = ignore_note,
+    *,
+    seconds: float = 0.0,
+    consequence: str = ONE_ALONE,
+) -> FileLock:
+    """The lock of a file, held until it is released or this process ends.
+
+    Where the file system has no locks it is not held (`is_locked` is False); releasing it does
+    nothing.
+
+    Args:
+        path: of the lock; its folder exists.
+        on_note: called with a sentence if the file system has no locks.
+        seconds: how long to wait for another process; below 0: until it has the lock no more.
+        consequence: what the sentence says that follows.
+
+    Raises:
+        Timeout: another process holds it.
+        OSError: the file cannot be opened for writing.
+    """
+    lock = FileLock(path, **NATIVE)
+    try:
+        lock.acquire(timeout=seconds)
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        on_note(f"the file system of {path.parent} has no file locks: {consequence}")
+    return lock
 
 
 def is_held(path: Path) -> bool:
@@ -18,29 +67,39 @@ def is_held(path: Path) -> bool:
     if not os.path.lexists(path):
         return False
     try:
-        FileLock(path).acquire(timeout=0).lock.release()
+        take_lock(path).release()
     except Timeout:
         return True
-    except (OSError, NotImplementedError):
+    except OSError:
         return False
     return False
 
 
 @contextmanager
-def waiting_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Wait until no other process holds the lock of this file.
+def waiting_lock(
+    path: Path,
+    on_wait: Callable[[], None],
+    on_note: NoteCallback = ignore_note,
+    consequence: str = ONE_ALONE,
+) -> Iterator[FileLock]:
+    """Wait until no other process holds the lock of this file; it is released at the end.
 
     Args:
         path: of the lock; its folder exists.
         on_wait: called every second while another process holds it.
+        on_note: as for `take_lock`, as is `consequence`.
+        consequence: see there.
+
+    Raises:
+        OSError: the file cannot be opened for writing.
     """
-    lock = FileLock(path)
-    while not lock.is_locked:
+    lock = None
+    while lock is None:
         try:
-            lock.acquire(timeout=POLL_SECONDS)
+            lock = take_lock(path, on_note, seconds=POLL_SECONDS, consequence=consequence)
         except Timeout:
             on_wait()
     try:
-        yield
+        yield lock
     finally:
         lock.release()

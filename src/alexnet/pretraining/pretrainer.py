@@ -91,7 +91,7 @@ def pretrain(
     check_is_new(out)
     setup = set_up_pretraining(with_devices(recipe, log), log)
     folder = create_folder(setup, chosen)
-    with folder.locked(), log.log.keeping_the_end(folder.result):
+    with folder.locked(log.note), log.log.keeping_the_end(folder.result):
         log.log.open(folder.log)
         return _train_remaining(setup, [], folder, plots, log)
 
@@ -119,7 +119,7 @@ def resume_pretraining(
         raise ModelFileError(own_file_error(error)) from error
     if folder.result.exists():
         raise TrainingError(f"{path} is finished; its model is {folder.model}")
-    with folder.locked():
+    with folder.locked(log.note):
         current_world().barrier()  # rank 0 has the lock
         with log.log.keeping_the_end(folder.result):
             log.log.open(folder.log)

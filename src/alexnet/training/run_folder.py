@@ -16,17 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from alexnet.config.options import into_groups
 from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import from_dict, own_file_error, parse_json, to_dict, to_json
 from alexnet.errors import ConfigError, DivergedError, ModelFileError, TrainingError, UsageError
 from alexnet.io.files import append_text, remove_file, remove_folder, rename, write_text
-from alexnet.io.locks import is_held
-from alexnet.io.text import shell_command
+from alexnet.io.locks import is_held, take_lock
+from alexnet.io.text import error_text, shell_command
 from alexnet.parallel.world import current_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
+from alexnet.reporter import NoteCallback, ignore_note
 from alexnet.training.config_file import read_config
 
 if TYPE_CHECKING:
@@ -181,8 +182,10 @@ class RunFolder:
         return is_held(self.path / ".lock")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, on_note: NoteCallback = ignore_note) -> Iterator[None]:
         """A lock that keeps other processes from training this run; that of rank 0 holds it.
+
+        `on_note` is called with a sentence where the file system has no locks.
 
         Raises:
             TrainingError: another process holds it, or the folder cannot be written.
@@ -190,24 +193,23 @@ class RunFolder:
         if not current_world().is_main:
             yield
             return
-        lock = FileLock(self.path / ".lock")
         try:
-            held = lock.acquire(timeout=0)
+            lock = take_lock(self.path / ".lock", on_note)
         except Timeout as error:
             raise TrainingError(
                 f"another process is training {self.path}; wait for it, or stop it first"
             ) from error
         except OSError as error:
             raise TrainingError(
-                f"cannot write into {self.path}: {error.strerror}; "
+                f"cannot write into {self.path}: {error_text(error)}; "
                 "change its permissions, or resume a copy of it"
             ) from error
-        with held:
-            try:
-                yield
-            finally:
-                if self.result.exists():
-                    remove_file(self.path / ".lock")
+        try:
+            yield
+        finally:
+            if self.result.exists():
+                remove_file(self.path / ".lock")
+            lock.release()
 
 
 def checkpoint_step(path: Path) -> int:

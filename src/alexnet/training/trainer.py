@@ -156,7 +156,7 @@ def train(
     recipe = with_devices(recipe, told)
     setup = set_up_training(recipe, told)
     folder = create_folder(setup, Path(out) if out else None)
-    with folder.locked(), told.keeping_the_end(folder.result):
+    with folder.locked(told.note), told.keeping_the_end(folder.result):
         told.open(folder.log)
         for text in (*notes, *schedule_advice(recipe, setup.steps_per_epoch)):
             told.note(text)
@@ -203,7 +203,7 @@ def resume(
     recipe = read_run_recipe(folder)
     if distributed:
         recipe = replace(recipe, distributed=with_layout(recipe.distributed, distributed))
-    with folder.locked():
+    with folder.locked(told.note):
         current_world().barrier()  # rank 0 has the lock
         if folder.result.exists():
             check_can_be_extended(folder, recipe, epochs, stopping)

@@ -118,11 +118,13 @@ def confirm(
     lock = session.folder.claim_confirmation()
     if lock is None:
         return None
-    with lock:
+    try:
         missing = [task for task in tasks if not has_ended(RunFolder(task.path))]
         before = len(tasks) - len(missing)
         _train(session, missing, lambda done: on_progress(before + done, len(tasks)))
         return compare(session, winner, seeds)
+    finally:
+        lock.release()
 
 
 def _train(session: Session, tasks: Sequence[ConfirmTask], on_done: Callable[[int], None]) -> None:

@@ -24,7 +24,9 @@ from filelock import FileLock, Timeout
 from alexnet.config.serialization import parse_json
 from alexnet.errors import ConfigError, UsageError
 from alexnet.io.files import remove_file, write_text
-from alexnet.io.locks import waiting_lock
+from alexnet.io.locks import take_lock, waiting_lock
+from alexnet.io.text import error_text
+from alexnet.reporter import NoteCallback, ignore_note
 from alexnet.training.run_folder import RunFolder
 
 
@@ -80,21 +82,21 @@ class TuningFolder:
             yield
 
     def claim_confirmation(self) -> FileLock | None:
-        """The lock of the confirmation, held by this process; None if another has it."""
-        lock = FileLock(self.path / ".confirm.lock")
+        """The lock of the confirmation, taken by this process; None if another has it."""
         try:
-            lock.acquire(timeout=0)
+            return take_lock(self.path / ".confirm.lock")
         except Timeout:
             return None
-        return lock
 
     def claim(self, number: int) -> bool:
-        """Lock a trial for this process; False if another process has it."""
+        """Lock a trial for this process; False if another process has it.
+
+        Where the file system has no locks, no other process may work in this folder.
+        """
         path = self.path / "trials" / f".{number:03d}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
         try:
-            lock.acquire(timeout=0)
+            lock = take_lock(path)
         except Timeout:
             return False
         if self.trial(number).is_locked():  # by a process that saves its checkpoint at its end
@@ -122,12 +124,13 @@ def own_study(path: Path) -> Path:
     return path / "study.journal"
 
 
-def open_folder(path: Path, study: str) -> TuningFolder:
+def open_folder(path: Path, study: str, on_note: NoteCallback = ignore_note) -> TuningFolder:
     """The folder of a tuning; a new one, or one that is continued.
 
     Args:
         path: the folder.
         study: the address of the study; "" for the one that the folder has, or for one in it.
+        on_note: called with a sentence where the file system has no locks.
 
     Raises:
         UsageError: it belongs to something else, cannot be written, or has another study.
@@ -137,10 +140,10 @@ def open_folder(path: Path, study: str) -> TuningFolder:
         raise UsageError(f"{path} exists and holds no tuning; choose another --out")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with waiting_lock(path / ".lock", lambda: None):
+        with waiting_lock(path / ".lock", lambda: None, on_note):
             return _open(path, study)
     except OSError as error:
-        raise UsageError(f"cannot write into {path}: {error.strerror}") from error
+        raise UsageError(f"cannot write into {path}: {error_text(error)}") from error
 
 
 def _files(path: Path) -> Iterator[Path]:

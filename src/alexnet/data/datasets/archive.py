@@ -6,12 +6,11 @@ import hashlib
 from glob import escape
 from pathlib import Path
 
-from filelock import FileLock
-
 from alexnet.errors import DataError
 from alexnet.io.downloads import atomic_folder
 from alexnet.io.files import remove_folder
 from alexnet.io.in_use import mark_used
+from alexnet.io.locks import waiting_lock
 from alexnet.io.paths import cache_folder
 from alexnet.io.text import error_text
 from alexnet.io.unpack import unpack
@@ -61,8 +60,9 @@ def unpacked_folder(archive: Path, on_unpack: ProgressCallback = ignore_progress
 def _unpack_locked(archive: Path, target: Path, on_unpack: ProgressCallback) -> None:
     """Unpack, unless another process does so first."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f".{target.name}.lock")):
-        for leftover in target.parent.glob(f".{escape(target.name)}-*"):
+    with waiting_lock(target.with_name(f".{target.name}.lock"), lambda: None) as lock:
+        leftovers = target.parent.glob(f".{escape(target.name)}-*")
+        for leftover in leftovers if lock.is_locked else ():  # else others may be at it
             remove_folder(leftover)
         if not target.exists():
             with atomic_folder(target) as folder:

@@ -139,6 +139,8 @@ class _BuildSpec:
     """How a store is built."""
 
     plan: _StorePlan
+    partial_folder: Path
+    """Where the store is built."""
     on_progress: ProgressCallback
     chunk: int
 
@@ -146,11 +148,6 @@ class _BuildSpec:
     def source(self) -> Source:
         """What is decoded."""
         return self.plan.source
-
-    @property
-    def partial_folder(self) -> Path:
-        """Where the store is built."""
-        return self.plan.target.partial_folder
 
 
 def prepare(
@@ -191,8 +188,15 @@ def prepare(
     if store is None:
         if size_note := _size_note(plan):
             on_note(size_note)
-        spec = _BuildSpec(plan=plan, on_progress=on_progress, chunk=chunk)
-        plan.target.build(lambda: _fill(spec), lambda: _report_other(spec), on_note)
+        target = plan.target
+        spec = _BuildSpec(
+            plan=plan, partial_folder=target.partial_folder, on_progress=on_progress, chunk=chunk
+        )
+        target.build(
+            lambda folder: _fill(replace(spec, partial_folder=folder)),
+            lambda: _report_other(spec),
+            on_note,
+        )
         store = _open(plan)
     if hash_images:
         show = on_progress if is_here else ignore_progress  # else it has told of these images
