@@ -154,6 +154,20 @@ def test_a_file_that_a_spreadsheet_saved(tmp_path: Path, encoding: str, first: s
     ]
 
 
+def test_spaces_around_words_are_no_part_of_them(source: Source, tmp_path: Path) -> None:
+    """As `1.jpg, "rose, red"` has them, written by hand."""
+    head = HEAD.replace(",", ", ")
+    (tmp_path / "x.csv").write_text(
+        f'{head}cat/1.png, cat , "drop",\n"b.png", "rose, red", keep,\n'
+    )
+    found = read_decisions(tmp_path / "x.csv")
+    assert found == [
+        Decision("cat/1.png", "cat", "drop", ""),
+        Decision("b.png", "rose, red", "keep", ""),
+    ]
+    assert corrected(source, found[:1]).num_dropped == 1
+
+
 def test_the_line_of_an_error_counts_blank_ones(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text(f"{HEAD}\n\na.png,a,drop,\n\nb.png,a,burn,\n")
     with pytest.raises(DataError, match="line 6: the decision 'burn'"):

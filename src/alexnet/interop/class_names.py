@@ -195,7 +195,7 @@ def _from_numbered_lines(lines: list[str]) -> list[str]:
 
 def _from_table(lines: list[str], header: str) -> list[str]:
     """The names in a table with a column of numbers; none if it is no such table."""
-    for separator in (",", ";", "\t"):
+    for separator in (",", ";", "\t", "|"):
         try:
             rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
         except csv.Error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.datasets.image_lists.delimited import read_separated
+from alexnet.data.datasets.image_lists.delimited import read_rows, read_separated
 from alexnet.data.export_split import write_split
 from alexnet.data.source import Source
 from alexnet.errors import DataError, UnknownNameError, UsageError
-from alexnet.io.text import error_text, printable
+from alexnet.io.text import printable
 
 CHOICES = ("keep", "relabel", "drop")
 COLUMNS = ("image", "label", "decision", "new_label")
@@ -24,7 +22,7 @@ COLUMNS = ("image", "label", "decision", "new_label")
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with an image."""
+    """What to do with an image; without spaces around its words, which a CSV file may have lost."""
 
     image: str
     """Its name in the data set, as `printable` writes it."""
@@ -57,11 +55,7 @@ def read_decisions(path: Path) -> list[Decision]:
         DataError: it cannot be read, lacks a column, or has a decision that is not one of CHOICES.
     """
     text, separator, _ = read_separated(path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    try:
-        header, *rows = [(reader.line_num, row) for row in reader if row] or [(0, [])]
-    except csv.Error as error:
-        raise DataError(f"{path} is not CSV: {error_text(error)}") from error
+    header, *rows = [row for row in read_rows(path, text, separator) if any(row[1])] or [(0, [])]
     if missing := [name for name in COLUMNS if name not in header[1]]:
         raise DataError(
             f"{path} has no column {missing[0]!r}; decisions are CSV with {', '.join(COLUMNS)}"
@@ -72,7 +66,7 @@ def read_decisions(path: Path) -> list[Decision]:
 
 def _decision(path: Path, line: int, row: dict[str, str]) -> Decision:
     image, label, choice, new_label = (row.get(name, "") for name in COLUMNS)
-    choice = choice.strip().lower()
+    choice = choice.lower()
     if choice and choice not in CHOICES:
         raise DataError(
             f"{path}, line {line}: the decision {choice!r} is none of {', '.join(CHOICES)}"
@@ -95,8 +89,7 @@ def corrected(source: Source, decisions: list[Decision]) -> Corrected:
             "the file has no decision, so the new data set would be the old one: decide on its "
             "page and save them, or write keep, relabel or drop into its column decision"
         )
-    by_name = _unambiguous(map(printable, source.names))
-    classes = _unambiguous(map(printable, source.class_names))
+    by_name, classes = _unambiguous(source.names), _unambiguous(source.class_names)
     labels, kept = source.labels.copy(), np.ones(len(source), bool)
     times = Counter(one.image for one in decisions)
     for one in decisions:
@@ -107,7 +100,7 @@ def corrected(source: Source, decisions: list[Decision]) -> Corrected:
             )
         if times[one.image] > 1:
             raise DataError(f"{one.image!r} has {times[one.image]} decisions; keep one of them")
-        own = printable(source.class_names[source.labels[index]])
+        own = printable(source.class_names[source.labels[index]]).strip()
         if own != one.label:
             raise DataError(
                 f"{one.image!r} was in class {one.label!r} when it was decided and is in {own!r}; "
@@ -124,8 +117,8 @@ def corrected(source: Source, decisions: list[Decision]) -> Corrected:
 
 
 def _unambiguous(names: Iterable[str]) -> dict[str, int]:
-    """The index of each name, without those that are there several times."""
-    found = list(names)
+    """The index of each name as decisions have it, without those that are there several times."""
+    found = [printable(name).strip() for name in names]
     times = Counter(found)
     return {name: i for i, name in enumerate(found) if times[name] == 1}
 

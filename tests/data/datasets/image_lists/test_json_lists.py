@@ -171,3 +171,33 @@ def test_other_encodings_are_told_as_of_json(folder: Path) -> None:
     (folder / "list.json").write_bytes('[{"image": "3.png", "label": "ромашка"}]'.encode("cp1251"))
     with pytest.raises(DataError, match=r"it cannot be read as JSON; save it as UTF-8$"):
         list_source(folder / "list.json")
+
+
+def coco(images: list[tuple[int, str]], categories: list[tuple[int, str]]) -> str:
+    """A file in COCO's form, in which the image 0 is in the category 0, and 1 in 1."""
+    value = {
+        "images": [{"id": i, "file_name": name} for i, name in images],
+        "categories": [{"id": i, "name": name} for i, name in categories],
+        "annotations": [{"image_id": i, "category_id": i} for i in range(2)],
+    }
+    return json.dumps(value)
+
+
+def test_an_id_of_coco_is_that_of_one_image_and_one_category(folder: Path) -> None:
+    images, categories = [(0, "p/1.png"), (1, "p/2.png")], [(0, "rose"), (1, "iris")]
+    twice = read(folder, coco([*images, (0, "p/1.png")], [*categories, (1, "iris")]))
+    assert twice.names == ("p/1.png", "p/2.png")
+    with pytest.raises(DataError, match=r"id in images: 0 is there twice, .*1.png' and .*3.png'"):
+        read(folder, coco([*images, (0, "3.png")], categories))
+    with pytest.raises(
+        DataError, match=r"id in categories: 1 is there twice, .*'iris' and .*'fern'"
+    ):
+        read(folder, coco(images, [*categories, (1, "fern")]))
+
+
+def test_columns_agree_by_row_and_not_by_order(folder: Path) -> None:
+    labels = {"1": "iris", "0": "rose"}
+    found = read(folder, json.dumps({"path": {"0": "p/1.png", "1": "p/2.png"}, "label": labels}))
+    assert [found.class_names[i] for i in found.labels] == ["rose", "iris"]
+    with pytest.raises(DataError, match="is not a list of images and labels"):
+        read(folder, json.dumps({"path": {"0": "p/1.png", "2": "p/2.png"}, "label": labels}))

@@ -53,7 +53,7 @@ def read_delimited(path: Path) -> Table:
         DataError: the file cannot be read, is no text, or is empty.
     """
     text, separator, notes = read_separated(path)
-    numbered = _spaced_rows(text) if separator == " " else _rows(path, text, separator)
+    numbered = _spaced_rows(text) if separator == " " else read_rows(path, text, separator)
     rows = [TableRow(number, cells) for number, cells in numbered if any(cells)]
     if not rows:
         raise DataError(f"{path} is empty; its rows are path,label or path,label,split")
@@ -171,8 +171,12 @@ def _reader(text: str, separator: str, *, strict: bool = False) -> _csv.Reader:
     return csv.reader(file, delimiter=separator, skipinitialspace=True, strict=strict)
 
 
-def _rows(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
-    """The number of the last line and the cells of every row."""
+def read_rows(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """The number of the last line and the cells of every row, without spaces around them.
+
+    Raises:
+        DataError: it is not CSV.
+    """
     try:
         reader = _reader(text, separator, strict=True)
         return [(reader.line_num, [cell.strip() for cell in row]) for row in reader]

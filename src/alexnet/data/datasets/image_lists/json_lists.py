@@ -57,7 +57,7 @@ def _parse(path: Path, text: str) -> tuple[list[tuple[int, Any]], str]:
     except (ValueError, RecursionError) as error:
         return _parse_lines(path, text, error), "line"
     try:
-        return list(enumerate(_items(value), start=1)), "item"
+        return list(enumerate(_items(value, str(path)), start=1)), "item"
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is not a list of images and labels; {FORMS}") from error
 
@@ -85,27 +85,32 @@ def _load(text: str, where: str) -> Any:
         ValueError: it is no JSON.
         DataError: a key has two values, of which Python would take the last.
     """
-
-    def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            for key, value in pairs:
-                if value != found[key]:
-                    raise DataError(
-                        f"{where}: {short_repr(key)} is there twice, with "
-                        f"{short_repr(value)} and with {short_repr(found[key])}; keep one of them"
-                    )
-        return found
-
-    return json.loads(text, object_pairs_hook=to_dict)
+    return json.loads(text, object_pairs_hook=lambda pairs: _one_value_each(pairs, where))
 
 
-def _items(value: Any) -> Sequence[Any]:
+def _one_value_each(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[Any, Any]:
+    """The pairs as a dictionary.
+
+    Raises:
+        DataError: a key has two values; a value that is there twice is none.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        for key, value in pairs:
+            if value != found[key]:
+                raise DataError(
+                    f"{where}: {short_repr(key)} is there twice, with {short_repr(value)} and with "
+                    f"{short_repr(found[key])}; keep one of them"
+                )
+    return found
+
+
+def _items(value: Any, where: str) -> Sequence[Any]:
     """One object per image."""
     if isinstance(value, list):
         return list(map(_record, value))
     if {"images", "annotations", "categories"} <= set(value):
-        return _coco_items(value)
+        return _coco_items(value, where)
     if {"columns", "data"} <= set(value):  # pandas, orient="split"
         return [dict(zip(value["columns"], row, strict=True)) for row in value["data"]]
     columns, kinds = list(map(str, value)), set(map(type, value.values()))
@@ -152,15 +157,29 @@ def _has_records(value: Any) -> bool:
 
 
 def _rows_of_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Objects from columns, each a list or an object of values by row, as pandas writes."""
-    values = [list(v.values()) if isinstance(v, dict) else v for v in columns.values()]
+    """Objects from columns, each a list or an object of values by row, as pandas writes.
+
+    Raises:
+        ValueError: the columns have other rows.
+    """
+    first, *others = values = list(columns.values())
+    if isinstance(first, dict):
+        if any(one.keys() != first.keys() for one in others):
+            raise ValueError("columns with other rows")
+        values = [[one[row] for row in first] for one in values]
     return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def _coco_items(coco: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Images and labels of a file in COCO's form, as iNaturalist's are."""
-    paths = {image["id"]: image["file_name"] for image in coco["images"]}
-    names = {category["id"]: category["name"] for category in coco["categories"]}
+def _coco_items(coco: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+    """Images and labels of a file in COCO's form, as iNaturalist's are.
+
+    Raises:
+        DataError: an id is that of two images, or of two categories.
+    """
+    paths, names = (
+        _one_value_each([(one["id"], one[name]) for one in coco[part]], f"{where}, id in {part}")
+        for part, name in (("images", "file_name"), ("categories", "name"))
+    )
     return [
         {"path": paths[item["image_id"]], "label": names[item["category_id"]]}
         for item in coco["annotations"]
