@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 from dataclasses import replace
@@ -15,13 +16,15 @@ import torch
 
 from alexnet.checkpoints.model_file import load_model
 from alexnet.config.recipe import OptimizerOptions, Recipe
-from alexnet.errors import UsageError
+from alexnet.data.store.store import Store
+from alexnet.errors import TrainingError, UsageError
 from alexnet.evaluation.evaluator import evaluate
 from alexnet.inference.classifier import load
 from alexnet.parallel.world import current_world
 from alexnet.runtime.environment import describe_environment
 from alexnet.runtime.signals import TrainingInterrupted
 from alexnet.training import loop
+from alexnet.training import setup as training_setup
 from alexnet.training.processes import (
     JOB,
     RESTARTS,
@@ -177,6 +180,38 @@ def resume_here(folder: Path) -> None:
     resume(folder, reporter=witness)
     is_main = current_world().is_main
     assert any("processes 1 -> 2" in note for note in witness.notes) == is_main
+
+
+def resume_from_another(recipe: Recipe, out: Path, what: str) -> str:
+    """What resuming says where the second process sees something else than the first one."""
+    cut_off_all(recipe, out, 5)
+    is_second = not current_world().is_main
+    with pytest.MonkeyPatch.context() as patch:
+        if is_second and what == "checkpoint":
+            patch.setattr(RunFolder, "saved_checkpoints", lambda folder: [])
+        if is_second and what == "recipe":
+            patch.setattr(training_setup, "flat_values", lambda recipe: {"optimizer.lr": 0.5})
+        if is_second and what == "images":
+            patch.setattr(Store, "manifest_hash", lambda store: "other")
+        with pytest.raises(TrainingError) as different:
+            resume(out)
+    return str(different.value)
+
+
+@pytest.mark.parametrize(
+    ("what", "difference"),
+    [
+        ("checkpoint", r"checkpoint: rank 0 \(.*\) has step-000003.*, rank 1 \(.*\) has none"),
+        ("images", r"images \(hash of their list\): .*, rank 1 \(.*\) has other"),
+        ("recipe", r"arch in the recipe: rank 0 \(.*\) has lenet5, rank 1 \(.*\) has none"),
+    ],
+)
+def test_processes_that_see_different_files_do_not_train_together(
+    two_at_a_time: Recipe, small_place: RunFolder, pair: Processes, what: str, difference: str
+) -> None:
+    first, second = pair.run(resume_from_another, two_at_a_time, small_place.path, what)
+    assert first == second
+    assert re.match(f"the processes do not start from the same {difference}; see that", first)
 
 
 def test_a_signal_to_one_process_saves_and_ends_all(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, TypeAlias
 
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import BaseRecipe, Recipe
 from alexnet.config.serialization import json_text, to_dict
 
 Setting: TypeAlias = "str | int | float | bool"
@@ -28,7 +28,7 @@ def _last_name(text: str) -> str:
     return next((path.name for path in paths if path.is_absolute()), text)
 
 
-def flat_values(recipe: Recipe) -> dict[str, Setting]:
+def flat_values(recipe: BaseRecipe) -> dict[str, Setting]:
     """Values by names such as "optimizer.lr"; lists as JSON; what is None is left out."""
     return _flat(to_dict(recipe), "")
 

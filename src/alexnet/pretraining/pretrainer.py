@@ -16,6 +16,7 @@ import torch
 from alexnet.config.serialization import UnknownKeyError, own_file_error
 from alexnet.errors import ModelFileError, TrainingError
 from alexnet.io.text import count_text, shell_command
+from alexnet.parallel.same_start import check_same_start
 from alexnet.parallel.watch import advise
 from alexnet.parallel.world import current_world, join_world
 from alexnet.pretraining.plots import save_plots
@@ -46,6 +47,7 @@ from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.initial_weights import resolve_paths
 from alexnet.training.processes import check_is_new
 from alexnet.training.run_folder import RunFolder
+from alexnet.training.setup import start_facts
 from alexnet.training.trainer import warn_if_environment_changed
 
 
@@ -156,6 +158,7 @@ def _train_remaining(
 ) -> Pretrained:
     """Train the layers after the finished ones, then write the plots and the result."""
     finished = {layer.stage.name for layer in layers}
+    check_same_start(start_facts(setup.recipe, setup.store, ", ".join(sorted(finished))))
     history = [record for record in read_records(folder) if record.layer in finished]
     write_records(folder, history)
     reporter.note(f"run folder {folder.path}")

@@ -7,6 +7,7 @@ It relies on `model.safetensors`, the best epoch so far, which is written before
 from __future__ import annotations
 
 import errno
+import hashlib
 import math
 import re
 import time
@@ -127,6 +128,13 @@ class Checkpoint:
 
     tensors: dict[str, Tensor]
     info: CheckpointInfo
+
+    @property
+    def identity(self) -> str:
+        """Its step, and hex digits that tell it from one of another session of this step."""
+        header = to_json(self.info).encode("utf-8", "surrogateescape")
+        digest = hashlib.blake2b(header, digest_size=4).hexdigest()
+        return f"step-{self.info.step:06d}.safetensors ({digest})"
 
 
 class LostModelError(ModelFileError):

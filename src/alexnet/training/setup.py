@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.config.recipe import BaseRecipe, Recipe
+from alexnet.config.recipe_values import flat_values
 from alexnet.data.advice import left_out_images
 from alexnet.data.batches import Batches
 from alexnet.data.splits import Splits
@@ -26,6 +27,7 @@ from alexnet.models.zoo import architecture
 from alexnet.parallel.data_parallel import meter_of
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.network import ParallelNetwork
+from alexnet.parallel.same_start import NONE, check_same_start
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
@@ -53,6 +55,9 @@ from alexnet.training.schedule import LRScheduler, build_scheduler
 from alexnet.training.weight_average import WeightAverage
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.statistics import color_principal_axes, fit_preprocessing, preprocessing_for
+
+OF_A_HOST = ("name", "data", "data_root", "init_from", "device")
+"""Fields of the recipe that may differ between the hosts that train together."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -162,7 +167,7 @@ class TrainingSetup:
 def set_up_training(
     recipe: Recipe,
     reporter: Reporter,
-    resuming: bool = False,
+    checkpoint: str = "",
     data: tuple[Store, Splits] | None = None,
 ) -> TrainingSetup:
     """Prepare the data, build the network, load initial weights.
@@ -173,20 +178,23 @@ def set_up_training(
     Args:
         recipe: what to train.
         reporter: receives notes on what was skipped, loaded or ignored.
-        resuming: whether a checkpoint gives the weights, so that `recipe.init_from` is not read.
+        checkpoint: names the one that gives the weights, so that `recipe.init_from` is not read;
+            "" if none does.
         data: None: prepared here.
 
     Raises:
-        AlexNetError: something in the recipe, the data or the weights cannot work.
+        AlexNetError: something in the recipe, the data or the weights cannot work, or differs
+            between the processes that train together.
     """
     disable_malloc_trim()
-    recipe = recipe if resuming else resolve(recipe, reporter)
+    recipe = recipe if checkpoint else resolve(recipe, reporter)
     world = current_world()
     device = device_of_rank(choose_device(recipe.device), world)
     arch = build_architecture(recipe)
     check_parallel(arch, recipe, world)
-    weights = {} if resuming else read_initial_weights(recipe, arch, reporter)
+    weights = {} if checkpoint else read_initial_weights(recipe, arch, reporter)
     store, splits = data or prepare_data(recipe, reporter)
+    check_same_start(start_facts(recipe, store, checkpoint))
     check_stopping(recipe, splits)
     batches = build_batches(recipe, arch, store, splits, reporter, rows_world(recipe, world))
     arch = variant(arch, num_classes=len(store.info.class_names))
@@ -219,6 +227,19 @@ def set_up_training(
         device=device,
         world=world,
     )
+
+
+def start_facts(recipe: BaseRecipe, store: Store, checkpoint: str) -> dict[str, object]:
+    """What all processes that train together have in common, by what messages call it.
+
+    Paths may differ between hosts; `checkpoint` names what was done before, "" nothing.
+    """
+    values = flat_values(recipe).items()
+    return {
+        "checkpoint": checkpoint or NONE,
+        "images (hash of their list)": store.manifest_hash(),
+        **{f"{name} in the recipe": v for name, v in values if name not in OF_A_HOST},
+    }
 
 
 def build_architecture(recipe: Recipe) -> Architecture:

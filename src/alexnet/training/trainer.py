@@ -250,7 +250,8 @@ def _restore_run(
     size = current_world().size
     check_scheme(recipe, size)
     recipe = extend(at_size(recipe, size), info, epochs=epochs, stopping=stopping)
-    setup = set_up_training(recipe, reporter, resuming=checkpoint is not None)
+    identity = checkpoint.identity if checkpoint else ""
+    setup = set_up_training(recipe, reporter, checkpoint=identity)
     environment = describe_environment(setup.device, setup.world.size)
     warn_if_environment_changed(folder, environment, reporter)
     state = restore(setup, checkpoint, folder) if checkpoint else TrainState()
