@@ -151,7 +151,8 @@ def test_an_imported_model_brings_what_its_file_says(
     assert arch == classifier.info.architecture
     mean, std = classifier.info.preprocessing.mean, classifier.info.preprocessing.std
     assert preprocessing_for(arch, options, mean, std) == classifier.info.preprocessing
-    told = [text for text in notes if str(model) in text]
+    assert notes[0].startswith(f"--from {model} brings --arch alexnet_owt ")
+    told = [text for text in notes if text.startswith(str(model))]
     assert len(told) == bool(note)
     assert all(note in text for text in told)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from alexnet.config.presets import PRESETS, preset
+from alexnet.config.presets import FINETUNE, PRESETS, preset
+from alexnet.config.published_inputs import with_network
 from alexnet.config.recipe import LRSchedule, Recipe
 from alexnet.config.recipe_changes import (
     arch_note,
     brought_by_arch,
     flag_text,
+    from_model_note,
     nearest_preset,
     recipe_changes,
     recipe_lines,
@@ -92,3 +94,26 @@ def test_values_are_written_as_flags_take_them() -> None:
     assert {change.option: flag_text(change.values[1]) for change in changes} == {
         "schedule": "step", "milestones": "3 5", "warmup_epochs": "0",
     }  # fmt: skip
+
+
+def test_what_a_model_brings_is_told_as_such() -> None:
+    model = replace(preset("quickstart", arch="lenet5"), data="digits")
+    recipe = replace(with_network(FINETUNE, model), init_from="m.safetensors", name="birds")
+    text = from_model_note(recipe, model)
+    assert text.startswith("--from m.safetensors brings --arch lenet5 ")
+    assert "--resize-size 32" in text
+    assert text.endswith("; other flags win")
+    assert from_model_note(replace(FINETUNE, init_from="m.safetensors"), FINETUNE) == ""
+
+
+def test_a_preset_beside_a_model_keeps_its_network_and_says_so() -> None:
+    model = replace(preset("quickstart", arch="lenet5"), data="digits")
+    text = from_model_note(replace(QUICK, init_from="m.safetensors"), model)
+    assert text.startswith("--from m.safetensors is of --arch lenet5 ")
+    assert "; this training has --arch alexnet_bn --input-size 128 " in text
+    assert text.endswith("; name your data in place of the preset to keep the model's")
+    options = replace(with_network(FINETUNE, model).data_options, resize_size=48)
+    own = replace(with_network(FINETUNE, model), name="birds", data_options=options)
+    assert from_model_note(replace(own, init_from="m.safetensors"), model) == (
+        "--from m.safetensors is of --resize-size 32; this training has --resize-size 48"
+    )

@@ -17,7 +17,7 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.presets import FINETUNE, PRESETS
 from alexnet.config.published_inputs import with_architecture, with_network
 from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS, BaseRecipe, Recipe
-from alexnet.config.recipe_changes import arch_note
+from alexnet.config.recipe_changes import arch_note, from_model_note
 from alexnet.config.serialization import from_dict
 from alexnet.data.datasets.archive import is_archive_name
 from alexnet.data.datasets.catalogue import DATASETS, open_source
@@ -116,7 +116,8 @@ def choose_weights(
         reporter: receives the progress of a download.
 
     Returns:
-        The recipe, and the sentences on what was given up and on what its architecture brings.
+        The recipe, and the sentences on what was given up, and on what its architecture or its
+        model brings.
 
     Raises:
         AlexNetError: there are no such data, so nothing is downloaded; or a model of the hub
@@ -124,7 +125,7 @@ def choose_weights(
     """
     recipe = with_hub_model(recipe, again, reporter)
     if recipe.init_from != "auto":
-        return recipe, _notes(arch_note(recipe), from_note(recipe))
+        return recipe, _notes(network_note(recipe), from_note(recipe))
     _check_data_exist(recipe)
     from alexnet.training.initial_weights import find_pretrained, from_scratch_text
 
@@ -235,6 +236,14 @@ def _model_recipe(header: Mapping[str, Any]) -> Recipe:
         return recipe
     arch = from_dict(Architecture, header["architecture"])
     return recipe_of_model(recipe, arch, from_dict(Preprocessing, header["preprocessing"]))
+
+
+def network_note(recipe: Recipe) -> str:
+    """A sentence on what --arch or the model that the recipe starts from has brought; or ""."""
+    header = _header(recipe.init_from)
+    if "recipe" not in header or "pretrained" in header:
+        return arch_note(recipe)
+    return from_model_note(recipe, _model_recipe(header))
 
 
 def from_note(recipe: Recipe) -> str:

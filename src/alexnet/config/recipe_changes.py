@@ -7,8 +7,8 @@ from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from alexnet.config.options import flag_name
-from alexnet.config.presets import PRESETS
-from alexnet.config.published_inputs import with_architecture
+from alexnet.config.presets import FINETUNE, PRESETS
+from alexnet.config.published_inputs import INPUT_OPTIONS, with_architecture, with_network
 from alexnet.config.recipe import BaseRecipe, Recipe
 from alexnet.config.serialization import field_types, to_dict
 
@@ -81,8 +81,44 @@ def arch_note(recipe: Recipe) -> str:
     An option that is None is as published, and is not told.
     """
     brought = [change for change in brought_by_arch(recipe) if change.values[1] is not None]
-    values = " ".join(f"{change.flag} {flag_text(change.values[1])}" for change in brought)
-    return f"--arch {recipe.arch_name} brings {values}; other flags win" if brought else ""
+    return f"--arch {recipe.arch_name} brings {_flags(brought)}; other flags win" if brought else ""
+
+
+def from_model_note(recipe: Recipe, model: Recipe) -> str:
+    """A sentence on what --from MODEL has brought, or on what of the model the recipe has not.
+
+    "" where the recipe is that for fine-tuning, which the model's network and input do not change.
+
+    Args:
+        recipe: starts from the weights of a model.
+        model: the recipe of that.
+    """
+    others = _network_changes(recipe, model)
+    if others:
+        preset = PRESETS.get(recipe.name)
+        of_preset = option_values(preset) if preset else {}
+        is_of_preset = any(of_preset.get(one.option) == one.values[0] for one in others)
+        advice = "; name your data in place of the preset to keep the model's" * is_of_preset
+        return (
+            f"--from {recipe.init_from} is of {_flags(others)}; this training has "
+            f"{_flags(others, 0)}{advice}"
+        )
+    brought = _network_changes(FINETUNE, model)
+    told = [one for one in brought if one.option != "arch" and one.values[1] is not None]
+    flags = " ".join(filter(None, (f"--arch {recipe.arch_name}", _flags(told))))
+    return f"--from {recipe.init_from} brings {flags}; other flags win" if brought else ""
+
+
+def _network_changes(recipe: Recipe, model: Recipe) -> list[RecipeChange]:
+    """What of the network and its input another recipe has in another way."""
+    known = {"arch", *option_values(model.model), *INPUT_OPTIONS}
+    changes = recipe_changes((recipe, with_network(recipe, model)))
+    return [change for change in changes if change.option in known]
+
+
+def _flags(changes: Sequence[RecipeChange], which: int = 1) -> str:
+    """The flags of one side of changes, as they are typed."""
+    return " ".join(f"{change.flag} {flag_text(change.values[which])}" for change in changes)
 
 
 def recipe_lines(recipe: Recipe) -> Iterator[tuple[str, str]]:
