@@ -67,6 +67,38 @@ def test_after_a_body_that_ends_another_request_is_answered(
     assert answer.count(b"HTTP/1.1 401 ") == 2
 
 
+async def uploaded(num_sent: int, num_announced: int) -> bytes:
+    """The answer to a body on a connection too many, until it is closed."""
+    config = uvicorn.Config(REFUSED, log_config=None, lifespan="off", ws="none")
+    server = await asyncio.get_running_loop().create_server(
+        lambda: LimitedConnection(config, ServerState(), {}, max_connections=0), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {num_announced}\r\n\r\n"
+        writer.write(head.encode())
+        await asyncio.sleep(0.05)  # the answer is on its way
+        writer.write(bytes(num_sent))
+        await asyncio.wait_for(writer.drain(), 30)
+        answer = await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+    return answer
+
+
+def test_a_large_upload_on_a_connection_too_many_sees_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 20.0)
+    answer = asyncio.run(uploaded(20_000_000, 20_000_000))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"as many connections as it takes" in answer
+
+
+def test_a_connection_too_many_is_not_held_by_its_upload() -> None:
+    answer = asyncio.run(uploaded(10, 1_000_000))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+
+
 @contextlib.asynccontextmanager
 async def opened(
     request: bytes,

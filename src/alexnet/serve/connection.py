@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import h11
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alexnet.serve.guard import SECURITY_HEADERS
@@ -110,6 +111,20 @@ class LimitedConnection(H11Protocol):
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request on a connection too many."""
+    """Answer a request on a connection too many, and close it when its body has been read.
+
+    A connection with bytes that nobody has read is reset, and the client may not see the answer.
+    """
+
+    async def send_begin(message: Message) -> None:
+        is_body = message["type"] == "http.response.body"
+        await send({**message, "more_body": True} if is_body else message)
+
     problem = ProblemError(503, "the server has as many connections as it takes; try again in 1 s")
-    await problem.response({**SECURITY_HEADERS, "Connection": "close"})(scope, receive, send)
+    response = problem.response({**SECURITY_HEADERS, "Connection": "close"})
+    await response(scope, receive, send_begin)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HEAD_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
