@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
 
@@ -81,6 +81,13 @@ class TrainingError(AlexNetError):
 
 class DivergedError(TrainingError):
     """The loss or a weight is not finite; running the same recipe again would diverge again."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, then the one that it was raised from, and so on."""
+    while error:
+        yield error
+        error = error.__cause__
 
 
 def require(condition: bool, message: str, error: type[AlexNetError] = ConfigError) -> None:

@@ -24,7 +24,7 @@ from alexnet.tune import tasks, tuner
 from alexnet.tune.folder import open_folder
 from alexnet.tune.plan import Tuning
 from alexnet.tune.results import find_winner
-from alexnet.tune.study import mend_journal, open_study
+from alexnet.tune.study import handle, mend_journal, open_study
 from alexnet.tune.trials import TrialSummary, summarize_trials, winner_of
 from alexnet.tune.tuner import Session, num_elsewhere, run_trials
 from support.slow import first_fast
@@ -222,13 +222,55 @@ def test_a_torn_line_of_the_journal_is_removed(new_session: NewSession) -> None:
 
 def test_a_process_that_is_killed_twice_in_a_trial_fails_it(new_session: NewSession) -> None:
     session = new_session()
+    end_one(session)
     for deaths in (1, 2):
-        task = tuner.next_task(session)
-        assert task is not None
-        assert task.number == 0
-        tuner.lose_process(session, WorkerLostError(task, -9))
-        assert (trials_of(session)[0].state == "failed") == (deaths == 2)
-    assert "exit code -9" in trials_of(session)[0].reason
+        assert lose_one(session) == 1
+        assert (trials_of(session)[1].state == "failed") == (deaths == 2)
+    assert "exit code -9" in trials_of(session)[1].reason
+
+
+def lose_one(session: Session) -> int:
+    """Begin the next trial, whose process is killed then; its number."""
+    task = tuner.next_task(session)
+    assert task is not None
+    tuner.lose_process(session, WorkerLostError(task, -9))
+    return task.number
+
+
+def end_one(session: Session) -> None:
+    """Do the next trial, which finishes."""
+    task = tuner.next_task(session)
+    assert task is not None
+    tasks.end(handle(session.study, task.number), RunFolder(task.path), TrialState.COMPLETE, 0.5)
+    tuner.end_task(session, task)
+
+
+def test_a_recipe_whose_process_is_killed_twice_ends_the_tuning(new_session: NewSession) -> None:
+    session = new_session()
+    lose_one(session)
+    with pytest.raises(TrainingError, match=r"the recipe itself, .*: the process of .* code -9"):
+        lose_one(session)
+
+
+def test_trials_in_a_row_that_are_lost_end_the_tuning(new_session: NewSession) -> None:
+    """A trial that is lost once, or whose neighbors finish, does not."""
+    session = new_session(trials=20)
+    end_one(session)
+    for _ in range(2):
+        for _ in range(4):
+            lose_one(session)
+        lose_one(session)
+        end_one(session)
+    for _ in range(5):
+        lose_one(session)
+    with pytest.raises(TrainingError, match=r"3 trials in a row were lost 2 times each, .*--jobs"):
+        lose_one(session)
+    session = new_session(trials=20)
+    session.jobs = 5
+    for _ in range(9):
+        lose_one(session)
+    with pytest.raises(TrainingError, match="5 trials in a row"):
+        lose_one(session)
 
 
 def test_a_trial_that_is_out_of_memory_twice_fails_and_the_others_go_on(

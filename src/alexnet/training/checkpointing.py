@@ -25,7 +25,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.data.duplicates import data_flags
 from alexnet.data.trained_on import split_flags
-from alexnet.errors import ConfigError, ModelFileError, TrainingError
+from alexnet.errors import ConfigError, ModelFileError, TrainingError, causes
 from alexnet.io.files import remove_file
 from alexnet.io.text import error_text, shell_command
 from alexnet.parallel.world import on_main
@@ -180,8 +180,7 @@ def check_was_read(path: Path, error: ModelFileError) -> None:
     Raises:
         TrainingError: the system failed.
     """
-    cause = error.__cause__
-    while cause:
+    for cause in causes(error):
         of_system = isinstance(cause, OSError) and cause.errno not in (None, errno.ENOENT)
         of_rust = isinstance(cause, SafetensorError) and re.search(r"\(os error \d+\)", str(cause))
         if of_system or of_rust:
@@ -189,7 +188,6 @@ def check_was_read(path: Path, error: ModelFileError) -> None:
                 f"{path} cannot be read now ({error_text(cause)}); nothing was changed: solve "
                 "that, and run the same again"
             ) from error
-        cause = cause.__cause__
 
 
 def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from optuna.trial import Trial, TrialState
 
 from alexnet.config.recipe import Recipe
-from alexnet.errors import AlexNetError, DivergedError, TrainingError
+from alexnet.errors import AlexNetError, DivergedError, TrainingError, causes
 from alexnet.io.files import remove_file
 from alexnet.io.text import error_text
 from alexnet.records import EpochRecord, EpochTimes
@@ -104,7 +104,7 @@ def run_trial(task: TrialTask, trial: Trial, reporter: Reporter) -> None:
         trial.set_user_attr(DIVERGED, True)
         end(trial, run, TrialState.COMPLETE, DIVERGED_ERROR)
     except Exception as error:
-        cause = io_cause(error)
+        cause = next((e for e in causes(error) if isinstance(e, OSError)), None)
         if is_out_of_memory(cause or error):
             count_death(trial, run, f"out of memory: {error_text(error)}")
         elif cause:
@@ -123,15 +123,6 @@ def run_trial(task: TrialTask, trial: Trial, reporter: Reporter) -> None:
         best = best_epoch(run)
         end(trial, run, TrialState.COMPLETE, best.eval_top1_error if best else None)
         remove_file(run.last)
-
-
-def io_cause(error: BaseException | None) -> OSError | None:
-    """The failure to read or write a file that an error comes from, if it comes from one."""
-    while error:
-        if isinstance(error, OSError):
-            return error
-        error = error.__cause__
-    return None
 
 
 def count_death(trial: Trial, run: RunFolder, reason: str) -> None:

@@ -38,6 +38,8 @@ from alexnet.tune.study import (
     trial_values,
 )
 from alexnet.tune.tasks import (
+    DEATHS,
+    MAX_DEATHS,
     REASON,
     ConfirmTask,
     TrialTask,
@@ -46,6 +48,9 @@ from alexnet.tune.tasks import (
 )
 from alexnet.tune.trials import best_first
 
+MAX_LOST_IN_A_ROW = 3
+"""So many trials, or as many as run at once if these are more, tell that the next ones would be
+lost, too."""
 POLL_SECONDS = 0.5
 """After which an interruption and the time are noticed while the workers say nothing."""
 
@@ -91,6 +96,8 @@ class Session:
     observe: Observe = ignore_status
     deadline: float = field(default=math.inf)
     """When the time is over, by `time.monotonic`."""
+    lost_in_a_row: int = 0
+    """Trials that have failed since they were lost, after the last one that ended otherwise."""
 
     @property
     def is_over(self) -> bool:
@@ -145,7 +152,8 @@ def run_trials(session: Session) -> None:
     """Do trials until there are enough or the time is over; trials that run then stay unfinished.
 
     Raises:
-        TrainingError: the recipe itself cannot be trained, or files cannot be read or written.
+        TrainingError: the recipe itself cannot be trained, trials in a row were lost, or files
+            cannot be read or written.
         TrainingInterrupted: SIGINT or SIGTERM came; checkpoints are saved.
     """
     session.deadline = time.monotonic() + 60 * session.minutes
@@ -237,16 +245,41 @@ def end_task(session: Session, task: TrialTask | ConfirmTask) -> None:
     """After a trial, or a part of it: let it go, and keep the weights of the best ones alone.
 
     Raises:
-        TrainingError: it was the recipe itself, and it failed.
+        TrainingError: it was the recipe itself, and it failed; or the last trials were all lost.
     """
     assert isinstance(task, TrialTask)
     trial = frozen(session.study, task.number)
     session.folder.release(task.number, ended=trial.state in ENDED)
-    if task.is_recipe and trial.state == TrialState.FAIL:
-        reason = trial.user_attrs.get(REASON)
-        raise TrainingError(f"the recipe itself, the first trial, cannot be trained: {reason}")
+    check_can_go_on(session, task, trial)
     remove_worse_weights(session)
     session.observe(session.status())
+
+
+def check_can_go_on(session: Session, task: TrialTask, trial: FrozenTrial) -> None:
+    """Reject a tuning whose next trials would fail as the last ones did.
+
+    Args:
+        session: in which it has ended, or was lost and goes on.
+        task: the trial as it was begun.
+        trial: as it is now.
+
+    Raises:
+        TrainingError: it was the recipe itself, and it failed; or it is the last of many in a row
+            that were lost, for lack of memory or by a kill.
+    """
+    reason = trial.user_attrs.get(REASON)
+    if task.is_recipe and trial.state == TrialState.FAIL:
+        raise TrainingError(f"the recipe itself, the first trial, cannot be trained: {reason}")
+    if trial.state not in ENDED:
+        return
+    is_lost = trial.state == TrialState.FAIL and trial.user_attrs.get(DEATHS, 0) >= MAX_DEATHS
+    session.lost_in_a_row = session.lost_in_a_row + 1 if is_lost else 0
+    if session.lost_in_a_row >= max(MAX_LOST_IN_A_ROW, session.jobs):
+        raise TrainingError(
+            f"{session.lost_in_a_row} trials in a row were lost {MAX_DEATHS} times each, the last "
+            f"one because of: {reason}; lower --jobs or the largest values in the space, then "
+            "repeat the command, which continues the tuning"
+        )
 
 
 def remove_worse_weights(session: Session) -> None:
@@ -258,13 +291,18 @@ def remove_worse_weights(session: Session) -> None:
 
 
 def lose_process(session: Session, lost: WorkerLostError) -> None:
-    """Note that the process of a trial was killed while this one was not."""
+    """Note that the process of a trial was killed while this one was not.
+
+    Raises:
+        TrainingError: as `check_can_go_on`.
+    """
     task = lost.task
     assert isinstance(task, TrialTask)
     session.folder.release(task.number)
     if frozen(session.study, task.number).state not in ENDED:
         trial = handle(session.study, task.number)
         count_death(trial, session.folder.trial(task.number), str(lost))
+        check_can_go_on(session, task, frozen(session.study, task.number))
 
 
 class WatchingReporter(NullReporter):
