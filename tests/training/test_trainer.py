@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +50,24 @@ def test_loss_falls(tiny: Recipe, tmp_path: Path) -> None:
     history = train(recipe, out=tmp_path / "run").history
     assert history[-1].train_loss < 0.6 * history[0].train_loss
     assert history[-1].train_top1_error < history[0].train_top1_error - 0.3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="fcntl is Unix's")
+def test_a_run_folder_without_file_locks_is_said_once(
+    tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    witness = Witness()
+    train(replace(tiny, epochs=1), out=tmp_path / "run", reporter=witness)
+    assert [text for text in witness.notes if "two processes" in text] == [
+        f"the file system of {tmp_path / 'run'} has no file locks: do not let two processes work "
+        "in this folder at the same time"
+    ]
+    assert (tmp_path / "run" / "result.json").exists()
+    assert not (tmp_path / "run" / ".lock").exists()
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -20,7 +21,7 @@ POLL_SECONDS = 1.0
 """Interval at which a waiting process looks again."""
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 """What a file system without locks answers."""
-NATIVE = (
+NATIVE: dict[str, Any] = (
     {"fallback_to_soft": False}
     if "fallback_to_soft" in signature(FileLock.__init__).parameters
     else {}
