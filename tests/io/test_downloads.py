@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from alexnet.errors import DataError, MissingDataError
 from alexnet.io.downloads import atomic_folder, download
@@ -49,6 +51,25 @@ def test_download(server: Server, target: Path, moved: bool) -> None:
     assert download(server.url, target, md5=MD5, size_bytes=len(BODY)) == target
     assert target.read_bytes() == BODY
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_without_file_locks_a_download_has_a_part_of_its_own(
+    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of another process, which may be at it, is neither continued nor removed."""
+
+    def no_locks(lock: FileLock, timeout: float) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(FileLock, "acquire", no_locks)
+    target.parent.mkdir()
+    target.with_name(".x.bin.part").write_bytes(b"of another")
+    server.answers = [status(404), whole()]
+    with pytest.raises(MissingDataError, match="404"):
+        download(server.url, target, md5=MD5)
+    assert files(target.parent) == {".x.bin.part": b"of another"}
+    assert download(server.url, target, md5=MD5).read_bytes() == BODY
+    assert set(files(target.parent)) == {".x.bin.part", "x.bin"}
 
 
 def test_the_beginning_of_a_sha256_is_enough(server: Server, target: Path) -> None:
