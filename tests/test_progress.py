@@ -133,6 +133,42 @@ def test_a_terminal_shows_a_bar_and_keeps_the_lines(clock: Clock) -> None:
     assert "[a note] in brackets" in screen.getvalue()
 
 
+class Terminal(io.StringIO):
+    """A terminal on which stdout and stderr are."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_makes_room_for_rows_on_the_same_terminal(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    console = Console(file=screen, force_terminal=True, width=100)
+    with ProgressReporter(console, clock) as reporter:
+        for done in (64, 128, 192):
+            reporter.on_predict(done, 200)
+            reporter.write(f"row of {done}\n")
+        assert "classified" in screen.getvalue().rpartition("row of 128")[2]
+    for done in (64, 128, 192):
+        before = screen.getvalue().partition(f"row of {done}\n")[0]
+        assert before.endswith("\r\x1b[1A\x1b[2K"), "the line of the bar is empty again"
+
+
+def test_what_is_printed_stays_on_stdout_while_a_bar_is_shown(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = io.StringIO()
+    with ProgressReporter(Console(file=screen, force_terminal=True), clock) as reporter:
+        reporter.on_predict(64, 200)
+        print("a row")
+        assert capsys.readouterr().out == "a row\n"
+        reporter.write("the next\n")
+    assert capsys.readouterr().out == "the next\n"
+    assert "row" not in screen.getvalue()
+
+
 def test_a_few_images_show_nothing_on_a_terminal(clock: Clock) -> None:
     screen = io.StringIO()
     with ProgressReporter(Console(file=screen, force_terminal=True), clock) as reporter:

@@ -48,6 +48,10 @@ def is_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
 class ProgressReporter:
     """Shows progress on stderr: notes, a bar for images or steps, a line for every epoch."""
 
@@ -78,6 +82,16 @@ class ProgressReporter:
     def note(self, text: str) -> None:
         """A sentence for the user."""
         self._print(text)
+
+    def write(self, text: str) -> None:
+        """Write lines to stdout at once; a bar on the same terminal makes room for them."""
+        bar = self._bar if _is_terminal(sys.stdout) else None
+        if bar:
+            bar.stop()
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        if bar:
+            bar.start()
 
     def on_prepare(self, done: int, total: int) -> None:
         """While the image store is built: images decoded so far."""
@@ -192,7 +206,13 @@ class ProgressReporter:
                 TextColumn("{task.fields[text]}"),
                 TimeRemainingColumn(compact=True),
             )
-            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._bar = Progress(
+                *columns,
+                console=self._console,
+                transient=True,
+                # Rich writes what is printed to stderr, where the bar is.
+                redirect_stdout=_is_terminal(sys.stdout),
+            )
             self._task = self._bar.add_task(title, total=total, text=text)
             self._bar.start()
         assert self._task is not None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,17 @@ import pytest
 
 import alexnet
 from alexnet.checkpoints.model_file import load_model, save_model
+from alexnet.cli import main
+from alexnet.cli.predict import _shared_batches
 from alexnet.config.serialization import to_dict
 from alexnet.inference import decoding
 from alexnet.inference.answering import load_answering
 from alexnet.inference.classifier import Classifier
+from alexnet.inference.inputs import Input
 from alexnet.inference.predictions import Prediction
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
+from support.processes import Processes
 
 
 def test_predict_files_folders_and_patterns(
@@ -211,25 +218,107 @@ def test_predict_refuses_a_probability_that_is_none(
     assert "must be from 0 to 1" in result.err
 
 
-def test_rows_are_written_as_they_come(
-    command: Command,
-    trained: RunFolder,
-    flowers: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Those of a batch before the next one is computed, so that an interrupt loses none."""
+@pytest.fixture
+def before_batches(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[str, str]]:
+    """What was printed and noted before each batch of two images was computed."""
     monkeypatch.setattr(decoding, "DECODE_BATCH", 2)
-    paths = 5 * [flowers / "test" / "rose" / "0000.jpg"]
-    predict, written = Classifier._predict, []
+    predict, printed = Classifier._predict, list[tuple[str, str]]()
 
     def record(self: Classifier, *arguments: Any) -> list[Prediction]:
-        written.append(capsys.readouterr().out.count("\n"))
+        printed.append(capsys.readouterr())
         return predict(self, *arguments)
 
     monkeypatch.setattr(Classifier, "_predict", record)
-    command("predict", trained.path, *paths, "--csv", "--top", 1)
-    assert written == [0, 1 + 2, 2]
+    return printed
+
+
+@pytest.mark.parametrize(
+    ("form", "lines"),
+    [((), [0, 2 + 2, 2]), (("--csv",), [0, 1 + 2, 2]), (("--json",), [0, 8 + 1, 2])],
+)
+def test_rows_are_written_as_they_come(
+    trained: RunFolder,
+    flowers: Path,
+    before_batches: list[tuple[str, str]],
+    form: tuple[str, ...],
+    lines: list[int],
+) -> None:
+    """Those of a batch before the next one is computed, so that an interrupt loses none."""
+    paths = 5 * [str(flowers / "test" / "rose" / "0000.jpg")]
+    assert main(["predict", str(trained.path), *paths, *form, "--top=1"]) == 0
+    assert [out.count("\n") for out, _ in before_batches] == lines
+
+
+def test_errors_are_told_as_they_come(
+    command: Command,
+    trained: RunFolder,
+    flowers: Path,
+    tmp_path: Path,
+    before_batches: list[tuple[str, str]],
+) -> None:
+    good, bad = flowers / "test" / "rose" / "0000.jpg", tmp_path / "bad.jpg"
+    bad.touch()
+    result = command("predict", trained.path, bad, good, good, bad, good)
+    assert [err.count("cannot read") for _, err in before_batches] == [0, 1, 1]
+    assert (result.code, result.err) == (1, "2 of 5 images could not be read\n")
+
+
+@pytest.mark.parametrize("form", ["--top=2", "--csv", "--json"])
+def test_only_a_batch_of_predictions_is_in_memory(
+    command: Command,
+    trained: RunFolder,
+    flowers: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+) -> None:
+    monkeypatch.setattr(decoding, "DECODE_BATCH", 2)
+    predict, alive = Classifier._predict, list[int]()
+
+    def count(self: Classifier, *arguments: Any) -> list[Prediction]:
+        alive.append(sum(isinstance(one, Prediction | Input) for one in gc.get_objects()))
+        return predict(self, *arguments)
+
+    monkeypatch.setattr(Classifier, "_predict", count)
+    command("predict", trained.path, *20 * [flowers / "test" / "rose" / "0000.jpg"], form)
+    assert len(alive) == 10
+    assert max(alive) <= alive[0] + 2 * 2
+
+
+def test_rows_of_later_batches_are_aligned_with_the_first(
+    command: Command,
+    trained: RunFolder,
+    flowers: Path,
+    tmp_path: Path,
+    before_batches: list[tuple[str, str]],
+) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg", "a longer name.jpg"):
+        (tmp_path / name).symlink_to(flowers / "test" / "rose" / "0000.jpg")
+    images = [tmp_path / name for name in ("a.jpg", "b.jpg", "c.jpg", "a longer name.jpg")]
+    last = command("predict", trained.path, *images).out
+    lines = "".join([*(out for out, _ in before_batches), last]).splitlines()
+    assert len(lines) == 2 + 4
+    assert len({line.index(" %") for line in lines[2:]}) == 1
+    assert lines[0].index("prediction") == len(str(images[-1])) + 2
+
+
+def shared_predictions(count: int) -> list[list[str]]:
+    """What each round of processes has of images that are predicted by their names alone."""
+
+    def predict(images: Iterator[Any]) -> Iterator[list[Prediction]]:
+        while batch := [Prediction(name) for name in islice(images, decoding.DECODE_BATCH)]:
+            yield batch
+
+    names = [str(number) for number in range(count)]
+    return [[one.image for one in batch] for batch in _shared_batches(predict, names)]
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(129, [128, 1]), (200, [128, 72])])
+def test_processes_share_every_batch(pair: Processes, count: int, sizes: list[int]) -> None:
+    for batches in pair.run(shared_predictions, count):
+        assert [len(batch) for batch in batches] == sizes
+        assert list(chain(*batches)) == [str(number) for number in range(count)]
 
 
 @pytest.fixture

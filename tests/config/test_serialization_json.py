@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -12,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alexnet.config.recipe import Recipe
-from alexnet.config.serialization import from_dict, parse_json, to_dict
+from alexnet.config.serialization import (
+    from_dict,
+    json_document,
+    json_document_parts,
+    parse_json,
+    to_dict,
+)
 from alexnet.errors import ConfigError
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ZOO
@@ -31,6 +39,28 @@ def value_or_message(cls: type[Any], plain: object) -> Any:
         return from_dict(cls, plain)
     except ConfigError as error:
         return str(error)
+
+
+@dataclass(frozen=True)
+class Item:
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Document:
+    before: dict[str, int]
+    items: tuple[Item, ...]
+    after: dict[str, int]
+
+
+@given(st.lists(st.lists(st.builds(Item, st.text(), st.floats())), min_size=1).filter(any))
+def test_a_document_in_parts_is_the_whole(batches: list[list[Item]]) -> None:
+    whole = Document({"a": 1}, tuple(chain(*batches)), {})
+    parts = list(json_document_parts(replace(whole, items=()), batches))
+    assert "".join(parts) == json_document(whole) + "\n"
+    assert all(part == "" or part.endswith("\n") for part in parts)
+    assert len(parts) == len(batches) + 1
 
 
 @given(st.dictionaries(KEYS | st.text(max_size=3), JSON, max_size=4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -131,6 +132,15 @@ def test_many_images_are_read_in_chunks() -> None:
     )
     assert told == [(512, 640), (640, 640)]
     assert np.array_equal(found, PROBABILITIES[indices])
+
+
+def test_probabilities_are_in_memory_once() -> None:
+    indices = np.tile(np.arange(8), 8000)
+    tracemalloc.start()
+    found = predict_probabilities(cast(Classifier, Oracle()), store(), indices)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * found.nbytes
 
 
 def test_no_images_have_no_probabilities() -> None:

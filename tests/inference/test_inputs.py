@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from PIL import Image
 import alexnet
 import alexnet.inference.decoding
 from alexnet.errors import UsageError
-from alexnet.inference.inputs import read_inputs
+from alexnet.inference.inputs import Input, read_inputs
 from alexnet.training.run_folder import RunFolder
 
 RNG = np.random.default_rng(8)
@@ -392,6 +393,15 @@ def test_arrays_are_not_copied() -> None:
     inputs = read_inputs(batch)
     batch[:] = 7
     assert [np.asarray(one.open(0)).min() for one in inputs] == [7, 7, 7]  # type: ignore[call-overload]
+
+
+def test_of_the_files_of_a_folder_only_the_names_are_kept(folder: Path) -> None:
+    before = sum(isinstance(one, Input) for one in gc.get_objects())
+    inputs = read_inputs(folder)
+    assert isinstance(inputs, Sized)
+    assert len(inputs) == 2
+    assert sum(isinstance(one, Input) for one in gc.get_objects()) == before
+    assert [one.name for one in inputs] == [str(folder / "a.png"), str(folder / "b.png")]
 
 
 @pytest.mark.gpu

@@ -18,7 +18,7 @@ from alexnet.cli.explain_neighbors import NeighborsFlags
 from alexnet.cli.flags import parse
 from alexnet.cli.models import local_path, results_folder, with_place
 from alexnet.cli.outputs.explain import ExplainedImage, ExplainOutput, explanation_output
-from alexnet.cli.predict import check_order, find_inputs, note_unused
+from alexnet.cli.predict import check_order, find_inputs, note_errors, note_unused
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.errors import AlexNetError, UsageError
 from alexnet.io.text import printable
@@ -98,9 +98,9 @@ def explain_images(arguments: Sequence[str]) -> int:
     results = _explain_all(classifier, flags, inputs, _sheet_paths(flags, inputs))
     if flags.json:
         print_json(ExplainOutput(model=flags.model, images=tuple(results)))
-    errors = [(result.image, result.error) for result in results if result.error]
-    note_unused(errors, len(results), skipped)
-    return int(bool(errors))
+    num_errors = note_errors((result.image, result.error) for result in results)
+    note_unused(num_errors, len(results), skipped)
+    return int(bool(num_errors))
 
 
 def _methods(flags: ExplainFlags) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def _explain_all(
                     ExplainedImage(image=image.name, sheet=None, explanation=None, error=reason)
                 )
                 continue
-            results.append(_drawn(found, flags, image, path))
+            results.append(_drawn(found, flags, image, path, reporter))
         reporter.on_explain(len(inputs) * per_image, len(inputs) * per_image)
     return results
 
@@ -170,7 +170,13 @@ def _explain_one(
     )
 
 
-def _drawn(found: Explanation, flags: ExplainFlags, image: Input, path: Path) -> ExplainedImage:
+def _drawn(
+    found: Explanation,
+    flags: ExplainFlags,
+    image: Input,
+    path: Path,
+    reporter: ProgressReporter,
+) -> ExplainedImage:
     """An explanation after its sheet is written and its answer printed."""
     from alexnet import plots
     from alexnet.explain.image_sheet import sheet
@@ -180,7 +186,7 @@ def _drawn(found: Explanation, flags: ExplainFlags, image: Input, path: Path) ->
         note(f"grad_cam is left out: {found.left_out['grad_cam']}")
     if not flags.json:
         answer = f"{found.class_name} {percent(found.probability)}"
-        print(printable(f"{found.image}: {answer}: {path}"))
+        reporter.write(printable(f"{found.image}: {answer}: {path}") + "\n")
     return ExplainedImage(
         image=image.name, sheet=str(path), explanation=explanation_output(found), error=None
     )

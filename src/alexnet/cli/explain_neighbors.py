@@ -13,7 +13,7 @@ import tyro
 from alexnet.cli.console import note_next, percent, print_json, table
 from alexnet.cli.flags import parse
 from alexnet.cli.models import with_model
-from alexnet.cli.predict import check_order, check_shared, find_inputs, note_unused
+from alexnet.cli.predict import check_order, check_shared, find_inputs, note_errors, note_unused
 from alexnet.errors import UsageError
 from alexnet.io.files import write_text
 from alexnet.io.text import LONE_SURROGATE, count_text, printable
@@ -139,9 +139,9 @@ def _neighbors(flags: NeighborsFlags, out: Path) -> int:
     elif readable:
         print(_table(readable, flags.cosine))
         print(f"\n{_searched_text(nearest.searched)}\n{printable(str(out))}{_shown_text(readable)}")
-    errors = [(one.image, one.error) for one in found if one.error]
-    note_unused(errors, len(found), skipped)
-    return int(bool(errors))
+    num_errors = note_errors((one.image, one.error) for one in found)
+    note_unused(num_errors, len(found), skipped)
+    return int(bool(num_errors))
 
 
 def _searched_text(searched: SplitFeatures) -> str:

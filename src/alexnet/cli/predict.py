@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -15,14 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from alexnet.cli.console import note, percent, print_json, table
+from alexnet.cli.console import note
 from alexnet.cli.flags import parse
 from alexnet.cli.models import with_model
-from alexnet.cli.outputs.predict import predict_output
+from alexnet.cli.predict_rows import csv_rows, json_rows, text_rows, text_widths
 from alexnet.data.images.find import describe_skipped, match_paths, no_image_text
 from alexnet.data.images.kinds import kind_of_file
 from alexnet.errors import UsageError
-from alexnet.io.text import printable
 from alexnet.io.url import is_address
 from alexnet.parallel.world import World, current_world
 from alexnet.progress import ProgressReporter
@@ -30,14 +28,12 @@ from alexnet.progress import ProgressReporter
 if TYPE_CHECKING:
     from alexnet.inference.inputs import ImageInput
     from alexnet.inference.predictions import Prediction
-
-UNSURE = "unsure"
-"""Printed in place of a class whose probability is below --min-probability."""
+    from alexnet.inference.predictor import Predictor
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictFlags:
-    """The most probable classes of images."""
+    """The most probable classes of images, written after every 64 of them."""
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model file or a run folder."""
@@ -77,42 +73,93 @@ def run(arguments: Sequence[str]) -> int:
     crops: Literal[1, 10] = 10 if flags.crops == "10" else 1
     if text := crops_advice(classifier, crops):
         note(text)
-    world = current_world()
-    check_shared(inputs, world)
-    batches = partial(
-        classifier.predict_batches,
-        inputs[world.rows(len(inputs))],
-        flags.top,
-        crops,
-        min_probability=flags.min_probability,
+    check_shared(inputs, current_world())
+    batches = _shared_batches(
+        partial(
+            classifier.predict_batches,
+            top=flags.top,
+            crops=crops,
+            min_probability=flags.min_probability,
+        ),
+        inputs,
     )
-    write_now = flags.csv and world.size == 1 and not sys.stdout.isatty()
+    num_errors = 0
     with ProgressReporter() as reporter:
-        own = list(_written(batches(reporter.on_predict), write_now))
-    predictions = list(chain.from_iterable(world.gather_objects(own)))
+
+        def reported() -> Iterator[Sequence[Prediction]]:
+            """The batches; the errors of each are told after its rows are written."""
+            nonlocal num_errors
+            done = 0
+            for batch in batches:
+                done += len(batch)
+                reporter.on_predict(done, len(inputs))
+                yield batch
+                num_errors += note_errors((one.image, one.error) for one in batch)
+
+        for text in _rows(flags, reported(), classifier, inputs, skipped):
+            reporter.write(text)
+    note_unused(num_errors, len(inputs), skipped)
+    return int(bool(num_errors))
+
+
+def _shared_batches(
+    predict: Callable[[Iterator[ImageInput]], Iterator[Sequence[Prediction]]],
+    inputs: Sequence[ImageInput],
+) -> Iterator[Sequence[Prediction]]:
+    """The predictions of all images in order, with those of one batch in memory.
+
+    The processes of a world share the images of every batch; each gets the predictions of all.
+    """
+    world, size = current_world(), _batch_size()
+    parts = (inputs[start : start + size] for start in range(0, len(inputs), size))
+    own = chain.from_iterable(images[world.rows(len(images))] for images in parts)
+    batches = predict(own)
+    while batch := list(chain.from_iterable(world.gather_objects(next(batches, [])))):
+        yield batch
+
+
+def _batch_size() -> int:
+    """Images that all processes predict together."""
+    from alexnet.inference.decoding import DECODE_BATCH
+
+    return DECODE_BATCH * current_world().size
+
+
+def _rows(
+    flags: PredictFlags,
+    batches: Iterable[Sequence[Prediction]],
+    classifier: Predictor,
+    inputs: Sequence[ImageInput],
+    skipped: Counter[str],
+) -> Iterator[str]:
+    """What is printed, in parts, as the batches come."""
     if flags.json:
-        print_json(predict_output(classifier.answering_network, predictions, skipped))
-    elif flags.csv and not write_now:
-        list(_written([predictions], write_now=True))
-    elif not flags.csv and any(prediction.top_classes for prediction in predictions):
-        print(_text(predictions))
-    errors = [(one.image, one.error) for one in predictions if one.error]
-    note_unused(errors, len(predictions), skipped)
-    return int(bool(errors))
+        return json_rows(batches, classifier.answering_network, skipped)
+    if flags.csv:
+        return csv_rows(batches)
+    has_more = len(inputs) > _batch_size()
+    widths = text_widths(inputs, classifier.class_names) if has_more else ()
+    return text_rows(batches, widths)
 
 
-def note_unused(errors: Sequence[tuple[str, str]], num_images: int, skipped: Counter[str]) -> None:
-    """Say which images could not be read and how many, and which files are none.
+def note_errors(images: Iterable[tuple[str, str | None]]) -> int:
+    """Say which images, of (name, reason if any), could not be read; return how many."""
+    errors = [(name, error) for name, error in images if error]
+    for name, error in errors:
+        note(f"alexnet: cannot read {name}: {error}")
+    return len(errors)
+
+
+def note_unused(num_errors: int, num_images: int, skipped: Counter[str]) -> None:
+    """Say how many images could not be read, and which files are none.
 
     Args:
-        errors: the name of each such image, and the reason.
+        num_errors: images that could not be read.
         num_images: with those.
         skipped: number of files that are no images, by reason.
     """
-    for name, error in errors:
-        note(printable(f"alexnet: cannot read {name}: {error}"))
-    if len(errors) > 1:
-        note(f"{len(errors):,} of {num_images:,} images could not be read")
+    if num_errors > 1:
+        note(f"{num_errors:,} of {num_images:,} images could not be read")
     if names := describe_skipped(skipped):
         note(f"files skipped: {names}")
 
@@ -171,14 +218,17 @@ def find_inputs(words: Sequence[str], skipped: Counter[str]) -> list[ImageInput]
     A word without an image stays, as an image that cannot be read.
 
     Raises:
-        UsageError: no word has an image.
+        UsageError: no word has an image, or an address may not be read.
     """
+    from alexnet.inference.inputs import check_address
+
     inputs: list[ImageInput] = []
     missing: list[str] = []
     for word in words:
         if word == "-" and sys.stdin:
             inputs.append(sys.stdin.buffer)
         elif is_address(word):
+            check_address(word)
             inputs.append(word)
         else:
             paths = match_paths(word, skipped)
@@ -188,43 +238,3 @@ def find_inputs(words: Sequence[str], skipped: Counter[str]) -> list[ImageInput]
     if len(missing) == len(words):
         raise UsageError(no_image_text(missing[0]))
     return inputs
-
-
-def _written(batches: Iterable[Sequence[Prediction]], write_now: bool) -> Iterator[Prediction]:
-    """All predictions; each batch is written as CSV before the next one is computed, if wanted."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    for number, batch in enumerate(batches):
-        if write_now and not number:
-            writer.writerow(("image", "rank", "label", "probability"))
-        if write_now:
-            writer.writerows(chain.from_iterable(map(_csv_rows, batch)))
-            sys.stdout.flush()
-        yield from batch
-
-
-def _csv_rows(prediction: Prediction) -> Iterator[tuple[object, ...]]:
-    """The rows of one image."""
-    answers = prediction.top_classes
-    if prediction.error:
-        yield prediction.image, "", "", ""
-    if prediction.is_unsure:
-        answers = (replace(answers[0], label=UNSURE),)
-    for rank, top in enumerate(answers, 1):
-        yield prediction.image, rank, top.label, f"{top.probability:.6f}"
-
-
-def _text(predictions: Sequence[Prediction]) -> str:
-    rows = [_row(prediction) for prediction in predictions if prediction.top_classes]
-    return table(("image", "prediction", "probability", "next"), rows, left=4)
-
-
-def _row(prediction: Prediction) -> tuple[str, str, str, str]:
-    """One image: what it is, how probable that is, and the other classes; of an unsure one, all."""
-    top, label = prediction.top_classes, prediction.label
-    others = top if label is None else top[1:]
-    return (
-        prediction.image,
-        UNSURE if label is None else label,
-        "" if label is None else percent(top[0].probability),
-        ", ".join(f"{other.label} {percent(other.probability)}" for other in others),
-    )

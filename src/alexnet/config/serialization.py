@@ -8,7 +8,7 @@ import math
 import reprlib
 import tomllib
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
@@ -96,6 +96,27 @@ def json_document(value: object) -> str:
     Numbers that are not finite, which JSON does not have, are null.
     """
     return json_rows({"schema": SCHEMA_VERSION, **_with_null_for_nan(to_dict(value))})
+
+
+def json_document_parts(value: object, batches: Iterable[Iterable[object]]) -> Iterator[str]:
+    """The text of `json_document` in parts, as the items of its list come.
+
+    Every part ends with a line. An item is in a part of its own batch or of the next: only then is
+    it known whether a comma follows it.
+
+    Args:
+        value: a dataclass; its first list is empty and gets the items.
+        batches: the items, dataclasses; at least one.
+    """
+    start, end = json_document(value).split("[]", 1)
+    start, held = f"{start}[\n", list[str]()
+    for batch in batches:
+        plain = (_with_null_for_nan(to_dict(item)) for item in batch)
+        rows = held + [f"    {json_text(row, indent=None)}" for row in plain]
+        held = rows[-1:]
+        yield start + "".join(f"{row},\n" for row in rows[:-1])
+        start = ""
+    yield f"{''.join(held)}\n  ]{end}\n"
 
 
 def _with_null_for_nan(plain: Any) -> Any:

@@ -161,15 +161,16 @@ def _in_chunks(
 
     The processes of a world share the images; each gets the results of all.
     """
-    world, none = current_world(), np.zeros((0, len(classifier.class_names)), np.float32)
-    chunks, size = [none], CHUNK * world.size
+    world = current_world()
+    size = CHUNK * world.size
+    found = np.empty((len(indices), len(classifier.class_names)), np.float32)
     for start in range(0, len(indices), size):
         chunk = indices[start : start + size]
         own = chunk[world.rows(len(chunk))]
-        outputs = compute(store.images(own)) if len(own) else none
-        chunks.append(world.all_gather_rows(outputs, len(chunk)))
+        outputs = compute(store.images(own)) if len(own) else found[:0]
+        found[start : start + size] = world.all_gather_rows(outputs, len(chunk))
         on_progress(start + len(chunk), len(indices))
-    return np.concatenate(chunks)
+    return found
 
 
 def open_evaluation_data(

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from alexnet.evaluation.intervals import ConfidenceInterval, interval_of_fraction
 
+_CHUNK = 4096
+"""Images that are ranked at once, which limits the memory."""
+
 
 def top_k_error(logits: Tensor, labels: Tensor, k: int) -> float:
     """Fraction of images whose label is not among the k highest logits, 0 to 1.
@@ -28,7 +31,8 @@ def top_k_error(logits: Tensor, labels: Tensor, k: int) -> float:
     """
     if not 1 <= k <= logits.shape[1] or not len(labels):
         raise ValueError(f"k is {k} for {logits.shape[1]} classes and {len(labels)} images")
-    return int((rank_of_label(logits, labels) >= k).sum()) / len(labels)
+    parts = zip(logits.split(_CHUNK), labels.split(_CHUNK), strict=True)
+    return sum(int((rank_of_label(*part) >= k).sum()) for part in parts) / len(labels)
 
 
 def rank_of_label(logits: Tensor, labels: Tensor) -> Tensor:

@@ -137,7 +137,7 @@ def compute_metrics(
     Raises:
         NonfiniteOutputError: a probability is NaN.
     """
-    if broken := int(np.isnan(probabilities).any(1).sum()):
+    if broken := int(np.isnan(probabilities.max(1)).sum()):
         raise NonfiniteOutputError(
             f"the network's outputs for {broken} of {len(labels)} images are not finite; "
             "its weights are too large"

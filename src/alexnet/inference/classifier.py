@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -196,7 +196,7 @@ class Classifier(Predictor):
             for batch in batches:
                 found.append(self.layer_inputs(np.stack([readable(image) for image in batch])))
                 done += len(batch)
-                on_progress(done, len(inputs) if isinstance(inputs, list) else done)
+                on_progress(done, len(inputs) if isinstance(inputs, Sized) else done)
         return np.concatenate(found)
 
     def layer_inputs(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -66,8 +66,25 @@ class Input:
     """Whether its owner may change or close it; from an iterator it must be read at once."""
 
 
+@dataclass(frozen=True)
+class _Files:
+    """Image files by their paths: millions of them need the memory of their names alone."""
+
+    paths: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __iter__(self) -> Iterator[Input]:
+        return (_file(path, path) for path in self.paths)
+
+
+def _file(path: str, name: str) -> Input:
+    return Input(partial(_open_path, path), name, partial(_read_path, path))
+
+
 def read_inputs(images: ImageInput | Iterable[ImageInput]) -> Iterable[Input]:
-    """All images of a value: a list, or an iterator where the value is one.
+    """All images of a value, with a length, or an iterator where the value is one.
 
     Raises:
         UsageError: the value, or one in it, is none of KINDS.
@@ -95,7 +112,7 @@ def _is_file(value: object) -> TypeGuard[IO[bytes]]:
     return hasattr(value, "read") and (hasattr(value, "seek") or hasattr(value, "readable"))
 
 
-def expand(value: object) -> list[Input]:
+def expand(value: object) -> list[Input] | _Files:
     """The images of one value: one, or those of a folder, a pattern or a batch.
 
     Raises:
@@ -119,7 +136,7 @@ def expand(value: object) -> list[Input]:
     raise UsageError(f"an image is {KINDS}; not {_kind(value)}")
 
 
-def _expand_one_of_many(value: object) -> list[Input]:
+def _expand_one_of_many(value: object) -> list[Input] | _Files:
     """As `expand`; a folder or a pattern without images is one that cannot be read."""
     if _lacks_images(value):
         text = path_text(value)
@@ -142,21 +159,23 @@ def _open_missing(text: str, side: int) -> Iterator[Image.Image]:
     yield
 
 
-def _expand_text(text: str) -> list[Input]:
+def _expand_text(text: str) -> list[Input] | _Files:
     if not text or "\0" in text:
         raise UsageError(f"an image is {KINDS}; not the text {text!r}")
     if is_address(text):
         return [_at_address(text)]
     paths = find_paths(text, Counter())
-    names = [text] if paths == [Path(text)] else map(str, paths)
-    return [
-        Input(partial(open_image, path), name, partial(_read_path, path))
-        for path, name in zip(paths, names, strict=True)
-    ]
+    return [_file(paths[0], text)] if paths == [str(Path(text))] else _Files(paths)
 
 
 def _at_address(url: str) -> Input:
-    """The image at an https address, which is downloaded when it is opened.
+    """The image at an https address, which is downloaded when it is opened."""
+    check_address(url)
+    return Input(partial(_open_url, url), url, partial(_read_url, url))
+
+
+def check_address(url: str) -> None:
+    """Check that an address may be read.
 
     Raises:
         UsageError: it is not https, or `$ALEXNET_OFFLINE` is set.
@@ -167,7 +186,6 @@ def _at_address(url: str) -> Input:
         raise UsageError(f"{url} is not read; only addresses that begin with https:// are")
     if is_offline():
         raise UsageError(f"{url} is not read, since $ALEXNET_OFFLINE is set")
-    return Input(partial(_open_url, url), url, partial(_read_url, url))
 
 
 @contextmanager
@@ -190,8 +208,12 @@ def _read_url(url: str) -> bytes:
     return read_url(url, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS)
 
 
-def _read_path(path: Path) -> bytes:
-    with open_regular(path) as file:
+def _open_path(path: str, side: int) -> AbstractContextManager[Image.Image]:
+    return open_image(Path(path), side)
+
+
+def _read_path(path: str) -> bytes:
+    with open_regular(Path(path)) as file:
         return file.read(MAX_IMAGE_BYTES + 1)
 
 

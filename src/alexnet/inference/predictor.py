@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -124,7 +124,7 @@ class Predictor(ABC):
                 for batch in decoded:
                     found = self._predict(batch, top, crops)
                     done += len(found)
-                    on_progress(done, len(inputs) if isinstance(inputs, list) else done)
+                    on_progress(done, len(inputs) if isinstance(inputs, Sized) else done)
                     yield Predictions(_unsure_below(min_probability, one) for one in found)
 
         return batches()

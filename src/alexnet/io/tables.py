@@ -48,10 +48,11 @@ class Table:
         rows = [*self.rows, self.footer] if self.footer else self.rows
         return [[cell_text(cell) for cell in row] for row in rows]
 
-    def as_text(self) -> str:
-        """Aligned columns; a line of dashes below the header."""
+    def as_text(self, min_widths: Sequence[int] = ()) -> str:
+        """Aligned columns, the first ones at least so wide; a line of dashes below the header."""
         cells = [list(self.header), *[[printable(cell) for cell in row] for row in self._body()]]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.header))]
+        lowest = [*min_widths, *[0] * (len(self.header) - len(min_widths))]
+        widths = [max(low, *(len(row[i]) for row in cells)) for i, low in enumerate(lowest)]
         lines = ["  ".join(self._pad(row, widths)).rstrip() for row in cells]
         return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 

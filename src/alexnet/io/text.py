@@ -21,6 +21,8 @@ NOT_IN_FILE_NAMES = {"\0", "/", *('\\:*?"<>|' if IS_WINDOWS else "")}
 
 def printable(text: str) -> str:
     """The text with line breaks, control characters and bytes that are not UTF-8 as escapes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c in JOINERS else _escape(c) for c in text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alexnet.inference.predictions import AnsweringNetwork, ClassProbability, Prediction
@@ -35,21 +34,12 @@ class PredictOutput:
     """Number of files in folders that were skipped, by reason."""
 
 
-def predict_output(
-    network: AnsweringNetwork, predictions: Sequence[Prediction], skipped: Mapping[str, int]
-) -> PredictOutput:
-    """What is printed of predictions."""
-    return PredictOutput(
-        network=network,
-        predictions=tuple(
-            ImagePrediction(
-                image=one.image,
-                label=one.label,
-                is_unsure=one.is_unsure,
-                top_classes=one.top_classes,
-                error=one.error or None,
-            )
-            for one in predictions
-        ),
-        skipped=dict(skipped),
+def image_prediction(prediction: Prediction) -> ImagePrediction:
+    """What is printed of a prediction."""
+    return ImagePrediction(
+        image=prediction.image,
+        label=prediction.label,
+        is_unsure=prediction.is_unsure,
+        top_classes=prediction.top_classes,
+        error=prediction.error or None,
     )

@@ -1,0 +1,89 @@
+"""Predictions as lines of text, CSV and JSON: those of each batch before the next is computed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import TypeAlias
+
+from alexnet.cli.console import percent
+from alexnet.cli.outputs.predict import PredictOutput, image_prediction
+from alexnet.config.serialization import json_document_parts
+from alexnet.inference.predictions import AnsweringNetwork, Prediction
+from alexnet.io.tables import Table
+from alexnet.io.text import printable
+
+Batches: TypeAlias = Iterable[Sequence[Prediction]]
+
+UNSURE = "unsure"
+"""Printed in place of a class whose probability is below --min-probability."""
+MAX_CLASS_WIDTH = 30
+"""Of the text's column of classes, before their names have come; longer ones widen it."""
+
+
+def json_rows(
+    batches: Batches, network: AnsweringNetwork, skipped: Mapping[str, int]
+) -> Iterator[str]:
+    """One JSON document, in parts."""
+    output = PredictOutput(network=network, predictions=(), skipped=dict(skipped))
+    return json_document_parts(output, (map(image_prediction, batch) for batch in batches))
+
+
+def csv_rows(batches: Batches) -> Iterator[str]:
+    """A header, and one row for each class of an image."""
+    header = [("image", "rank", "label", "probability")]
+    for batch in batches:
+        text = io.StringIO()
+        rows = chain(header, chain.from_iterable(map(_csv_rows, batch)))
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        yield text.getvalue()
+        header = []
+
+
+def _csv_rows(prediction: Prediction) -> Iterator[tuple[object, ...]]:
+    """The rows of one image."""
+    answers = prediction.top_classes
+    if prediction.error:
+        yield prediction.image, "", "", ""
+    if prediction.is_unsure:
+        answers = (replace(answers[0], label=UNSURE),)
+    for rank, top in enumerate(answers, 1):
+        yield prediction.image, rank, top.label, f"{top.probability:.6f}"
+
+
+def text_rows(batches: Batches, min_widths: Sequence[int]) -> Iterator[str]:
+    """A table with a row for each image that could be read.
+
+    Args:
+        batches: the predictions.
+        min_widths: of the first columns, for the rows that are still to come.
+    """
+    header_lines = 0
+    for batch in batches:
+        if rows := [_row(prediction) for prediction in batch if prediction.top_classes]:
+            table = Table(("image", "prediction", "probability", "next"), rows, left=4)
+            lines = table.as_text(min_widths).split("\n")
+            yield "".join(f"{line}\n" for line in lines[header_lines:])
+            header_lines = 2
+
+
+def text_widths(images: Iterable[object], class_names: Sequence[str]) -> tuple[int, int]:
+    """The widths of the columns of images and classes that hold all of them."""
+    names = (len(printable(image)) for image in images if isinstance(image, str))
+    classes = max(len(printable(name)) for name in class_names)
+    return max(names, default=0), min(classes, MAX_CLASS_WIDTH)
+
+
+def _row(prediction: Prediction) -> tuple[str, str, str, str]:
+    """One image: what it is, how probable that is, and the other classes; of an unsure one, all."""
+    top, label = prediction.top_classes, prediction.label
+    others = top if label is None else top[1:]
+    return (
+        prediction.image,
+        UNSURE if label is None else label,
+        "" if label is None else percent(top[0].probability),
+        ", ".join(f"{other.label} {percent(other.probability)}" for other in others),
+    )
