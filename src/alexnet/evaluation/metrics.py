@@ -31,7 +31,7 @@ def top_k_error(logits: Tensor, labels: Tensor, k: int) -> float:
     """
     if not 1 <= k <= logits.shape[1] or not len(labels):
         raise ValueError(f"k is {k} for {logits.shape[1]} classes and {len(labels)} images")
-    parts = zip(logits.split(_CHUNK), labels.split(_CHUNK), strict=True)
+    parts = zip(torch.split(logits, _CHUNK), torch.split(labels, _CHUNK), strict=True)
     return sum(int((rank_of_label(*part) >= k).sum()) for part in parts) / len(labels)
 
 

@@ -135,9 +135,11 @@ def match_paths(text: str, skipped: Counter[str]) -> list[str]:
     matches = matching_paths(text) if is_pattern else [Path(text)]
     paths: list[str] = []  # of millions of files, texts need a third of the memory of paths
     for match in matches:
-        is_folder = os.path.isdir(match)  # noqa: PTH112 - a name that is too long is no folder
-        found = (match / name for name in list_images(match, skipped)) if is_folder else (match,)
-        paths.extend(map(str, found))
+        if os.path.isdir(match):  # noqa: PTH112 - a name that is too long is no folder
+            start = str(match / "x")[:-1]
+            paths += (start + name.replace("/", os.sep) for name in list_images(match, skipped))
+        else:
+            paths.append(str(match))
     return paths
 
 
