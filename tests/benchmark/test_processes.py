@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from alexnet.benchmark.processes import benchmark_processes
+from alexnet.benchmark import processes
+from alexnet.benchmark.processes import benchmark_processes, make_shared_step
 from alexnet.cli.benchmark import _processes_text
 from alexnet.config.distributed import DistributedOptions
 from alexnet.config.serialization import json_document
 from alexnet.models.zoo import architecture
+from alexnet.parallel.world import Value, World
 from support.json_outputs import validator
 from support.processes import Processes
 
@@ -43,3 +45,17 @@ def test_counted_bytes_are_those_of_the_arithmetic(pair: Processes, way: dict[st
         assert document["step_seconds"]["n"] == 2
         validator("benchmark train --devices").validate(document)
     assert first[0]["alone_images_per_second"] == second[0]["alone_images_per_second"]
+
+
+def test_labels_are_exchanged_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tensor of one GPU would come out on that GPU in every process."""
+    sent = []
+
+    class Recording(World):
+        def broadcast_object(self, value: Value, source: int = 0) -> Value:
+            sent.append(value)
+            return value
+
+    monkeypatch.setattr(processes, "current_world", Recording)
+    make_shared_step("lenet5", 4, torch.device("meta"), "float32", DistributedOptions())
+    assert [labels.device.type for labels in sent] == ["cpu"]

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from alexnet.errors import TrainingError
+from alexnet.pretraining import train_layer
 from alexnet.pretraining.train_layer import cosine_lr, mean_over_batches, train_step
+from support import no_float64
+from support.no_float64 import LimitedDevice, LimitedTensor
 from support.pretraining import RBM, first_autoencoder, first_rbm, noise, smooth_images, tiny_arch
 
 
@@ -39,3 +42,10 @@ def test_an_error_that_is_not_finite_names_the_flag_and_changes_nothing() -> Non
         with pytest.raises(TrainingError, match=f"of conv1 is nan at step 8; try a lower {flag}"):
             train_step(layer, layer.build_optimizer(), x * math.nan, noise(2), 7)
         assert all(map(torch.equal, before, layer.parameters()))
+
+
+def test_a_mean_on_a_device_without_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_layer, "has_float64", lambda where: where != no_float64.DEVICE)
+    with LimitedDevice():
+        batches = [LimitedTensor(torch.tensor(x)) for x in ([1.0, 2.0], [6.0])]
+        assert mean_over_batches(batches, lambda x: x.mean()) == 3

@@ -18,6 +18,9 @@ from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.stack import encode_through
 from alexnet.pretraining.stages import Stage, find_stages, truncate
 from alexnet.pretraining.transfer import decorrelate, input_of, transfer
+from alexnet.runtime import device
+from support import no_float64
+from support.no_float64 import LimitedDevice, LimitedTensor
 from support.pretraining import seeded, smooth_images, tiny_arch, train_rbms
 from support.slow import first_fast
 
@@ -139,3 +142,14 @@ def test_another_batch_norm_gets_the_running_statistics_of_its_input() -> None:
         stats = measure_stats([input_of(network, name, x)])
         torch.testing.assert_close(norm.running_mean, stats.mean)
         assert norm.weight.unique().tolist() == [1]
+
+
+def test_decorrelation_on_a_device_without_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = torch.randn(4, 2, 3, 3, generator=seeded(0))
+    outputs = [torch.randn(5, 4, 6, 6, generator=seeded(seed)) for seed in (1, 2)]
+    expected = decorrelate(weight, outputs, 2)
+    monkeypatch.setattr(device, "has_float64", lambda where: where != no_float64.DEVICE)
+    with LimitedDevice():
+        found = decorrelate(LimitedTensor(weight), [LimitedTensor(y) for y in outputs], 2)
+        assert isinstance(found, LimitedTensor)
+        assert torch.equal(found.cpu(), expected)

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from alexnet.config.recipe import OptimizerOptions
 from alexnet.models.architecture import Architecture
@@ -358,3 +359,27 @@ def test_biases_have_their_own_learning_rate(rule: Rule) -> None:
         factor = 2 if name.endswith("bias") else 1
         assert bool(once[name].any()), name
         assert torch.allclose(twice[name], factor * once[name], rtol=1e-4, atol=1e-6), name
+
+
+def test_keras_adam_reads_its_step_once_in_a_step() -> None:
+    """On a GPU each read waits for all that it has to do."""
+    weights = [nn.Parameter(torch.ones(2)) for _ in range(3)]
+    optimizer = KerasAdam(weights, lr=0.1)
+    for w in weights:
+        w.grad = torch.ones(2)
+    optimizer.step()
+    with CountReads() as reads:
+        optimizer.step()
+    assert reads.count == 1
+
+
+class CountReads(TorchDispatchMode):
+    """Counts the numbers that are read out of tensors."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))

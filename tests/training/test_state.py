@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from torch import Tensor
 
 from alexnet.records import EpochRecord
+from alexnet.runtime import device
 from alexnet.training.state import RunningMetrics, TrainState, update_metrics
+from support import no_float64
+from support.no_float64 import LimitedDevice, LimitedTensor
 
 LOGITS = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
 LABELS = torch.tensor([0, 2])
@@ -55,3 +60,16 @@ def test_the_test_split_decides_nothing() -> None:
         [0.5],
         [0.5],
     ]
+
+
+@pytest.mark.parametrize("targets", [None, torch.tensor([[0.75, 0.0, 0.25], [0.0, 0.625, 0.375]])])
+def test_metrics_of_a_device_without_float64(
+    targets: Tensor | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = update_metrics(RunningMetrics(), torch.tensor(2.0), LOGITS, LABELS, targets)
+    monkeypatch.setattr(device, "has_float64", lambda where: where != no_float64.DEVICE)
+    loss, *tensors = map(LimitedTensor, (torch.tensor(2.0), LOGITS, LABELS))
+    with LimitedDevice():
+        limited = None if targets is None else LimitedTensor(targets)
+        found = update_metrics(RunningMetrics(), loss, *tensors, limited)
+    assert found == expected

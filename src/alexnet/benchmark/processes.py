@@ -94,8 +94,8 @@ def make_shared_step(
     rows = rows_world(recipe, world)
     own = len(own_rows(batch_size, recipe, rows))
     images = random_images(network.architecture, own, device)
-    labels = torch.randint(network.architecture.num_classes, (batch_size,), device=device)
-    labels = world.broadcast_object(labels)
+    labels = torch.randint(network.architecture.num_classes, (batch_size,), device="cpu")
+    labels = world.broadcast_object(labels).to(device)
 
     def step() -> tuple[Tensor, Tensor]:
         return update(replica, optimizer, images, labels, recipe, 0, None, rows)

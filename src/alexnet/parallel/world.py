@@ -86,7 +86,10 @@ class World:
         return whole
 
     def gather_objects(self, value: Value) -> list[Value]:
-        """Every process's value, in the order of the ranks; for small Python objects."""
+        """Every process's value, in the order of the ranks; for small Python objects.
+
+        A tensor in it comes out on the device that it was on in the other process: one of the CPU.
+        """
         if self.size == 1:
             return [value]
         from torch import distributed
@@ -96,7 +99,7 @@ class World:
         return values
 
     def broadcast_object(self, value: Value, source: int = 0) -> Value:
-        """The value of the process of rank `source`; for small Python objects."""
+        """The value of the process of rank `source`; as for `gather_objects`."""
         if self.size == 1:
             return value
         from torch import distributed

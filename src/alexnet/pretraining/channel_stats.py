@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from alexnet.parallel.world import current_world
+from alexnet.runtime.device import to_float64
 
 MIN_STD = 1e-6
 """A channel with a smaller standard deviation counts as constant."""
@@ -33,16 +34,16 @@ class ChannelStats:
 @torch.no_grad()
 def measure_stats(batches: Iterable[Tensor]) -> ChannelStats:
     """Statistics of the batches of all processes together, accumulated in float64."""
-    count, total, square = 0, torch.zeros(()), torch.zeros(())
+    count, total, square, device = 0, torch.zeros(()), torch.zeros(()), torch.device("cpu")
     for batch in batches:
-        x = batch.double()
+        x, device = to_float64(batch), batch.device
         count += x.numel() // x.shape[1]
         total = total.to(x) + x.sum((0, 2, 3))
         square = square.to(x) + x.square().sum((0, 2, 3))
     total, square, num = current_world().sum_over_ranks(total, square, total.new_tensor([count]))
     mean = total / num
     variance = (square / num - mean.square()).clamp(min=0)
-    return ChannelStats(mean.float(), variance.sqrt().float())
+    return ChannelStats(mean.float().to(device), variance.sqrt().float().to(device))
 
 
 def mean_squared_error(x: Tensor, y: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.records import LayerRecord, LayerStep, PretrainReporter
 from alexnet.pretraining.setup import PretrainingSetup
 from alexnet.pretraining.stack import PretrainedLayer, encode_through
+from alexnet.runtime.device import has_float64
 from alexnet.training.timer import EpochTimer
 
 
@@ -175,6 +176,7 @@ def mean_over_batches(batches: Sequence[Tensor], metric: Callable[[Tensor], Tens
     """The mean of a metric over the batches of all processes, each weighted by its size."""
     num_images = sum(len(x) for x in batches)
     total = sum(len(x) * float(metric(x)) for x in batches)
-    totals = torch.tensor([total, num_images], dtype=torch.float64, device=batches[0].device)
+    device = batches[0].device if has_float64(batches[0].device) else torch.device("cpu")
+    totals = torch.tensor([total, num_images], dtype=torch.float64, device=device)
     (totals,) = current_world().sum_over_ranks(totals)
     return float(totals[0] / totals[1])

@@ -41,6 +41,7 @@ from alexnet.pretraining.decoding import conv2d
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.stack import encode_through
 from alexnet.pretraining.stages import Stage
+from alexnet.runtime.device import to_float64
 
 EPS = 0.01
 """Added to the eigenvalues of a correlation matrix, whose mean is 1, so that noise is not amplified
@@ -95,7 +96,8 @@ def decorrelate(weight: Tensor, outputs: Sequence[Tensor], groups: int) -> Tenso
         group = slice(start, start + size)
         values, vectors = torch.linalg.eigh(matrix[group, group])
         whitening = vectors * (values.clamp(min=0) + EPS).rsqrt() @ vectors.T
-        filters.append(whitening.to(weight) @ (weight[group].flatten(1) / std[group, None]))
+        whitening = whitening.to(weight.dtype).to(weight.device)
+        filters.append(whitening @ (weight[group].flatten(1) / std[group, None]))
     return torch.cat(filters).view_as(weight)
 
 
@@ -104,10 +106,10 @@ def correlations(batches: Sequence[Tensor], mean: Tensor, std: Tensor) -> Tensor
 
     N counts the images of all processes.
     """
-    total, count = torch.zeros(len(mean), len(mean)).double().to(mean.device), 0
+    total, count = to_float64(mean.new_zeros(len(mean), len(mean))), 0
     for x in batches:
         standardized = ((x - mean[:, None, None]) / std[:, None, None]).transpose(0, 1).flatten(1)
-        total += standardized @ standardized.T
+        total += to_float64(standardized @ standardized.T)
         count += standardized.shape[1]
     total, num = current_world().sum_over_ranks(total, total.new_tensor([count]))
     return total / num

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from alexnet.config.recipe import Precision
 from alexnet.errors import UsageError
@@ -25,6 +26,18 @@ def has_bf16(device: torch.device) -> bool:
             return False
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return False
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether the device has float64; Apple's GPUs and some of Intel's have none."""
+    if device.type == "xpu":
+        return bool(torch.xpu.get_device_properties(device).has_fp64)
+    return device.type != "mps"
+
+
+def to_float64(x: Tensor) -> Tensor:
+    """The values in float64, on the CPU if the device of `x` has none."""
+    return (x if has_float64(x.device) else x.cpu()).double()
 
 
 def compute_dtype(device: torch.device, precision: Precision) -> torch.dtype:

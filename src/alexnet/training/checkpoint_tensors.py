@@ -46,7 +46,7 @@ def load_training_tensors(setup: TrainingSetup, tensors: dict[str, Tensor]) -> N
     for name, parameter in setup.learner.named_parameters():
         if values := _with_prefix(tensors, f"optimizer.{name}."):
             own = {key: _own(setup, name, value) for key, value in values.items()}
-            setup.optimizer.state[parameter] = {k: _like(t, parameter) for k, t in own.items()}
+            setup.optimizer.state[parameter] = {k: _like(k, t, parameter) for k, t in own.items()}
 
 
 def _whole(setup: TrainingSetup, name: str, value: Tensor) -> Tensor:
@@ -68,8 +68,13 @@ def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): t for k, t in tensors.items() if k.startswith(prefix)}
 
 
-def _like(value: Tensor, parameter: Tensor) -> Tensor:
-    """A tensor of optimizer state, on the device and in the memory layout of its parameter."""
+def _like(key: str, value: Tensor, parameter: Tensor) -> Tensor:
+    """A tensor of optimizer state, on the device and in the memory layout of its parameter.
+
+    PaperSGD reads "lr", a float64, in every step: it stays on the CPU.
+    """
+    if key == "lr":
+        return value.to("cpu", copy=True)
     return (
         torch.empty_like(parameter).copy_(value)
         if value.shape == parameter.shape

@@ -203,8 +203,8 @@ class KerasAdam(Adam):
     def update(self) -> None:
         """As `step`, without its closure."""
         for group in self.param_groups:
-            steps = (self.state[w]["step"] for w in group["params"] if w in self.state)
-            t = 1 + max(map(float, steps), default=0.0)
+            steps = [self.state[w]["step"] for w in group["params"] if w in self.state]
+            t = 1 + (float(torch.stack(steps).max()) if steps else 0.0)  # one read of a GPU
             group["eps"] = group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** t)
         super().update()
 

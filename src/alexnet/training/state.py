@@ -11,6 +11,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.evaluation.metrics import rank_of_label
 from alexnet.parallel.world import ALONE, World
 from alexnet.records import EpochRecord, EpochTimes, LastStep
+from alexnet.runtime.device import to_float64
 from alexnet.training.timer import Elapsed, EpochTimer
 
 
@@ -145,7 +146,7 @@ def update_metrics(
     """
     if mixed_targets is not None:
         best = logits.topk(min(5, logits.shape[1])).indices
-        found = mixed_targets.gather(1, best).double()
+        found = to_float64(mixed_targets.gather(1, best))
         top1_found, top5_found, count = _sums(found[:, 0], found, world)
         return replace(
             metrics,
@@ -173,13 +174,14 @@ def count_wrong(logits: Tensor, labels: Tensor, world: World = ALONE) -> tuple[i
         world: the processes that the batch is spread over.
     """
     rank = rank_of_label(logits, labels)
-    top1_wrong, top5_wrong, count = _sums((rank >= 1).double(), (rank >= 5).double(), world)
+    top1_wrong, top5_wrong, count = _sums(rank >= 1, rank >= 5, world)
     return int(top1_wrong), int(top5_wrong), count
 
 
 def _sums(first: Tensor, second: Tensor, world: World) -> tuple[float, float, int]:
     """The sums of two tensors over all processes, and the length of the first."""
-    sums = torch.stack([first.sum(), second.sum(), first.new_tensor(len(first))])
+    top1, top5 = first.sum(), second.sum()  # of booleans int64
+    sums = torch.stack([top1, top5, top1.new_tensor(len(first))])
     (sums,) = world.sum_over_ranks(sums)
     one, other, count = sums.tolist()
     return one, other, int(count)
