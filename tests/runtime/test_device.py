@@ -6,6 +6,8 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -20,14 +22,94 @@ from alexnet.runtime.device import (
     seed_device,
 )
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+NO_KERNEL = "CUDA error: no kernel image is available for execution on the device"
 
 
-def test_auto_is_the_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[torch.device]]:
+    """The devices that have computed something, on a machine with a GPU that does."""
+    devices: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(module, "compute_something", devices.append)
+    module.device_problem.cache_clear()
+    yield devices
+    module.device_problem.cache_clear()
+
+
+def test_auto_is_the_gpu_if_there_is_one(
+    tried: list[torch.device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It computes something once."""
+    assert [choose_device("auto") for _ in range(2)] == [GPU, GPU]
+    assert tried == [GPU]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == CPU
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose_device("auto") == torch.device("cuda")
+
+
+@pytest.mark.parametrize("error", [
+    RuntimeError(f"{NO_KERNEL}\nSearch for `cudaErrorNoKernelImageForDevice' in .."),
+    torch.cuda.DeferredCudaCallError(NO_KERNEL),
+])  # fmt: skip
+def test_a_gpu_that_does_not_compute(
+    error: Exception, tried: list[torch.device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no device is named that is the CPU, which is told."""
+
+    def fail(device: torch.device) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "compute_something", fail)
+    with pytest.warns(UserWarning, match=f"^the GPU cannot be used, so the CPU is: {NO_KERNEL}$"):
+        assert choose_device("auto") == CPU
+    assert module.gpu_problem() == NO_KERNEL
+    told = rf"^device 'cuda:1' cannot be used here; try --device cpu \({NO_KERNEL}\)$"
+    with pytest.raises(UsageError, match=told):
+        choose_device("cuda:1")
+
+
+def test_a_gpu_whose_memory_is_full_is_not_left_for_the_cpu(
+    tried: list[torch.device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(device: torch.device) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(module, "compute_something", fail)
+    assert choose_device("auto") == GPU
+
+
+@pytest.mark.parametrize(
+    ("rank", "size", "expected"), [("1", "2", "cuda:1"), ("2", "4", "cuda:0"), ("1", "1", "cuda")]
+)
+def test_a_process_tries_the_gpu_that_it_will_have(
+    rank: str, size: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one that each process sees alone, that is the first."""
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", size)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert module._own_gpu(GPU) == torch.device(expected)
+    assert module._own_gpu(CPU) == CPU
+
+
+def test_bf16_is_that_of_the_device_and_not_of_the_current_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    current = [torch.device("cuda:0")]
+
+    @contextmanager
+    def set_current(device: torch.device) -> Iterator[None]:
+        current.append(device)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", set_current)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation: current[-1].index == 1
+    )
+    assert module.has_bf16(torch.device("cuda:1"))
+    assert not module.has_bf16(torch.device("cuda:0"))
 
 
 @pytest.mark.parametrize("name", ["gpu", "meta", "cuda:97", ""])

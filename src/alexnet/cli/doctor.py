@@ -27,11 +27,12 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.cli.outputs.doctor import doctor_output
     from alexnet.ops.library import describe_search
     from alexnet.parallel.device import describe_support
-    from alexnet.runtime.device import choose_device
+    from alexnet.runtime.device import choose_device, gpu_problem
     from alexnet.runtime.environment import describe_environment
 
     device = choose_device(flags.device)
-    facts = doctor_output(describe_environment(device), describe_support(), describe_search())
+    environment, support = describe_environment(device), describe_support()
+    facts = doctor_output(environment, support, gpu_problem(), describe_search())
     if flags.json:
         print_json(facts)
         return 0

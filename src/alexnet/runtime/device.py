@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -19,7 +22,8 @@ def has_bf16(device: torch.device) -> bool:
     `ONEDNN_MAX_CPU_ISA=AVX2` keeps oneDNN, and so torch, from those of a CPU.
     """
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):  # torch asks the current one
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         if not any(getattr(torch.cpu, probe, lambda: False)() for probe in probes):
@@ -78,19 +82,62 @@ def seed_device(device: torch.device, seed: int) -> None:
 def choose_device(name: str) -> torch.device:
     """The device called `name`; "auto" is the first GPU if there is one, else the CPU.
 
+    The first time that a device is chosen, it has to compute something. "auto" is the CPU, with a
+    warning, where a GPU does not: one that this torch has no kernels for, or that is taken.
+
     Raises:
-        UsageError: there is no such device.
+        UsageError: there is no such device, or it does not compute.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if problem := gpu_problem():  # from one line of code, so that Python shows it once
+            warnings.warn(f"the GPU cannot be used, so the CPU is: {problem}", stacklevel=1)
+        has_gpu = torch.cuda.is_available() and not problem
+        return torch.device("cuda" if has_gpu else "cpu")
     try:
         device = torch.device(name)
-        if device.type not in ("cpu", "cuda", "mps", "xpu"):
-            raise RuntimeError(f"{name} cannot compute")
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except RuntimeError as error:
         raise UsageError(f"device {name!r} cannot be used here; try --device cpu") from error
+    if problem := device_problem(device):
+        raise UsageError(f"device {name!r} cannot be used here; try --device cpu ({problem})")
     return device
+
+
+def gpu_problem() -> str:
+    """Why the GPU of this process cannot be used; "" if it can, or if torch sees none."""
+    return device_problem(torch.device("cuda")) if torch.cuda.is_available() else ""
+
+
+@cache
+def device_problem(device: torch.device) -> str:
+    """Why a device does not compute, in a line; "" if it does, or if its memory is full."""
+    if device.type not in ("cpu", "cuda", "mps", "xpu"):
+        return f"{device.type} is no device that computes"
+    try:
+        compute_something(device)
+    except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
+        return "" if is_out_of_memory(error) else str(error).partition("\n")[0]
+    return ""
+
+
+def compute_something(device: torch.device) -> None:
+    """Run a kernel, and wait for its result.
+
+    Raises:
+        RuntimeError: the device cannot.
+    """
+    torch.zeros(1, device=_own_gpu(device)).add_(1).item()
+
+
+def _own_gpu(device: torch.device) -> torch.device:
+    """The GPU that "cuda" will mean in this process.
+
+    Of processes that were started together each has another one (`device_of_rank`), and leaves the
+    memory of the others alone.
+    """
+    if device != torch.device("cuda") or int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return device
+    index = int(os.environ.get("LOCAL_RANK", 0))
+    return torch.device("cuda", index if index < torch.cuda.device_count() else 0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -21,6 +21,8 @@ class DoctorOutput:
     environment: Environment
     processes: ProcessesSupport
     """For --devices and torchrun."""
+    gpu_problem: str
+    """Why torch cannot compute on the GPU that it sees; "" if it can, or sees none."""
     search: KernelSearch
     """Of the C kernels."""
     packages: dict[str, str]
@@ -34,12 +36,13 @@ class DoctorOutput:
 
 
 def doctor_output(
-    environment: Environment, processes: ProcessesSupport, search: KernelSearch
+    environment: Environment, processes: ProcessesSupport, gpu_problem: str, search: KernelSearch
 ) -> DoctorOutput:
     """What is printed of this machine."""
     return DoctorOutput(
         environment=environment,
         processes=processes,
+        gpu_problem=gpu_problem,
         search=search,
         packages={package: installed_version(package) for package in PACKAGES},
         cache=str(cache_folder()),
