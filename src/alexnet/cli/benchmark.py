@@ -158,12 +158,11 @@ def _train(words: Sequence[str]) -> int:
 
 def _processes(flags: TrainFlags) -> int:
     from alexnet.benchmark.processes import benchmark_processes
-    from alexnet.parallel.device import device_of_rank
+    from alexnet.parallel.device import device_in_world
     from alexnet.parallel.world import current_world
-    from alexnet.runtime.device import choose_device
 
     world = current_world()
-    device = device_of_rank(choose_device(flags.device), world)
+    device = device_in_world(flags.device, flags.precision, world)
     if flags.compile:
         raise UsageError("--compile is for one process: leave it or --devices out")
     arch = find_architecture(flags.arch)

@@ -217,12 +217,12 @@ def end_process(text: str) -> None:
 def _kill(who: str) -> None:
     """Kill a process of this host; those of other hosts end by what watches them there."""
     pid, host = who.split(" ", 1)
-    if host == _host():
+    if host == this_host():
         with suppress(OSError):
             os.kill(int(pid), signal.SIGKILL)
 
 
-def _host() -> str:
+def this_host() -> str:
     """The machine's name, and the space of its process numbers: containers may share a name."""
     with suppress(OSError):
         return f"{socket.gethostname()} {Path('/proc/self/ns/pid').stat().st_ino}"
@@ -235,7 +235,7 @@ _watches: list[Watch] = []
 
 def introduce(rank: int, store: Store) -> None:
     """Tell the others who this process is; to be done before any of them looks."""
-    store.set(f"who {rank}", f"{os.getpid()} {_host()}")
+    store.set(f"who {rank}", f"{os.getpid()} {this_host()}")
     store.set(f"beat {rank}", "0")
 
 

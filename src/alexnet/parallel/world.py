@@ -44,6 +44,8 @@ class World:
     """Of this process on its host; it chooses the GPU."""
     local_size: int = 1
     """Number of processes on this host."""
+    has_own_gpu: bool = False
+    """Whether it sees one GPU, which no other process sees; else the local rank chooses one."""
 
     @property
     def is_main(self) -> bool:
@@ -146,6 +148,8 @@ class World:
 
 ALONE = World()
 """The world of a process that was started alone."""
+_joined: list[World] = []
+"""The one that this process has joined."""
 
 
 def _gather_tensors(rows: Any, lengths: list[int] | None) -> Any:
@@ -174,6 +178,8 @@ def current_world() -> World:
     distributed = sys.modules.get("torch.distributed")
     if distributed is None or not (distributed.is_available() and distributed.is_initialized()):
         return ALONE
+    if _joined:
+        return _joined[0]
     return _world_of(distributed.get_rank(), distributed.get_world_size())
 
 
@@ -218,6 +224,7 @@ def join_world() -> Iterator[World]:
     from torch import distributed
 
     from alexnet.parallel.connect import connect
+    from alexnet.parallel.place import placed
 
     watch, store = connect(launched_world())
     world = watch.world
@@ -225,6 +232,8 @@ def join_world() -> Iterator[World]:
         distributed.init_process_group(
             _backend(), timeout=PATIENCE, store=store, rank=world.rank, world_size=world.size
         )
+        world = placed(world)
+        _joined[:] = [world]
         yield world
         world.barrier()  # the main process may still write files when the others have finished
     except RuntimeError as error:
@@ -234,6 +243,7 @@ def join_world() -> Iterator[World]:
         raise watch.find_dead() from error
     finally:
         watch.stop()
+        _joined.clear()
         if distributed.is_initialized():
             distributed.destroy_process_group()
 

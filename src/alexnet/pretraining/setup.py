@@ -18,7 +18,7 @@ from alexnet.models.network import Network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.parallel.batch_norm import synchronize_batch_norm
-from alexnet.parallel.device import device_of_rank
+from alexnet.parallel.device import device_in_world
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.pretraining.autoencoder import Autoencoder
 from alexnet.pretraining.batch_random import BatchRandom
@@ -28,7 +28,6 @@ from alexnet.pretraining.recipe import AutoencoderRecipe, PretrainRecipe, RbmRec
 from alexnet.pretraining.records import PretrainReporter
 from alexnet.pretraining.stack import PretrainedLayer, encode_through
 from alexnet.pretraining.stages import Stage, check_hidden_biases, find_stages, truncate
-from alexnet.runtime.device import choose_device
 from alexnet.training.micro_batches import too_small_batch
 from alexnet.training.setup import build_augmenter, check_batch
 from alexnet.training.step import derive_seed
@@ -147,7 +146,7 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
         AlexNetError: the recipe or the data cannot work; nothing but the store has been written.
     """
     world, options = current_world(), recipe.data_options
-    device = device_of_rank(choose_device(recipe.device), world)
+    device = device_in_world(recipe.device, "float32", world)
     arch = variant(architecture(recipe.arch), recipe.model)
     stages = find_stages(arch, recipe.up_to)
     if isinstance(recipe, RbmRecipe):

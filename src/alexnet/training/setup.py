@@ -25,12 +25,11 @@ from alexnet.models.network import Network, channels_last, compile_network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.parallel.data_parallel import meter_of
-from alexnet.parallel.device import device_of_rank
+from alexnet.parallel.device import device_in_world
 from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.same_start import NONE, check_same_start
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.reporter import Reporter
-from alexnet.runtime.device import choose_device
 from alexnet.runtime.malloc import disable_malloc_trim
 from alexnet.training.data import prepare_data
 from alexnet.training.device_loader import DeviceLoader, to_device
@@ -189,7 +188,7 @@ def set_up_training(
     disable_malloc_trim()
     recipe = recipe if checkpoint else resolve(recipe, reporter)
     world = current_world()
-    device = device_of_rank(choose_device(recipe.device), world)
+    device = device_in_world(recipe.device, recipe.precision, world)
     arch = build_architecture(recipe)
     check_parallel(arch, recipe, world)
     weights = {} if checkpoint else read_initial_weights(recipe, arch, reporter)

@@ -1,0 +1,74 @@
+"""Where a process is among those of its machine, which not every launcher tells, or tells right.
+
+torchrun sets LOCAL_RANK and LOCAL_WORLD_SIZE. Where processes have RANK and WORLD_SIZE alone, or
+all have the same LOCAL_RANK (`torchrun --virtual-local-rank`), they compare the names of their
+machines. A launcher may also let each see one GPU (`srun --gpus-per-task=1`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from alexnet.parallel.watch import this_host
+from alexnet.parallel.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process is, as it is told to the others."""
+
+    host: str
+    local: tuple[int, int] | None
+    """LOCAL_RANK and LOCAL_WORLD_SIZE, if the launcher has set both."""
+    gpu: str
+    """The UUID of the only GPU that the process sees; "" unless it is one."""
+
+
+def placed(world: World) -> World:
+    """The world with what the processes tell each other of their places; all call it together.
+
+    The environment is then as torchrun would have set it.
+    """
+    found = place_in(world, world.gather_objects(own_place()))
+    os.environ["LOCAL_RANK"] = str(found.local_rank)
+    os.environ["LOCAL_WORLD_SIZE"] = str(found.local_size)
+    return found
+
+
+def own_place() -> Place:
+    """The place of this process."""
+    names = ("LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    local = [int(os.environ[name]) for name in names if name in os.environ]
+    return Place(this_host(), (local[0], local[1]) if len(local) == 2 else None, only_gpu())
+
+
+def only_gpu() -> str:
+    """The UUID of the GPU that this process sees; "" if there are more, or none."""
+    if torch.cuda.device_count() != 1:
+        return ""
+    try:
+        return str(torch.cuda.get_device_properties(0).uuid)
+    except (RuntimeError, AssertionError, AttributeError):
+        return ""
+
+
+def place_in(world: World, places: Sequence[Place]) -> World:
+    """The world with the place of its process.
+
+    Args:
+        world: of this process.
+        places: of all processes, in the order of the ranks.
+    """
+    own = places[world.rank]
+    here = [rank for rank, place in enumerate(places) if place.host == own.host]
+    told = {places[rank].local for rank in here}
+    if own.local is None or None in told or len(told) < len(here):
+        local_rank, local_size = here.index(world.rank), len(here)
+    else:
+        local_rank, local_size = own.local
+    has_own_gpu = own.gpu != "" and [place.gpu for place in places].count(own.gpu) == 1
+    return replace(world, local_rank=local_rank, local_size=local_size, has_own_gpu=has_own_gpu)
