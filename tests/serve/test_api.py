@@ -345,7 +345,7 @@ def test_a_mistake_of_the_program_is_in_the_log_and_not_in_the_answer(
     def fail(*arguments: object) -> None:
         raise RuntimeError("a secret of the program")
 
-    monkeypatch.setattr("alexnet.serve.service._compute", fail)
+    monkeypatch.setattr("alexnet.serve.models.ServedModel.probabilities", fail)
     (answer,) = post(models, {"url": PREDICT, "content": GOOD, "headers": PNG})
     assert (answer.status_code, "secret" in answer.text) == (500, False)
     assert "a secret of the program" in json.loads(log.getvalue().splitlines()[0])["traceback"]

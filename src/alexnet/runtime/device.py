@@ -110,6 +110,10 @@ def gpu_problem() -> str:
 @cache
 def device_problem(device: torch.device) -> str:
     """Why a device does not compute, in a line; "" if it does, or if its memory is full."""
+    return _find_problem(device)
+
+
+def _find_problem(device: torch.device) -> str:
     if device.type not in ("cpu", "cuda", "mps", "xpu"):
         return f"{device.type} is no device that computes"
     try:
@@ -117,6 +121,16 @@ def device_problem(device: torch.device) -> str:
     except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
         return "" if is_out_of_memory(error) else str(error).partition("\n")[0]
     return ""
+
+
+def lasting_problem(device: torch.device, error: RuntimeError) -> str:
+    """Why a device computes nothing more after an error, in a line; "" if it does.
+
+    After some errors of CUDA every call fails until the process ends.
+    """
+    if device.type == "cpu" or is_out_of_memory(error):
+        return ""
+    return _find_problem(device)
 
 
 def compute_something(device: torch.device) -> None:

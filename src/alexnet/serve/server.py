@@ -72,7 +72,8 @@ def run_server(
         on_ready: called when the first request can be answered.
 
     Raises:
-        AlexNetError: no process that decodes images can be started.
+        AlexNetError: no process that decodes images can be started, or a GPU has failed and
+            computes nothing more in this process.
     """
     config = uvicorn.Config(
         create_app(service, access),
@@ -96,6 +97,8 @@ def run_server(
         server.run([listener])
         if server.start_error:
             raise AlexNetError(f"the server cannot start: {server.start_error}")
+        if service.failure:
+            raise AlexNetError(f"the server has ended: {service.failure}")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -137,6 +140,10 @@ class _Server(uvicorn.Server):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         if not self.should_exit:
             self.on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end; asked ten times a second."""
+        return await super().on_tick(counter) or bool(self.service.failure)
 
     async def _has_decoders(self) -> bool:
         """Whether the processes that decode were started before the server was asked to end."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from alexnet.errors import AlexNetError
 from alexnet.inference.predictor import Crops
+from alexnet.runtime.device import lasting_problem
 from alexnet.serve.batching import Batcher
 from alexnet.serve.decode_worker import DecodedUpload
 from alexnet.serve.decoders import DecoderPool, Decoders, pixels_of
@@ -51,6 +52,8 @@ class Service:
         self.models, self.limits, self.metrics = models, limits, Metrics()
         self.decoders = decoders or DecoderPool(limits, self.metrics.restarts.inc)
         self.is_stopping = False
+        self.failure = ""
+        """Why nothing can be computed until the process is started again."""
         self._num_queued = self._num_explanations = 0
         self._network = ThreadPoolExecutor(1, "network")
         self._background = ThreadPoolExecutor(1, "background")
@@ -58,7 +61,7 @@ class Service:
     async def __aenter__(self) -> Service:
         await self.decoders.start()
         self.batcher = Batcher(
-            _compute, self._network, self._max_batch, self.limits.max_wait_ms / 1000,
+            self._probabilities, self._network, self._max_batch, self.limits.max_wait_ms / 1000,
             self.metrics.batch.observe,
         )  # fmt: skip
         self._task = asyncio.create_task(self.batcher.run())
@@ -73,7 +76,8 @@ class Service:
     @property
     def is_ready(self) -> bool:
         """Whether images can be predicted."""
-        return bool(self.decoders.num_alive) and not (self.is_stopping or self._task.done())
+        is_ending = self.is_stopping or self._task.done() or self.failure
+        return bool(self.decoders.num_alive) and not is_ending
 
     def _max_batch(self, work: Work) -> int:
         return self.limits.max_batch if work.model.is_joined else 1
@@ -159,7 +163,24 @@ class Service:
             # Methods leave hooks in the network while they compute: nobody else may use it then.
             is_shared = model.classifier.network is model.answering.network
             executor = self._network if is_shared else self._background
-            return await loop.run_in_executor(executor, compute, model, decoded, *arguments)
+            return await loop.run_in_executor(
+                executor, self._computed, compute, model, decoded, *arguments
+            )
+
+    def _probabilities(self, work: Work, pixels: np.ndarray) -> np.ndarray:
+        return self._computed(ServedModel.probabilities, work.model, pixels, work.crops)
+
+    def _computed(
+        self, compute: Callable[..., Answer], model: ServedModel, *arguments: object
+    ) -> Answer:
+        """What `compute` gives; notices a GPU that computes nothing more."""
+        try:
+            return compute(model, *arguments)
+        except RuntimeError as error:
+            device = model.answering.device
+            if problem := lasting_problem(device, error):
+                self.failure = f"{device} computes nothing more until a new start: {problem}"
+            raise
 
     async def _decode(self, upload: Upload, model: ServedModel) -> DecodedUpload:
         return await self.decoders.decode(upload.content, model.classifier.info.preprocessing)
@@ -177,6 +198,8 @@ class Service:
 
     @contextmanager
     def _queued(self, num_images: int) -> Iterator[None]:
+        if self.failure:
+            raise too_busy("the server is about to end, since its GPU has failed")
         if num_images > (most := self.limits.max_queue):
             raise ProblemError(413, f"{num_images:,} images are more than {most:,}")
         if self._num_queued + num_images > most:
@@ -198,10 +221,6 @@ class Service:
             yield
         finally:
             self._num_explanations -= 1
-
-
-def _compute(work: Work, pixels: np.ndarray) -> np.ndarray:
-    return work.model.probabilities(pixels, work.crops)
 
 
 def _top_classes(model: ServedModel, row: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
