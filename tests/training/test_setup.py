@@ -17,8 +17,10 @@ from alexnet.config.recipe import BalanceOptions, DataOptions, Recipe
 from alexnet.data.splits import Splits
 from alexnet.data.store.store import Store
 from alexnet.errors import AlexNetError, ConfigError
+from alexnet.models.network import check_compiler
 from alexnet.models.zoo import architecture
 from alexnet.reporter import NullReporter
+from alexnet.training import setup as module
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import build_architecture, build_batches, set_up_training
 from support.runs import SetAside, Witness
@@ -114,3 +116,22 @@ def test_images_that_fill_no_batch_are_told_unless_classes_are_sampled_equally(
     balance = BalanceOptions(balanced_sampling=True)
     build_batches(replace(recipe, balance=balance), arch, store, splits, witness)
     assert len(witness.notes) == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ImportError])
+def test_without_a_compiler_a_compiled_training_ends_before_its_data_is_prepared(
+    tiny: Recipe, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(function: object, **options: object) -> None:
+        raise error("Cannot find a working triton installation.\n\nSet TORCHDYNAMO_VERBOSE=1 for")
+
+    prepare = Mock()
+    monkeypatch.setattr(torch, "compile", fail)
+    monkeypatch.setattr(module, "prepare_data", prepare)
+    check_compiler.cache_clear()
+    told = (
+        r"^torch\.compile does not work here; leave out --compile \(Cannot find a working triton "
+    )
+    with pytest.raises(ConfigError, match=rf"{told}installation\.\)$"):
+        set_up_training(replace(tiny, compile=True), NullReporter())
+    prepare.assert_not_called()

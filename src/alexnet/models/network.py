@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from alexnet.errors import ArchitectureError, UnknownNameError, require
+from alexnet.errors import ArchitectureError, ConfigError, UnknownNameError, require
 from alexnet.io.text import shape_text
 from alexnet.keywords import check_options
 from alexnet.models.architecture import Architecture
@@ -167,8 +168,29 @@ def channels_last(network: Network) -> Network:
     return network
 
 
+@cache
+def check_compiler(device: torch.device) -> None:
+    """Compile a line of code with `torch.compile`: for GPUs it needs Triton, for CPUs C++.
+
+    Raises:
+        ConfigError: that fails.
+    """
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(2, device=device))
+    except (RuntimeError, ImportError, OSError) as error:
+        problem = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"torch.compile does not work here; leave out --compile ({problem})"
+        ) from error
+
+
 def compile_network(network: Network, device: torch.device) -> None:
-    """Compile a network in place with `torch.compile`; on a GPU it uses CUDA graphs."""
+    """Compile a network in place with `torch.compile`; on a GPU it uses CUDA graphs.
+
+    Raises:
+        ConfigError: as `check_compiler`.
+    """
+    check_compiler(device)
     network.compile(mode="reduce-overhead" if device.type == "cuda" else None)
 
 

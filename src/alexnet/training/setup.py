@@ -21,7 +21,7 @@ from alexnet.inference.classifier import Classifier
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import BatchNorm
 from alexnet.models.limits import check_limits
-from alexnet.models.network import Network, channels_last, compile_network
+from alexnet.models.network import Network, channels_last, check_compiler, compile_network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.parallel.data_parallel import meter_of
@@ -191,6 +191,8 @@ def set_up_training(
     device = device_in_world(recipe.device, recipe.precision, world)
     arch = build_architecture(recipe)
     check_parallel(arch, recipe, world)
+    if recipe.compile:
+        check_compiler(device)
     weights = {} if checkpoint else read_initial_weights(recipe, arch, reporter)
     store, splits = data or prepare_data(recipe, reporter)
     check_same_start(start_facts(recipe, store, checkpoint))
