@@ -10,12 +10,13 @@ import pytest
 
 from alexnet.config.presets import CIFAR_RELU
 from alexnet.config.recipe import DataOptions, Recipe
-from alexnet.experiments import calibration
+from alexnet.experiments import calibration, speeds
 from alexnet.experiments.catalogue import EXPERIMENTS
 from alexnet.experiments.cost import estimate_minutes
 from alexnet.experiments.experiment import Arm, Protocol
 from alexnet.experiments.plan import Plan
 from alexnet.experiments.speeds import known_speeds, network_key
+from alexnet.runtime import cpu
 
 
 def twice_as_fast_without_dropout(recipe: Recipe) -> float:
@@ -79,6 +80,30 @@ def test_speeds_are_measured_once_for_each_network_and_kept(
     assert known_speeds("cpu").by_network == {}
     kept.write_text(json.dumps({"x": -1, "y": "fast", "z": 2.5}))
     assert known_speeds("cpu").by_network == {"z": 2.5}
+
+
+def test_speeds_of_another_gpu_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paths() -> list[str]:
+        return [known_speeds(device).path.name for device in ("cpu", "auto")]
+
+    monkeypatch.setattr(speeds, "may_have_gpu", lambda: False)
+    without = paths()
+    monkeypatch.setattr(speeds, "may_have_gpu", lambda: True)
+    monkeypatch.setattr(cpu, "NVIDIA_GPUS", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    found = [without]
+    for index, model in enumerate(("NVIDIA H200", "Tesla T4")):
+        (tmp_path / f"0000:0{index}:00.0").mkdir()
+        facts = f"Model: \t\t {model}\nIRQ:   \t\t 44\n"
+        (tmp_path / f"0000:0{index}:00.0" / "information").write_text(facts)
+        found.append(paths())
+    assert cpu.gpu_names() == ("all", "NVIDIA H200", "Tesla T4")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    found.append(paths())
+    assert len({alone for alone, _ in found}) == 1
+    assert len({auto for _, auto in found}) == len(found)
 
 
 def test_what_changes_the_speed_changes_the_name_of_a_network() -> None:

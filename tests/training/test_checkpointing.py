@@ -23,11 +23,11 @@ from alexnet.errors import AlexNetError, ConfigError, ModelFileError, TrainingEr
 from alexnet.reporter import NullReporter, StepReport
 from alexnet.runtime.environment import describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
+from alexnet.training.changed_environment import warn_if_environment_changed
 from alexnet.training.checkpointing import CheckpointManager
 from alexnet.training.run_folder import RunFolder, config_text, create_run, read_metrics
 from alexnet.training.setup import set_up_training
 from alexnet.training.state import CheckpointInfo, TrainState
-from alexnet.training.trainer import warn_if_environment_changed
 from support.commands import Command
 from support.runs import PowerCut, PowerCutError, Witness, cut_off, is_same_run, resume, train
 from support.slow import first_fast
@@ -397,6 +397,29 @@ def test_another_number_type_is_told(
     assert any(told in note for note in witness.notes)
     warn_if_environment_changed(folder, replace(environment, has_bf16=then), witness)
     assert len(witness.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        (("cpu", "Xeon"), ("cuda:0", "H200"), "other random crops and dropout from here on: "),
+        (("cuda:0", "H200"), ("cpu", "Xeon"), "other random crops and dropout from here on: "),
+        (("cuda:0", "T4"), ("cuda:0", "H200"), "other dropout from here on, as another GPU"),
+        (("cuda:0", "T4"), ("cuda:1", "T4"), "the result may differ in its last bits: device "),
+        (("cpu", "Xeon"), ("cpu", "Epyc"), "the result may differ in its last bits: device_name"),
+    ],
+)
+def test_it_is_told_what_another_device_draws(
+    then: tuple[str, str], now: tuple[str, str], told: str, tmp_path: Path, witness: Witness
+) -> None:
+    before, here = (
+        replace(describe_environment(torch.device("cpu")), device=device, device_name=name)
+        for device, name in (then, now)
+    )
+    (tmp_path / "environment.json").write_text(to_json(before))
+    warn_if_environment_changed(RunFolder(tmp_path), here, witness)
+    (note,) = witness.notes
+    assert note.startswith(told)
 
 
 def test_a_run_that_another_process_trains_is_left_alone(

@@ -1,7 +1,7 @@
 """Training speeds of networks on this machine: measured once, and kept in the cache folder.
 
-There is a file for each CPU, version of torch, number of threads and device. It is read without
-torch; `calibration.py` measures.
+There is a file for each CPU, GPU, version of torch, number of threads and device. It is read
+without torch; `calibration.py` measures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from alexnet.io.files import write_text
 from alexnet.io.paths import cache_folder
 from alexnet.ops.cores import num_threads
 from alexnet.reporter import ProgressCallback, ignore_progress
-from alexnet.runtime.cpu import cpu_name
+from alexnet.runtime.cpu import cpu_name, gpu_names, may_have_gpu
 
 SPEEDS = "speeds"
 """A folder of the cache."""
@@ -71,7 +71,8 @@ def known_speeds(device: str = "auto", jobs: int = 1) -> Speeds:
         jobs: runs at once, which share the threads.
     """
     threads = max(1, num_threads() // jobs)
-    machine = (cpu_name(), version("torch"), str(threads), device)
+    gpus = gpu_names() if device != "cpu" and may_have_gpu() else ()
+    machine = (cpu_name(), version("torch"), str(threads), device, *gpus)
     path = cache_folder() / SPEEDS / f"{_short_hash(machine)}.json"
     return Speeds(path, device, threads, _read(path))
 

@@ -1,4 +1,4 @@
-"""The CPU of this machine, and whether there may be a GPU, found without torch."""
+"""The CPU and the GPUs of this machine, found without torch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from pathlib import Path
 
 GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 """Of the drivers of NVIDIA (Linux, WSL) and AMD."""
+NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
+"""A folder for each, of NVIDIA's driver on Linux."""
 
 
 def may_have_gpu() -> bool:
     """Whether there is a GPU that torch may use: False only on Linux without a driver for one."""
     return platform.system() != "Linux" or any(map(os.path.exists, GPU_FILES))
+
+
+def gpu_names() -> tuple[str, ...]:
+    """What decides which GPU torch takes: the models of NVIDIA's, and which a process may see.
+
+    They are found on Linux alone.
+    """
+    files = sorted(NVIDIA_GPUS.glob("*/information"))
+    texts = [file.read_text("utf-8", errors="replace") for file in files]
+    lines = (line.partition(":") for text in texts for line in text.splitlines())
+    models = (value.strip() for name, _, value in lines if name == "Model")
+    return (os.environ.get("CUDA_VISIBLE_DEVICES", "all"), *models)
 
 
 def cpu_name() -> str:

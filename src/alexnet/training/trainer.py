@@ -16,7 +16,6 @@ from alexnet import plots
 from alexnet.checkpoints.model_file import Scores, load_model
 from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import Recipe, StoppingOptions
-from alexnet.config.serialization import to_dict
 from alexnet.errors import DivergedError, TrainingError
 from alexnet.evaluation.results import Evaluation
 from alexnet.evaluation.tables import write_evaluation_tables
@@ -29,9 +28,10 @@ from alexnet.parallel.world import current_world, join_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import NullReporter, Reporter, progress_callback
 from alexnet.runtime.device import float32_default
-from alexnet.runtime.environment import Environment, describe_environment
+from alexnet.runtime.environment import describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.calibrate import calibrate
+from alexnet.training.changed_environment import warn_if_environment_changed
 from alexnet.training.checkpointing import (
     CheckpointManager,
     TimeLimitReached,
@@ -70,11 +70,6 @@ from alexnet.training.schedule_advice import schedule_advice
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.state import TrainState
 from alexnet.training.written_logs import log_result
-
-DETERMINISM_KEYS = (
-    "alexnet", "torch", "device_name", "threads", "kernels", "device", "has_bf16", "processes",
-)  # fmt: skip
-"""Fields of the environment that decide the bits of a result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,26 +263,6 @@ def _restore_run(
     position = f"resuming after step {state.step} of {setup.total_steps}"
     reporter.note(position if checkpoint else "no checkpoint found; starting from the first step")
     return setup, state
-
-
-def warn_if_environment_changed(folder: RunFolder, now: Environment, reporter: Reporter) -> None:
-    """Note what has changed since the run began, since the bits may differ."""
-    then, here = folder.read_environment(), to_dict(now)
-    changed = [
-        f"{k} {then[k]} -> {here[k]}" for k in DETERMINISM_KEYS if k in then and then[k] != here[k]
-    ]
-    if changed:
-        reporter.note(f"the result may differ in its last bits: {', '.join(changed)}")
-    if then.get("has_bf16", now.has_bf16) != now.has_bf16:
-        types = ("bf16", "float32") if now.has_bf16 else ("float32", "bf16")
-        reporter.note(
-            "with --precision auto, matrix products are now in {} instead of {}".format(*types)
-        )
-    if not then:
-        reporter.note(
-            f"{folder.path / 'environment.json'} is missing or damaged, so a change of machine, "
-            "versions or threads since the run began cannot be detected"
-        )
 
 
 def _run(
