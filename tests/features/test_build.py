@@ -23,6 +23,7 @@ from alexnet.features.build import build_index, model_digest
 from alexnet.inference.classifier import Classifier
 from alexnet.io.cache import IN_USE, cache_entries, remove_entry
 from alexnet.models.zoo import ZOO
+from alexnet.parallel.world import current_world
 from support.narrow_nets import narrow_classifier
 from support.processes import Processes
 from support.slow import first_fast
@@ -80,6 +81,46 @@ def test_processes_share_the_images_of_the_same_index(
     assert first + second == build_count(store) - (2 if partial else 0)
     assert abs(first - second) <= 1
     assert pair.run(build_in_a_world, str(flowers), tmp_path / "two") == [(folder, 0)] * 2
+
+
+def build_with_local_rank_0(flowers: str, cache: Path) -> tuple[Path, int]:
+    """As two hosts do that share their cache."""
+    world = current_world()
+    build.current_world = lambda: replace(world, local_rank=0, local_size=1)  # type: ignore[attr-defined]
+    try:
+        return build_in_a_world(flowers, cache)
+    finally:
+        build.current_world = current_world  # type: ignore[attr-defined]
+
+
+def test_one_process_writes_in_a_folder_that_all_see(
+    flowers: Path, store: Store, tmp_path: Path, pair: Processes
+) -> None:
+    """Two would wait for each other: one for the lock, and one for the features."""
+    (folder, first), (_, second) = pair.run(build_with_local_rank_0, str(flowers), tmp_path)
+    assert first + second == build_count(store)
+    assert sorted(path.name for path in folder.parent.iterdir() if path.is_dir()) == [folder.name]
+    assert not list(folder.parent.glob("*-writer-*"))
+
+
+def build_unlike(flowers: str, cache: Path) -> str:
+    whole = build.model_digest
+    build.model_digest = lambda classifier: f"{whole(classifier)}{current_world().rank}"
+    try:
+        build_in_a_world(flowers, cache)
+    except UsageError as error:
+        return str(error)
+    finally:
+        build.model_digest = whole
+    return ""
+
+
+def test_processes_that_would_compute_other_features_are_refused(
+    flowers: Path, tmp_path: Path, pair: Processes
+) -> None:
+    told = "the processes would compute different features of this data set, as their devices"
+    for text in pair.run(build_unlike, str(flowers), tmp_path):
+        assert text.startswith(told)
 
 
 def build_count(store: Store) -> int:

@@ -4,12 +4,13 @@ An interrupted build resumes where it stopped, with the same bits (`io/resumable
 index has the features at full size, and a state and a checksum for every chunk of images. One
 process builds an index at a time; a second one waits and then uses it.
 
-The processes of a world share the chunks; one of them on each host writes those of all.
+The processes of a world share the chunks; one of them for each cache writes those of all.
 """
 
 from __future__ import annotations
 
 import hashlib
+import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,7 +23,7 @@ import torch
 
 from alexnet.config.serialization import to_json
 from alexnet.data.store.store import Store
-from alexnet.errors import DataError
+from alexnet.errors import DataError, UsageError
 from alexnet.features.index import (
     INDEX_FILES,
     INDEX_FORMAT,
@@ -86,7 +87,8 @@ def build_index(
         on_progress: called with (images done, images in all).
 
     Raises:
-        UsageError: the classifier is optimized.
+        UsageError: the classifier is optimized, or that of another process would compute other
+            features.
         UnknownNameError: there is no such layer.
         DataError: the features are not finite, or the index cannot be written.
     """
@@ -101,6 +103,11 @@ def build_index(
         num_features=prod(arch.input_shape(layer)),
     )
     name = f"{folder_name(store.info.name)}-{info.fingerprint}-{_key(info)}-v{INDEX_FORMAT}"
+    if len(set(current_world().gather_objects(name))) > 1:
+        raise UsageError(
+            "the processes would compute different features of this data set, as their devices "
+            "compute in different types; use --device cpu"
+        )
     folder = (cache or cache_folder()) / "features" / name
     target = ResumableFolder(what="feature index", folder=folder, files=INDEX_FILES)
     if current_world().any_rank(not target.is_finished):
@@ -156,12 +163,33 @@ def _build(spec: _BuildSpec) -> None:
         _fill(replace(spec, partial_folder=folder))
         filled.append(True)
 
-    if world.local_rank == 0 and not spec.target.is_finished:
+    if _is_writer(spec.target.folder) and not spec.target.is_finished:
         spec.target.build(fill, lambda: _report_other(spec))
     if not filled:
         for _ in _compute_missing(spec, np.zeros(spec.num_chunks, np.bool_)):
             pass
     world.barrier()
+
+
+def _is_writer(folder: Path) -> bool:
+    """Whether this process is the first of those that see the same cache; all call it together.
+
+    Two that wrote there would wait for each other: one for the lock, one for the features.
+    """
+    world = current_world()
+    if world.size == 1:
+        return True
+    word = world.broadcast_object(uuid.uuid4().hex)
+    marks = [folder.with_name(f"{folder.name}-writer-{word}-{i}") for i in range(world.size)]
+    with suppress(OSError):  # which is told where the index is written
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        marks[world.rank].touch()
+    world.barrier()
+    seen = [rank for rank, mark in enumerate(marks) if mark.exists()]
+    world.barrier()
+    with suppress(OSError):
+        marks[world.rank].unlink()
+    return seen[:1] in ([], [world.rank])
 
 
 def _report_other(spec: _BuildSpec) -> None:
