@@ -52,7 +52,7 @@ def only_gpu() -> str:
         return ""
     try:
         return str(torch.cuda.get_device_properties(0).uuid)
-    except (RuntimeError, AssertionError, AttributeError):
+    except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError):
         return ""
 
 
