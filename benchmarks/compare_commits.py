@@ -234,13 +234,13 @@ def inference_digests(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]
         model = str(commit.folder / name.replace(" ", "_"))
         for count in ("1", "10"):
             out = str(commit.folder / "evaluation")
-            words = ("--data", flowers, crops, count, "--json", "--out", out)
-            text = commit.run("evaluate", model, *words)
+            words = (model, "--data", flowers, crops, count, "--json", "--out", out)
+            text = commit.run("evaluate", *words)
             yield f"{name}: evaluation, {count} crops", digest_numbers([text])
         text = commit.run("predict", model, f"{flowers}/test", "--json")
         yield f"{name}: predictions", digest_numbers([text])
-        words = (model, "--data", flowers, "--json")
-        yield f"{name}: optimized", digest_numbers([commit.run("benchmark", agreement, *words)])
+        text = commit.run("benchmark", agreement, model, "--data", flowers, "--json")
+        yield f"{name}: optimized", digest_numbers([text])
 
 
 def summary_digests(commit: Commit) -> Iterator[tuple[str, str]]:

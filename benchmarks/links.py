@@ -100,8 +100,9 @@ def start_workers(hosts: Sequence[Host], flags: Flags) -> Iterator[Workers]:
         for rank, host in enumerate(hosts):
             command = host.command([sys.executable, __file__, "--worker", *words])
             environment = os.environ | _torchrun(rank, hosts)
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            running.append(subprocess.Popen(command, env=environment, text=True, **pipes))
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(command, env=environment, text=True, stdin=pipe, stdout=pipe)
+            running.append(process)
         yield Workers(list(hosts), running)
     finally:
         for process in running:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 
-class Predictor(litserve.LitAPI):
+class Predictor(litserve.LitAPI):  # type: ignore[misc]
     """Batches of up to 64 images, joined for at most 5 ms."""
 
     def setup(self, device: str) -> None:

@@ -12,12 +12,15 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from alexnet.models.variants import NormOption
 
 Step = Callable[[], Any]
 
 
-def ours_train(flags: argparse.Namespace, norm: str = "published") -> Step:
+def ours_train(flags: argparse.Namespace, norm: NormOption = "published") -> Step:
     """A training step as `alexnet train` computes it: the paper's optimizer and batch size."""
     import torch
 
@@ -143,7 +146,7 @@ def pytorch_train(flags: argparse.Namespace, net: Any, tuned: bool = False) -> S
         optimizer.zero_grad()
         with torch.autocast(flags.device, torch.bfloat16, enabled=has_bf16):
             logits = forward(images)
-        torch.nn.functional.cross_entropy(logits.float(), labels).backward()
+        torch.nn.functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     return step

@@ -1,0 +1,163 @@
+"""What gpu.py checks: the tests, agreement with the CPU, resuming, and accuracy.
+
+Each check yields what it has found so far: whether it has passed, and the rows of its table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import checkout  # noqa: F401 - before the package itself
+import torch
+
+import alexnet
+from alexnet.benchmark.throughput import random_images
+from alexnet.config.recipe import OptimizerOptions, Recipe
+from alexnet.data.datasets import flowers17
+from alexnet.io.paths import find
+from alexnet.models.network import Network, channels_last
+from alexnet.models.variants import ModelOptions, variant
+from alexnet.models.zoo import architecture
+from alexnet.reporter import NullReporter, StepReport
+from alexnet.runtime.signals import TrainingInterrupted
+from alexnet.training.optimizers import build_optimizer
+from alexnet.training.step import update
+
+Found: TypeAlias = dict[str, Any]
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+OUTCOME = re.compile(r"(\S+::.*) (PASSED|FAILED|ERROR|SKIPPED|XFAIL)\b")
+MAX_DIFFERENCE = 1e-4
+"""Of a loss on the device, relative to the CPU's."""
+MIN_ACCURACY = {"quickstart": 0.90, "flowers17": 0.75}
+"""On the test images. README has 92.5 to 94.2 and 86.8 to 88.8 %; the published splits of flowers17
+have a third fewer training images."""
+
+
+def run_tests(device: str, tiny: bool) -> Iterator[Found]:
+    """`pytest -m gpu`, of the files that have such tests: others may need what is not installed."""
+    if tiny:
+        yield {"left out": "there is no small form of the tests"}
+        return
+    files = [str(p) for p in sorted(TESTS.rglob("test_*.py")) if "mark.gpu" in p.read_text("utf-8")]
+    command = [sys.executable, "-m", "pytest", "-v", "-m", "gpu", "-p", "no:cacheprovider", *files]
+    counts, failed, last = Counter[str](), list[str](), ""
+    with subprocess.Popen(
+        command, cwd=TESTS.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            last = line.strip() or last
+            if outcome := OUTCOME.search(line):
+                counts[outcome[2].lower()] += 1
+                failed += [outcome[1]] if outcome[2] in ("FAILED", "ERROR") else []
+                yield {"passed": not failed, "rows": [dict(counts)], "failed tests": failed}
+    passed = process.returncode == 0 and counts["passed"] > 0
+    yield {"passed": passed, "rows": [dict(counts)], "failed tests": failed, "last line": last}
+
+
+def compare_with_cpu(device: str, tiny: bool) -> Iterator[Found]:
+    """Ten training steps of two networks, float32 without TF32: losses on the device and CPU."""
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    rows, passed = [], True
+    for name in ("alexnet", "alexnet_bn"):
+        cpu, gpu = _ten_losses(name, "cpu"), _ten_losses(name, device)
+        difference = max(abs(g / c - 1) for c, g in zip(cpu, gpu, strict=True))
+        passed &= difference <= MAX_DIFFERENCE
+        rows.append({"network": name, "largest difference": difference, "bound": MAX_DIFFERENCE})
+        yield {"passed": passed, "rows": rows}
+
+
+def _ten_losses(name: str, device: str) -> list[float]:
+    options = ModelOptions(width=0.25, dropout=0.0)
+    torch.manual_seed(0)
+    network = channels_last(Network(variant(architecture(name), options, num_classes=10)))
+    images, labels = random_images(network.architecture, 16, torch.device("cpu")), torch.arange(16)
+    network, images, labels = network.to(device), images.to(device), (labels % 10).to(device)
+    recipe = Recipe(precision="float32", optimizer=OptimizerOptions(lr=1e-3))
+    optimizer = build_optimizer(network, recipe.optimizer)
+    return [update(network, optimizer, images, labels, recipe)[0].item() for _ in range(10)]
+
+
+class StopAt(NullReporter):
+    """Sends SIGINT after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step(self, report: StepReport) -> None:
+        """Press Ctrl+C."""
+        if report.step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def small_preset(name: str, device: str, tiny: bool) -> Recipe:
+    """The preset of this name; in the small form on a few images."""
+    recipe = replace(alexnet.preset(name), device=device)
+    few = replace(recipe.data_options, train_per_class=20, test_per_class=5)
+    return replace(recipe, data_options=few, batch_size=32, epochs=1) if tiny else recipe
+
+
+def check_resuming(device: str, tiny: bool) -> Iterator[Found]:
+    """Whether a run that is stopped and resumed ends in the same bits as one that is not."""
+    recipe = replace(small_preset("quickstart", device, tiny), epochs=2)
+    with tempfile.TemporaryDirectory() as folder:
+        whole = alexnet.train(recipe, out=f"{folder}/whole", reporter=None)
+        with contextlib.suppress(TrainingInterrupted):
+            alexnet.train(recipe, out=f"{folder}/stopped", reporter=StopAt(9))
+        resumed = alexnet.resume(f"{folder}/stopped", reporter=None)
+        a, b = (run.folder.path / "model.safetensors" for run in (whole, resumed))
+        same = {"losses": whole.history == resumed.history, "weights": is_same_file(a, b)}
+    rows = [{"compared": what, "same bits": is_same} for what, is_same in same.items()]
+    yield {"passed": all(same.values()), "rows": rows}
+
+
+def is_same_file(a: Path, b: Path) -> bool:
+    """Whether two files have the same bytes."""
+    return a.read_bytes() == b.read_bytes()
+
+
+def train_to_accuracy(device: str, tiny: bool) -> Iterator[Found]:
+    """The presets `quickstart` and, where its images are, `flowers17`, each whole."""
+    rows, passed = list[Found](), True
+    for name in ("quickstart",) if tiny else MIN_ACCURACY:
+        row = {"left out": why} if (why := missing(name)) else train_preset(name, device, tiny)
+        passed &= "left out" in row or row["test accuracy"] >= row["at least"]
+        rows.append({"preset": name} | row)
+        yield {"passed": passed, "rows": rows}
+
+
+def train_preset(name: str, device: str, tiny: bool) -> Found:
+    """A preset's accuracy, and seconds without those that prepare the data."""
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = small_preset(name, device, tiny)
+        run = alexnet.train(recipe, out=f"{folder}/run", reporter=None)
+    assert run.evaluation is not None
+    return {
+        "test accuracy": run.evaluation.accuracy,
+        "at least": 0.0 if tiny else MIN_ACCURACY[name],
+        "seconds": sum(epoch.elapsed_seconds for epoch in run.times),
+        "images/s": statistics.median(epoch.images_per_second for epoch in run.times),
+    }
+
+
+def missing(name: str) -> str:
+    """Why a preset's data is not here; "" if it is. Nothing is downloaded for a measurement."""
+    first = flowers17.NAMES[0]
+    places = (f"17flowers/jpg/{first}", f"jpg/{first}", flowers17.ARCHIVE)
+    if name != "flowers17" or find("", places):
+        return ""
+    return f"{flowers17.ARCHIVE} is not in $ALEXNET_DATA"
