@@ -40,12 +40,12 @@ from alexnet.runtime.environment import describe_environment
 PR_SET_PDEATHSIG = 1
 SECTIONS: dict[str, tuple[Callable[[str, bool], Iterator[Found]], int]] = {
     "tests": (run_tests, 120),
-    "agreement": (compare_with_cpu, 35),
-    "resuming": (check_resuming, 50),
+    "agreement": (compare_with_cpu, 30),
+    "resuming": (check_resuming, 60),
     "training": (measure_training, 120),
     "gains": (measure_gains, 30),
     "peers": (compare_with_pytorch, 60),
-    "accuracy": (train_to_accuracy, 55),
+    "accuracy": (train_to_accuracy, 50),
 }
 """What finds a section's results, and its seconds of the 470 of all."""
 

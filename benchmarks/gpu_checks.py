@@ -105,10 +105,13 @@ class StopAt(NullReporter):
 
 
 def small_preset(name: str, device: str, tiny: bool) -> Recipe:
-    """The preset of this name; in the small form on a few images."""
+    """The preset of this name; in the small form a narrow network on few images."""
     recipe = replace(alexnet.preset(name), device=device)
+    if not tiny:
+        return recipe
     few = replace(recipe.data_options, train_per_class=20, test_per_class=5)
-    return replace(recipe, data_options=few, batch_size=32, epochs=1) if tiny else recipe
+    narrow = replace(recipe.model, width=0.25)
+    return replace(recipe, data_options=few, model=narrow, batch_size=32, epochs=1)
 
 
 def check_resuming(device: str, tiny: bool) -> Iterator[Found]:

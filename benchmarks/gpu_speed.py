@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import count, product
 from pathlib import Path
 from typing import Any
@@ -127,8 +127,9 @@ def set_up(recipe: Recipe, folder: Path, num_images: int) -> TrainingSetup:
     return set_up_training(recipe, NullReporter(), data=(store, splits))
 
 
+@cache
 def noise_store(options: DataOptions, num_images: int, num_classes: int, folder: Path) -> Store:
-    """A store of noise, built in a folder once for each form."""
+    """A store of noise in a folder."""
     side = options.resize_size
     shape = (num_images, side, side, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

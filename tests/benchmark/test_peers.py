@@ -18,14 +18,15 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 OPTIONAL = {"onnxruntime", "openvino", "keras"}
 """Programs, named after their package, that may be missing."""
 PROGRAMS = {
-    "train": ("ours", "ours_without_norm", "plain_pytorch", "matmul"),
+    "train": ("ours_without_norm", "matmul"),
     "gains": ("ours_torch_norm", "ours_malloc_trim"),
     "infer": (),
     "notebook": (),
     "prepare": (),
     "folder": (),
 }
-"""By suite; () for all. Those that torch compiles have a test of their own."""
+"""By suite; () for all. Those that torch compiles have a test of their own, and the small form of
+gpu.py runs the others of "train"."""
 
 
 @pytest.mark.parametrize("suite", ["prepare", "folder"])
