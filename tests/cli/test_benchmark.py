@@ -72,7 +72,7 @@ def test_agreement_of_an_optimized_model(
     [
         (("train", "no_such_net"), "no_such_net"),
         (("train", "lenet5", "--batch-size", 0), "--batch-size"),
-        (("train", "lenet5", "--parallel", "hybrid"), "need several processes: add --devices 2"),
+        (("train", "lenet5", "--parallel", "hybrid"), "processes: add --devices 2"),
         (("fly",), "fly"),
         (("agree",), "did you mean agreement"),
         (("data", "no_such_preset"), "no_such_preset"),

@@ -181,7 +181,7 @@ def test_flags_change_the_second_network(command: Command) -> None:
         ("lenet5 alexnet caffenet", "two networks, not 3"),
         ("--format tutorial", "alexnet summary NET"),
         ("lenet5 --json --format csv", "one of --json and --format csv"),
-        ("--groups 1", "none is named"),
+        ("--groups 1", "name the network that these flags change"),
         ("lenet5 alexnt", "did you mean alexnet"),
     ],
 )

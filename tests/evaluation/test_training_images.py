@@ -125,7 +125,7 @@ def test_a_comparison_leaves_them_out(
         (folder / "a.png").unlink()
         if not any(folder.iterdir()):
             folder.rmdir()
-    with pytest.raises(DataError, match="each of the images was trained on by one of the models"):
+    with pytest.raises(DataError, match="every image was used to train one of the models"):
         compare_models(models, str(mixed))
 
 

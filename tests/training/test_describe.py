@@ -82,8 +82,8 @@ def test_damage_in_a_run_is_told_and_in_a_file_an_error(own: RunFolder) -> None:
     description = describe(own.path)
     assert description.run is not None
     assert (description.run.state, description.file) == ("damaged", None)
-    assert "is not a whole alexnet file" in description.file_problem
-    with pytest.raises(ModelFileError, match="is not a whole alexnet file"):
+    assert "is incomplete or damaged" in description.file_problem
+    with pytest.raises(ModelFileError, match="is incomplete or damaged"):
         describe(own.model)
 
 

@@ -116,7 +116,7 @@ def _load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
     except FileNotFoundError as error:
         raise ModelFileError(f"there is no file {path}") from error
     except (SafetensorError, OSError, ConfigError) as error:
-        raise ModelFileError(f"{path} is not a whole alexnet file: {error_text(error)}") from error
+        raise ModelFileError(f"{path} is incomplete or damaged: {error_text(error)}") from error
 
 
 def _reject_other_format(path: Path) -> None:

@@ -150,8 +150,8 @@ def _train(words: Sequence[str]) -> int:
         return _processes(flags)
     if flags.distributed != ONE_PROCESS:
         raise UsageError(
-            f"--parallel {flags.distributed.parallel} and what belongs to it need "
-            "several processes: add --devices 2"
+            "--parallel, --exchange, --gradient-compression and --sync-batch-norm need several "
+            "processes: add --devices 2"
         )
     return _network("train", flags)
 
@@ -164,7 +164,7 @@ def _processes(flags: TrainFlags) -> int:
     world = current_world()
     device = device_in_world(flags.device, flags.precision, world)
     if flags.compile:
-        raise UsageError("--compile is for one process: leave it or --devices out")
+        raise UsageError("--compile works with one process only; leave out --compile or --devices")
     arch = find_architecture(flags.arch)
     note(
         f"train {arch.name}, batch {flags.batch_size}, {world.size} processes on {device.type}: "
@@ -338,10 +338,10 @@ def _optimized(result: Throughput) -> list[str]:
 def _memory_text(memory: Memory | None) -> str:
     if memory is None:
         return "not measured"
-    needed = f"{size_text(memory.minimum_bytes)} that are needed at least"
+    minimum = f"minimum of {size_text(memory.minimum_bytes)}"
     if memory.peak_bytes is None or memory.ratio is None:
-        return f"not measured; {size_text(memory.minimum_bytes)} are needed at least"
-    return f"{size_text(memory.peak_bytes)}, {memory.ratio:.2f} times the {needed}"
+        return f"not measured; {minimum}"
+    return f"{size_text(memory.peak_bytes)}, {memory.ratio:.2f} times the {minimum}"
 
 
 def _data_text(result: DataThroughput) -> str:

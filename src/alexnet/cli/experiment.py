@@ -79,7 +79,7 @@ def list_action(arguments: Sequence[str]) -> int:
     print("\n\n".join(describe_experiment(one, speeds) for one in chosen))
     if any(estimate_minutes(Plan(experiment=one), speeds) is None for one in chosen):
         words = shell_command(["alexnet", "experiment", "list", *flags.names, "--measure-speed"])
-        note(f"costs are not measured here yet; this does it, in a minute or two: {words}")
+        note(f"speed has not been measured on this machine; measure it in 1 to 2 min: {words}")
     return 0
 
 

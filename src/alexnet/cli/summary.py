@@ -128,7 +128,7 @@ def _check(flags: SummaryFlags) -> None:
     if flags.json and flags.format not in ("text", "tutorial"):
         raise UsageError(f"choose one of --json and --format {flags.format}")
     if is_changed and not count:
-        raise UsageError("the flags change a network, and none is named: alexnet summary NET ...")
+        raise UsageError("name the network that these flags change: alexnet summary NET ...")
 
 
 def _check_parallel(flags: SummaryFlags) -> None:

@@ -190,7 +190,10 @@ def unseen_images(
                 f"{name} was trained on {count:,} of the {num_images:,} images, which are left out"
             )
     if not is_new.any():
-        raise DataError("each of the images was trained on by one of the models; compare on others")
+        raise DataError(
+            "every image was used to train one of the models; "
+            "compare them on other data with --data"
+        )
     return indices[is_new]
 
 

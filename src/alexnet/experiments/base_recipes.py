@@ -63,3 +63,21 @@ def limit_per_class(recipe: Recipe, train: int | None, test: int | None = None) 
     """
     options = replace(recipe.data_options, train_per_class=train, test_per_class=test)
     return replace(recipe, data_options=options)
+
+
+NET_145_QUICK = Protocol(
+    base=replace(limit_per_class(SMALL_ALEXNET, 400, 30), epochs=8),
+    lr_grid=PAPER_LRS,
+    tuning_epochs=4,
+    tuning_val_fraction=0.04,
+)
+"""What the claims about net 145 have in common where they take minutes."""
+NET_145_FULL = Protocol(
+    base=replace(limit_per_class(SMALL_ALEXNET, 1000, 100), epochs=15),
+    num_seeds=4,
+    lr_grid=PAPER_LRS,
+    tuning_epochs=4,
+    tuning_train_per_class=800,
+    tuning_val_fraction=0.04,
+)
+"""And where they take an hour."""

@@ -201,6 +201,8 @@ def resume(
     with folder.locked(told.note):
         current_world().barrier()  # rank 0 has the lock
         if folder.result.exists():
+            # A process that was killed after it had written the result has left more of them.
+            folder.remove_checkpoints(keep_newest=recipe.keep_state)
             check_can_be_extended(folder, recipe, epochs, stopping)
         told.open(folder.log)
         with told.keeping_the_end(folder.result):
@@ -216,7 +218,6 @@ def check_can_be_extended(
     Raises:
         TrainingError: says how.
     """
-    folder.remove_checkpoints(keep_newest=recipe.keep_state)
     if not changes_end(recipe, epochs, stopping):
         raise TrainingError(
             f"{folder.path} has finished already; its model is {folder.model}; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from alexnet.experiments import base_recipes as bases
-from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
+from alexnet.experiments.experiment import Arm, Comparison, Experiment
 
 BATCH_NORM_VS_LRN = Experiment(
     name="batch-norm-vs-lrn",
@@ -38,22 +38,8 @@ BATCH_NORM_VS_LRN = Experiment(
         ),
     ),
     protocols={
-        "quick": Protocol(
-            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 400, 30), epochs=8),
-            lr_grid=bases.PAPER_LRS,
-            tuning_epochs=4,
-            tuning_val_fraction=0.04,
-            arms=("batch-norm", "response-norm"),
-        ),
-        "full": Protocol(
-            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 1000, 100), epochs=15),
-            num_seeds=4,
-            lr_grid=bases.PAPER_LRS,
-            tuning_epochs=4,
-            tuning_train_per_class=800,
-            tuning_val_fraction=0.04,
-            arms=("batch-norm", "response-norm"),
-        ),
+        "quick": replace(bases.NET_145_QUICK, arms=("batch-norm", "response-norm")),
+        "full": replace(bases.NET_145_FULL, arms=("batch-norm", "response-norm")),
         "imagenet": bases.IMAGENET,
     },
 )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from alexnet.experiments import base_recipes as bases
-from alexnet.experiments.experiment import Arm, Comparison, Experiment, Protocol
+from alexnet.experiments.experiment import Arm, Comparison, Experiment
 
 RESPONSE_NORM = Experiment(
     name="response-norm",
@@ -33,20 +31,8 @@ RESPONSE_NORM = Experiment(
         ),
     ),
     protocols={
-        "quick": Protocol(
-            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 400, 30), epochs=8),
-            lr_grid=bases.PAPER_LRS,
-            tuning_epochs=4,
-            tuning_val_fraction=0.04,
-        ),
-        "full": Protocol(
-            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 1000, 100), epochs=15),
-            num_seeds=4,
-            lr_grid=bases.PAPER_LRS,
-            tuning_epochs=4,
-            tuning_train_per_class=800,
-            tuning_val_fraction=0.04,
-        ),
+        "quick": bases.NET_145_QUICK,
+        "full": bases.NET_145_FULL,
         "imagenet": bases.IMAGENET,
     },
 )

@@ -44,12 +44,7 @@ TWO_COLUMNS = Experiment(
         ),
     ),
     protocols={
-        "quick": Protocol(
-            base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, 400, 30), epochs=8),
-            lr_grid=bases.PAPER_LRS,
-            tuning_epochs=4,
-            tuning_val_fraction=0.04,
-        ),
+        "quick": bases.NET_145_QUICK,
         "full": Protocol(
             base=replace(bases.limit_per_class(bases.SMALL_ALEXNET, None, 100), epochs=8),
             num_seeds=32,
