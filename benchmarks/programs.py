@@ -30,6 +30,7 @@ def ours_train(flags: argparse.Namespace, norm: NormOption = "published") -> Ste
     from alexnet.models.variants import ModelOptions, variant
     from alexnet.models.zoo import architecture
     from alexnet.runtime.malloc import disable_malloc_trim
+    from alexnet.training.loss_scaling import build_loss_scaler
     from alexnet.training.optimizers import build_optimizer
     from alexnet.training.step import update
 
@@ -46,7 +47,8 @@ def ours_train(flags: argparse.Namespace, norm: NormOption = "published") -> Ste
     network.train()
     if flags.compile:
         network.compile()
-    return lambda: update(network, optimizer, images, labels, recipe)
+    scaler = build_loss_scaler(device, recipe.precision)
+    return lambda: update(network, optimizer, images, labels, recipe, scaler=scaler)
 
 
 def ours_without_norm_train(flags: argparse.Namespace) -> Step:
@@ -140,11 +142,12 @@ def pytorch_train(flags: argparse.Namespace, net: Any, tuned: bool = False) -> S
         net.parameters(), 1e-3, momentum=0.9, weight_decay=5e-4, fused=tuned
     )
     forward = torch.compile(net) if tuned else net
-    has_bf16 = flags.device == "cuda" or (tuned and compute_dtype(device, "auto") == torch.bfloat16)
+    dtype = compute_dtype(device, "auto")
+    is_cast = dtype != torch.float32 and (tuned or flags.device == "cuda")
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast(flags.device, torch.bfloat16, enabled=has_bf16):
+        with torch.autocast(flags.device, dtype if is_cast else torch.bfloat16, enabled=is_cast):
             logits = forward(images)
         torch.nn.functional.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()

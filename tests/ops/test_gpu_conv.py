@@ -77,10 +77,11 @@ def test_logits_of_a_network_of_rewritten_layers_are_equal(monkeypatch: pytest.M
 
 
 @pytest.mark.gpu
-def test_a_gpu_rewrites_strides_and_groups_in_bf16_alone() -> None:
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_a_gpu_rewrites_strides_and_groups_in_half_types_alone(half: torch.dtype) -> None:
     network = create_model("alexnet", device="cuda")
     chosen = {}
-    for dtype in (torch.bfloat16, torch.float32):
+    for dtype in (half, torch.float32):
         for name, layer in network.named_children():
             if isinstance(layer, nn.Conv2d):
                 x = torch.empty(1, layer.in_channels, 16, 16, device="cuda", dtype=dtype)

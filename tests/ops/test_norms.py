@@ -77,15 +77,22 @@ def test_norm_and_gradient_are_exact(
     torch.testing.assert_close(x.grad.double(), grad, rtol=2e-6, atol=2e-6)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "half_step"), [(torch.bfloat16, 2**-8), (torch.float16, 2**-11)], ids=str
+)
 @pytest.mark.parametrize("constants", CONSTANTS)
-def test_bf16_is_the_float32_result_rounded_once(implementation: str, constants: Any) -> None:
-    x, g = randn(2, 16, 3, 3).bfloat16(), randn(2, 16, 3, 3, seed=1).bfloat16()
+def test_half_types_are_the_float32_result_rounded_once(
+    implementation: str, constants: Any, dtype: torch.dtype, half_step: float
+) -> None:
+    """Values above 256, whose squares are beyond fp16, too."""
+    x, g = randn(2, 16, 3, 3, scale=400).to(dtype), randn(2, 16, 3, 3, seed=1).to(dtype)
+    assert x.abs().max() > 1000
     for found, expected in (
         (NORM(x, *constants), reference_norm(x.float(), *constants)),
         (GRADIENT(x, g, *constants), reference_backward(x.float(), g.float(), *constants)),
     ):
-        assert found.dtype == torch.bfloat16
-        step = 2**-8 * expected.abs() + 1e-6  # at most half the distance of two bf16 numbers
+        assert found.dtype == dtype
+        step = half_step * expected.abs() + 1e-6  # at most half the distance of two numbers
         assert bool(((found.float() - expected).abs() <= 1.01 * step).all())
 
 

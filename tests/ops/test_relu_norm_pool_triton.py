@@ -31,7 +31,7 @@ def randn(*shape: int, seed: int = 0) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
 @pytest.mark.parametrize("pooling", [(3, 2), (2, 2), (3, 1), (2, 5)])
 def test_values_and_gradients_are_those_of_the_three_operations(

@@ -71,6 +71,20 @@ def test_the_norm_is_exact(tmp_path: Path) -> None:
             torch.testing.assert_close(one.double(), other, rtol=2e-6, atol=1e-5)
 
 
+def test_the_norm_of_fp16_is_that_of_float32_rounded_once(tmp_path: Path) -> None:
+    """Of values above 256, whose squares are beyond fp16."""
+    x, g = randn(2, 12, 3, 3, scale=400).half(), randn(2, 12, 3, 3, seed=1, scale=1.0).half()
+    cases = [(x, g, norm, ()) for norm in NORMS]
+    for (_, _, norm, _), found in zip(cases, interpret(cases, tmp_path), strict=True):
+        expected = (
+            reference_norm(x.float(), *norm),
+            reference_backward(x.float(), g.float(), *norm),
+        )
+        for one, other in zip(found, expected, strict=True):
+            assert one.dtype == torch.float16
+            torch.testing.assert_close(one.float(), other, rtol=2**-10, atol=1e-6)
+
+
 def test_without_an_offset_channels_outside_a_group_add_nothing(tmp_path: Path) -> None:
     """The windows there are empty, and 0 ** -0.75 is infinite."""
     x = torch.tensor([1.0, 2, 3, 0, 1, 2, 3, 0])[None, :, None, None]
@@ -118,7 +132,7 @@ TYPES = {"alpha": "fp32", "beta": "fp32", "k": "fp32", "numel": "i64", "places":
 
 
 @pytest.mark.parametrize("capability", GPUS.values(), ids=GPUS)
-@pytest.mark.parametrize("number_type", ["fp32", "bf16"])
+@pytest.mark.parametrize("number_type", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("module", ["norms_triton", "relu_norm_pool_triton"])
 def test_kernels_compile(
     module: str, number_type: str, capability: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

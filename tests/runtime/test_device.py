@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 import pytest
 import torch
@@ -18,8 +20,11 @@ from alexnet.runtime.device import (
     autocast,
     choose_device,
     compute_dtype,
+    exact_float32,
     is_out_of_memory,
+    number_type,
     seed_device,
+    slow_type_note,
 )
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -124,6 +129,7 @@ def test_a_device_that_cannot_be_used(name: str) -> None:
         ("auto", True, torch.bfloat16),
         ("auto", False, torch.float32),
         ("bf16", False, torch.bfloat16),
+        ("fp16", True, torch.float16),
         ("float32", True, torch.float32),
     ],
 )
@@ -135,6 +141,95 @@ def test_auto_is_bf16_where_the_hardware_supports_it(
     assert compute_dtype(CPU, precision) == dtype
     with autocast(CPU, precision):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "auto"),
+    [
+        ("NVIDIA GeForce GTX 1080", (6, 1), "float32"),
+        ("Tesla V100-SXM2-16GB", (7, 0), "fp16"),
+        ("Tesla T4", (7, 5), "fp16"),
+        ("NVIDIA GeForce RTX 2080 Ti", (7, 5), "fp16"),
+        ("Quadro RTX 4000", (7, 5), "fp16"),
+        ("NVIDIA GeForce GTX 1650 Ti", (7, 5), "float32"),
+        ("NVIDIA T1200 Laptop GPU", (7, 5), "float32"),
+        ("NVIDIA A100-SXM4-40GB", (8, 0), "bf16"),
+        ("NVIDIA GeForce RTX 4090", (8, 9), "bf16"),
+    ],
+)
+def test_what_auto_is_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, name: str, capability: tuple[int, int], auto: str
+) -> None:
+    """fp16 where there are tensor cores for it, and none for bf16; which Turing's GTX lack."""
+    gpu = pretend_gpu(monkeypatch, name, capability)
+    assert number_type(gpu, "auto") == auto
+    assert compute_dtype(gpu, "auto") == module.DTYPES[number_type(gpu, "auto")]
+    for precision in get_args(module.NumberType):
+        assert number_type(gpu, precision) == precision
+
+
+def pretend_gpu(
+    monkeypatch: pytest.MonkeyPatch, name: str, capability: tuple[int, int]
+) -> torch.device:
+    """A GPU as torch describes it."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: capability)
+    monkeypatch.setattr(module, "has_bf16", lambda device: capability >= (8, 0))
+    return torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "precision", "told"),
+    [
+        ("Tesla T4", (7, 5), "bf16", r"this GPU .* emulates, slowly: --precision fp16 uses its"),
+        ("Tesla P100", (6, 0), "bf16", r"emulates, slowly: --precision float32 is faster"),
+        ("Tesla T4", (7, 5), "fp16", ""),
+        ("Tesla T4", (7, 5), "auto", ""),
+        ("Tesla T4", (7, 5), "float32", ""),
+        ("NVIDIA A100", (8, 0), "bf16", ""),
+        ("NVIDIA A100", (8, 0), "fp16", ""),
+    ],
+)
+def test_an_emulated_type_is_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, capability: tuple[int, int],
+    precision: module.Precision, told: str,
+) -> None:  # fmt: skip
+    note = slow_type_note(pretend_gpu(monkeypatch, name, capability), precision)
+    assert re.search(told, note)
+    assert bool(note) == bool(told)
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_a_cpus_slow_types_are_told(monkeypatch: pytest.MonkeyPatch, has_bf16: bool) -> None:
+    monkeypatch.setattr(module, "has_bf16", lambda device: has_bf16)
+    faster = "bf16" if has_bf16 else "float32"
+    assert f"slow on a CPU: --precision {faster} is faster" in slow_type_note(CPU, "fp16")
+    assert bool(slow_type_note(CPU, "bf16")) != has_bf16
+    assert not slow_type_note(CPU, "float32")
+    assert not slow_type_note(torch.device("mps"), "bf16")
+
+
+def tf32_settings() -> tuple[str, str, str]:
+    matmul = torch.backends.cuda.matmul.fp32_precision
+    return torch.backends.cudnn.conv.fp32_precision, torch.get_float32_matmul_precision(), matmul
+
+
+def test_exact_float32_turns_tf32_off_and_on_again() -> None:
+    """Also where another such context is within."""
+    gpu, before = torch.device("cuda"), tf32_settings()
+    torch.set_float32_matmul_precision("high")
+    try:
+        with_tf32 = tf32_settings()
+        with exact_float32(gpu):
+            with exact_float32(gpu):
+                assert tf32_settings() == ("ieee", "highest", "ieee")
+            assert tf32_settings() == ("ieee", "highest", "ieee")
+        assert tf32_settings() == with_tf32
+        with exact_float32(CPU):
+            assert tf32_settings() == with_tf32
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cuda.matmul.fp32_precision = before[2]
 
 
 def test_a_device_of_another_type_has_no_bf16() -> None:

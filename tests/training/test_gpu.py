@@ -16,7 +16,10 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.config.serialization import field_types
 from alexnet.models.network import create_model
+from alexnet.runtime.device import exact_float32
+from alexnet.training.loss_scaling import build_loss_scaler
 from alexnet.training.optimizers import build_optimizer
+from alexnet.training.step import update
 from alexnet.transforms.applied import Applied
 from alexnet.transforms.augment import Augmenter
 from support.runs import cut_off, resume, train
@@ -91,6 +94,41 @@ def test_updates_are_those_of_the_cpu(name: str) -> None:
         weights.append([p.detach().cpu() for p in network.parameters()])
     for expected, found in zip(*weights, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_bn"])
+def test_ten_steps_in_fp16_have_the_losses_of_float32_on_the_cpu(name: str) -> None:
+    losses = {}
+    for device, precision in (("cpu", "float32"), (GPU, "fp16")):
+        torch.manual_seed(0)
+        network = create_model(name, width=0.25, dropout=0.0, num_classes=10).to(device)
+        images = torch.randn(16, *network.architecture.input).to(device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        labels = torch.arange(16, device=device) % 10
+        recipe = Recipe(
+            precision=precision,  # type: ignore[arg-type]
+            optimizer=OptimizerOptions(optimizer="paper", lr=1e-3),
+        )
+        optimizer = build_optimizer(network, recipe.optimizer)
+        scaler = build_loss_scaler(torch.device(device), recipe.precision)
+        losses[device] = [
+            update(network, optimizer, images, labels, recipe, scaler=scaler)[0].item()
+            for _ in range(10)
+        ]
+    assert losses[GPU] == pytest.approx(losses["cpu"], rel=0.02)
+
+
+def test_exact_float32_is_not_tf32() -> None:
+    """Whose mantissa of 10 bits gives errors of about 3e-4."""
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(64, 64, 3, device=GPU)
+    x = torch.randn(8, 64, 32, 32, device=GPU)
+    with torch.no_grad(), exact_float32(torch.device(GPU)):
+        found, matmul = conv(x), x[0] @ x[1]
+    with torch.no_grad():
+        expected = conv.double()(x.double())
+    assert (found - expected).norm() / expected.norm() < 1e-5
+    torch.testing.assert_close(matmul.double(), x[0].double() @ x[1].double(), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("begins_on_gpu", [True, False])

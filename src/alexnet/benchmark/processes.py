@@ -22,6 +22,7 @@ from alexnet.parallel.traffic import BF16_BYTES, FLOAT32_BYTES, sent_bytes, traf
 from alexnet.parallel.world import World, current_world
 from alexnet.runtime.device import compute_dtype
 from alexnet.runtime.environment import Environment, describe_environment
+from alexnet.training.loss_scaling import build_loss_scaler
 from alexnet.training.micro_batches import own_rows
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.replica import build_replica, rows_world
@@ -97,8 +98,10 @@ def make_shared_step(
     labels = torch.randint(network.architecture.num_classes, (batch_size,), device="cpu")
     labels = world.broadcast_object(labels).to(device)
 
+    scaler = build_loss_scaler(device, precision)
+
     def step() -> tuple[Tensor, Tensor]:
-        return update(replica, optimizer, images, labels, recipe, 0, None, rows)
+        return update(replica, optimizer, images, labels, recipe, 0, None, rows, scaler)
 
     return SharedStep(call=step, meter=meter_of(replica) or Meter())
 

@@ -30,6 +30,7 @@ from alexnet.models.network import Network, compile_network, create_model
 from alexnet.models.zoo import architecture
 from alexnet.runtime.device import autocast, compute_dtype
 from alexnet.runtime.environment import Environment, describe_environment
+from alexnet.training.loss_scaling import build_loss_scaler
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.step import update
 
@@ -215,7 +216,8 @@ def make_train_step(network: Network, images: Tensor, precision: Precision) -> F
     num_classes = network.architecture.num_classes
     labels = torch.randint(num_classes, (len(images),), device=images.device)
     network.train()
-    return lambda: update(network, optimizer, images, labels, recipe)
+    scaler = build_loss_scaler(images.device, precision)
+    return lambda: update(network, optimizer, images, labels, recipe, scaler=scaler)
 
 
 def make_inference_step(network: Network, images: Tensor, precision: Precision) -> Function:

@@ -62,7 +62,8 @@ class NetworkFlags:
     repeats: int = 7
     """Measurements, alternating with the matrix multiplication."""
     precision: Precision = "auto"
-    """Data type of matrix products; auto: bf16 where the hardware supports it, else float32."""
+    """Data type of matrix products; auto: bf16 where the hardware supports it, fp16 on GPUs with
+    tensor cores for it alone (T4, V100, RTX 20), else float32."""
     compile: bool = False
     """Compile the network with torch.compile; meant for GPUs."""
     device: str = "auto"

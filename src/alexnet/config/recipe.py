@@ -27,8 +27,9 @@ from alexnet.models.variants import AS_PUBLISHED, ModelOptions
 SCRATCH = "scratch"
 WEIGHT_WORDS = ("auto", "torchvision", SCRATCH)
 """Sources of initial weights that are no files."""
-Precision: TypeAlias = Literal["auto", "float32", "bf16"]
-"""Data type of matrix products; `auto` is bf16 where the hardware supports it, else float32."""
+Precision: TypeAlias = Literal["auto", "float32", "bf16", "fp16"]
+"""Data type of matrix products; `auto` is bf16 where the hardware supports it, fp16 on GPUs that
+have tensor cores for it alone, else float32."""
 SplitMethod: TypeAlias = Literal["stratified", "random", "hash"]
 """How images are held out: a fraction of every class, a fraction of all, or each image by a hash of
 its file, whatever the others are."""
@@ -298,7 +299,9 @@ class Recipe(BaseRecipe):
     low_lr: float = 1e-5
     """Learning rate of the layers that will be frozen."""
     precision: Precision = "auto"
-    """Data type of matrix products; auto: bf16 where the hardware supports it, else float32."""
+    """Data type of matrix products; auto: bf16 where the hardware supports it, fp16 on GPUs with
+    tensor cores for it alone (T4, V100, RTX 20), else float32. Training in fp16 scales the loss.
+    With float32, NVIDIA's GPUs since Ampere train convolutions in TF32 (torch's default)."""
     init_from: str = SCRATCH
     """Initial weights: torchvision, scratch (random), a run, a file of any program, or
     hf:OWNER/NAME; auto: torchvision's if they can be had and fit, else scratch."""

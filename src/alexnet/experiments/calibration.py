@@ -14,6 +14,7 @@ from alexnet.experiments.plan import DATASET_SIZES
 from alexnet.models.variants import variant
 from alexnet.reporter import NullReporter
 from alexnet.runtime.device import choose_device
+from alexnet.training.loss_scaling import build_loss_scaler
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.setup import build_architecture, build_network
 from alexnet.training.step import update
@@ -74,6 +75,7 @@ def _training_step(recipe: Recipe, device: torch.device) -> Callable[[], float]:
         preprocessing=preprocessing_for(arch, recipe.data_options, (128,) * 3, (64,) * 3),
         color_principal_axes=torch.eye(3, device=device),
     )
+    scaler = build_loss_scaler(device, recipe.precision)
     generator = torch.Generator(device).manual_seed(0)
     shape = (recipe.batch_size, *[recipe.data_options.resize_size] * 2, 3)
     pixels = torch.randint(256, shape, dtype=torch.uint8, device=device)
@@ -81,7 +83,8 @@ def _training_step(recipe: Recipe, device: torch.device) -> Callable[[], float]:
 
     def step() -> float:
         images = augmenter(pixels, generator)
-        return update(network, optimizer, images, labels, recipe)[0].item()  # waits for a GPU
+        loss, _ = update(network, optimizer, images, labels, recipe, scaler=scaler)
+        return loss.item()  # waits for a GPU
 
     return step
 

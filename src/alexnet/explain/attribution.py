@@ -16,8 +16,7 @@ from torch import Tensor
 
 from alexnet.explain.feature_layers import on_input
 from alexnet.models.network import Network, evaluation_mode
-from alexnet.ops.tracing import no_autocast
-from alexnet.runtime.device import float32_default
+from alexnet.runtime.device import exact_float32, float32_default
 from alexnet.runtime.extras import require_extra
 
 IG_STEPS = 64
@@ -41,11 +40,10 @@ def require_captum() -> None:
 
 @contextmanager
 def exactly(network: Network) -> Iterator[None]:
-    """Float32, evaluation mode and gradients; the network's mode is restored afterwards."""
-    device = next(network.parameters()).device.type
+    """Float32 without TF32, evaluation mode and gradients; the network's mode is restored."""
     with (
         evaluation_mode(network),
-        no_autocast(device),
+        exact_float32(next(network.parameters()).device),
         torch.inference_mode(False),
         torch.enable_grad(),
         float32_default(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -24,7 +24,7 @@ from alexnet.inference.decoding import decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
 from alexnet.inference.optimize import is_optimized, optimize_for_inference, unoptimized_weights
-from alexnet.inference.predictions import AnsweringNetwork, NumberType
+from alexnet.inference.predictions import AnsweringNetwork
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.io.paths import path_text
 from alexnet.keywords import check_keywords
@@ -32,7 +32,7 @@ from alexnet.models.network import Network, channels_last, evaluation_mode
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.world import current_world
 from alexnet.reporter import ProgressCallback, ignore_progress
-from alexnet.runtime.device import autocast, choose_device, compute_dtype
+from alexnet.runtime.device import autocast, choose_device, exact_float32, number_type
 from alexnet.transforms.crops import center_crop, ten_crop
 
 if TYPE_CHECKING:
@@ -146,13 +146,11 @@ class Classifier(Predictor):
     def answering_network(self) -> AnsweringNetwork:
         """Which network answers, and in which numbers it computes."""
         layers = list(self.network.modules())
-        dtype = compute_dtype(self.device, self.precision)
-        number_type: NumberType = "bf16" if dtype == torch.bfloat16 else "float32"
         is_int8 = any(isinstance(layer, Int8Layer) for layer in layers)
         weighted = (torch.nn.Conv2d, torch.nn.Linear, WeightOnlyInt8Linear)
         return AnsweringNetwork(
             is_optimized=is_optimized(self.network),
-            number_type="int8" if is_int8 else number_type,
+            number_type="int8" if is_int8 else number_type(self.device, self.precision),
             depends_on_batch=any(isinstance(layer, weighted) for layer in layers),
         )
 
@@ -226,9 +224,15 @@ class Classifier(Predictor):
         layer = layer or self.info.architecture.output_layer
         shape = self.info.architecture.input_shape(layer)
         inputs = torch.from_numpy(np.array(features)).to(self.device).reshape(-1, *shape)
-        with evaluation_mode(self.network), autocast(self.device, self.precision):
+        with evaluation_mode(self.network), self._number_type():
             logits = self.network.output_from(layer, inputs)
         return _numpy(logits)
+
+    def _number_type(self) -> AbstractContextManager[object]:
+        """The context in which the network computes; `float32` is not TF32 on a GPU."""
+        if self.precision == "float32":
+            return exact_float32(self.device)
+        return autocast(self.device, self.precision)
 
     def _check_outputs(self, count: int) -> None:
         if count != len(self.class_names):
@@ -259,13 +263,13 @@ class Classifier(Predictor):
     def _batch_probabilities(self, pixels: Tensor, crops: Crops) -> np.ndarray:
         make_crops = ten_crop if crops == 10 else lambda *args: [center_crop(*args)]
         inputs = make_crops(pixels, self.info.preprocessing, self.mean_image)
-        with autocast(self.device, self.precision):
+        with self._number_type():
             logits = torch.stack([self.network(crop) for crop in inputs])
         return class_probabilities(_numpy(logits), self.info.temperature)
 
     @torch.inference_mode()
     def _batch_logits(self, pixels: Tensor) -> np.ndarray:
-        with autocast(self.device, self.precision):
+        with self._number_type():
             return _numpy(
                 self.network(center_crop(pixels, self.info.preprocessing, self.mean_image))
             )
@@ -273,7 +277,7 @@ class Classifier(Predictor):
     @torch.inference_mode()
     def _batch_inputs(self, pixels: Tensor, layer: str) -> np.ndarray:
         crops = center_crop(pixels, self.info.preprocessing, self.mean_image)
-        with autocast(self.device, self.precision):
+        with self._number_type():
             inputs = self.network.input_of(layer, crops)
         return _numpy(inputs.flatten(1))
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from alexnet.inference.int8_kernels import relu_norm_pool
 from alexnet.models.modules import ResponseNorm
 from alexnet.ops.library import KernelLibrary
+from alexnet.ops.tensors import supported_type
 
 
 class FusedReluNormPool(nn.Module):
@@ -22,13 +23,13 @@ class FusedReluNormPool(nn.Module):
         self.kernels = kernels
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activations [N, C, H, W], float32 or bf16, to pooled ones of that type, channels last.
+        """Activations [N, C, H, W] to pooled ones, channels last: bf16 to bf16, others to float32.
 
         Raises:
             ValueError: the feature maps are smaller than the pooling window.
             MemoryError: there is no memory for the buffered lines.
         """
-        x = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        x = supported_type(x).contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
         y = relu_norm_pool(x, self.norm, self.window, self.stride, self.kernels)
         return y.permute(0, 3, 1, 2)
 

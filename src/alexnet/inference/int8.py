@@ -22,7 +22,7 @@ from alexnet.inference.quantization import (
 )
 from alexnet.models.modules import Conv2d
 from alexnet.ops.library import KernelLibrary
-from alexnet.ops.tensors import SUFFIX, check_float32, check_inputs
+from alexnet.ops.tensors import check_float32, check_inputs, supported_type
 from alexnet.ops.tile_gradients import has_tiles
 
 WEIGHT_BLOCK = 64
@@ -114,7 +114,7 @@ class Int8Conv2d(Int8Layer):
             ValueError: the activations have other channels, or are smaller than the kernel.
         """
         check_inputs(x, self.inputs, ndim=4)
-        x = _supported(x).contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        x = supported_type(x).contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
         y = int8_conv2d(x, self.weights, self.window, self.is_bf16, self.clamp_min, self.kernels)
         return y.permute(0, 3, 1, 2)
 
@@ -135,13 +135,8 @@ class Int8Linear(Int8Layer):
             ValueError: `x` has another number of inputs.
         """
         check_inputs(x, self.inputs, ndim=2)
-        x = _supported(x).contiguous()
+        x = supported_type(x).contiguous()
         return int8_linear(x, self.weights, self.clamp_min, self.kernels)
-
-
-def _supported(x: Tensor) -> Tensor:
-    """Activations in a type that the kernels take."""
-    return x if x.dtype in SUFFIX else x.float()
 
 
 class WeightOnlyInt8Linear(FusedReluLayer):

@@ -20,7 +20,7 @@ MAX_SHOWN = 20
 """Predictions that a notebook shows."""
 
 
-NumberType: TypeAlias = Literal["int8", "bf16", "float32"]
+NumberType: TypeAlias = Literal["int8", "bf16", "fp16", "float32"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +33,7 @@ class AnsweringNetwork:
     """Of the matrix products: int8 where layers have quantized weights and activations."""
     depends_on_batch: bool
     """Whether an answer may depend on which images are computed with it. In int8 it never does;
-    in float32 in its last digits; in bf16 a logit changed by up to .036."""
+    in float32 in its last digits; in bf16 a logit changed by up to .036, and fp16 rounds less."""
 
 
 @dataclass(frozen=True, slots=True)

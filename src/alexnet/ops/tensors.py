@@ -9,6 +9,11 @@ SUFFIX = {torch.float32: "f32", torch.bfloat16: "bf16"}
 """End of a kernel's name, for each tensor type that it is compiled for."""
 
 
+def supported_type(x: Tensor) -> Tensor:
+    """Activations in a type that the kernels take: others, such as fp16, in float32."""
+    return x if x.dtype in SUFFIX else x.float()
+
+
 def check_float32(*tensors: Tensor) -> None:
     """Reject other types, whose memory a C kernel would misread (after `network.half()`, say).
 

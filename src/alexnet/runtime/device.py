@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 from alexnet.config.recipe import Precision
 from alexnet.errors import UsageError
+from alexnet.ops.tracing import no_autocast
+
+NumberType: TypeAlias = Literal["float32", "bf16", "fp16"]
+"""Of matrix products."""
+DTYPES: dict[NumberType, torch.dtype] = {
+    "float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
+}  # fmt: skip
+WITHOUT_TENSOR_CORES = re.compile(r"\b(GTX 16\d\d|MX ?[45]50|T(400|500|550|600|1000|1200|2000))\b")
+"""Names of Turing GPUs that have none. Programs for them leave fp16 out, in which some compute NaN
+(`check_amp` of Ultralytics)."""
+TF32_SETTINGS = threading.RLock()
+"""Held while they are changed: they are those of the whole process."""
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -44,16 +59,77 @@ def to_float64(x: Tensor) -> Tensor:
     return (x if has_float64(x.device) else x.cpu()).double()
 
 
+def has_only_fp16(device: torch.device) -> bool:
+    """Whether a GPU has tensor cores for fp16 and not for bf16: Volta (V100) and Turing (T4)."""
+    if device.type != "cuda" or has_bf16(device):
+        return False
+    is_between = (7, 0) <= torch.cuda.get_device_capability(device) < (8, 0)
+    return is_between and not WITHOUT_TENSOR_CORES.search(torch.cuda.get_device_name(device))
+
+
+def number_type(device: torch.device, precision: Precision) -> NumberType:
+    """What a precision is on a device: `auto` is bf16 or fp16 if the hardware is made for it."""
+    if precision != "auto":
+        return precision
+    return "bf16" if has_bf16(device) else "fp16" if has_only_fp16(device) else "float32"
+
+
 def compute_dtype(device: torch.device, precision: Precision) -> torch.dtype:
-    """The data type of matrix products; for `auto` it is bf16 if the hardware supports it."""
-    is_bf16 = precision == "bf16" or (precision == "auto" and has_bf16(device))
-    return torch.bfloat16 if is_bf16 else torch.float32
+    """The data type of matrix products: torch's of `number_type`."""
+    return DTYPES[number_type(device, precision)]
+
+
+def slow_type_note(device: torch.device, precision: Precision) -> str:
+    """That the device is slow in a number type that was asked for; "" if it is not."""
+    best = number_type(device, "auto")
+    if device.type not in ("cpu", "cuda") or precision in ("auto", best):
+        return ""
+    name = "GPU" if device.type == "cuda" else "CPU"
+    if precision == "bf16":
+        advice = "uses its tensor cores" if best == "fp16" else "is faster"
+        return (
+            f"this {name} has no instructions for bf16, which torch emulates, slowly: "
+            f"--precision {best} {advice}"
+        )
+    if precision == "fp16" and device.type == "cpu":
+        return f"fp16 is meant for GPUs, and slow on a CPU: --precision {best} is faster"
+    return ""
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """A context in which matrix products are computed in `compute_dtype`."""
-    is_bf16 = compute_dtype(device, precision) == torch.bfloat16
-    return torch.autocast(device.type, torch.bfloat16, enabled=is_bf16)
+    dtype = compute_dtype(device, precision)
+    is_half = dtype != torch.float32
+    return torch.autocast(device.type, dtype if is_half else torch.bfloat16, enabled=is_half)
+
+
+@contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """A context in which float32 is neither rounded to TF32 nor cast to a shorter type.
+
+    By torch's default NVIDIA GPUs since Ampere multiply the float32 of convolutions in TF32, whose
+    mantissa has 10 bits.
+    """
+    with no_autocast(device.type):
+        if device.type != "cuda":
+            yield
+            return
+        with TF32_SETTINGS, _without_tf32():
+            yield
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    conv, matmul = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    before = conv.fp32_precision, torch.get_float32_matmul_precision(), matmul.fp32_precision
+    conv.fp32_precision = "ieee"
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        conv.fp32_precision = before[0]
+        torch.set_float32_matmul_precision(before[1])
+        matmul.fp32_precision = before[2]
 
 
 @contextmanager

@@ -114,6 +114,7 @@ def _write_checkpoint(
         elapsed=state.timer.elapsed(),
         history=tuple(state.history),
         times=tuple(state.times),
+        loss_scaler=setup.loss_scaler,
     )
     save_tensors(folder.checkpoint(state.step), tensors, info)
     checkpoints = folder.saved_checkpoints()
@@ -251,7 +252,7 @@ def train_from_command(recipe: Recipe, folder: RunFolder) -> str:
 
 
 def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> TrainState:
-    """Load a checkpoint into the network and the optimizer; returns the rest of the state.
+    """Load a checkpoint into the network, optimizer and loss scaler; returns the rest of the state.
 
     Raises:
         ModelFileError: the checkpoint is of another network or of other images.
@@ -270,6 +271,8 @@ def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> 
         raise ModelFileError(
             f"{folder.checkpoint(info.step)} belongs to another network: {error}"
         ) from error
+    if setup.loss_scaler and info.loss_scaler:  # neither where `auto` is another type than before
+        setup.loss_scaler = replace(info.loss_scaler)
     return TrainState(
         step=info.step,
         metrics=info.metrics,

@@ -15,6 +15,7 @@ from alexnet.training.epoch import (
     reason_to_stop,
     warn_if_at_chance,
 )
+from alexnet.training.loss_scaling import note_skipped
 from alexnet.training.replica import note_sent
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
@@ -43,6 +44,7 @@ def fit(
         checkpoints.save_if_best(state)
         checkpoints.save_if_due(state)
     checkpoints.save(state)
+    note_skipped(setup.loss_scaler, state.step, reporter)
     note_sent(setup.replica, state.step - first_step, reporter)
     if reason := reason_to_stop(setup.recipe.stopping, state.history):
         reporter.note(f"ended after epoch {state.epoch}: {reason}")

@@ -30,6 +30,7 @@ from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.same_start import NONE, check_same_start
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.reporter import Reporter
+from alexnet.runtime.device import slow_type_note
 from alexnet.runtime.malloc import disable_malloc_trim
 from alexnet.training.data import prepare_data
 from alexnet.training.device_loader import DeviceLoader, to_device
@@ -39,6 +40,7 @@ from alexnet.training.initial_weights import (
     resolve,
     warn_of_earlier_training,
 )
+from alexnet.training.loss_scaling import LossScaler, build_loss_scaler
 from alexnet.training.memory import bytes_beside_weights
 from alexnet.training.micro_batches import own_rows, smallest_share
 from alexnet.training.optimizers import build_optimizer
@@ -61,7 +63,10 @@ OF_A_HOST = ("name", "data", "data_root", "init_from", "device")
 
 @dataclass(kw_only=True, eq=False)
 class TrainingSetup:
-    """Everything a training loop needs; only network, replica, average and optimizer change."""
+    """Everything a training loop needs.
+
+    Only network, replica, average, optimizer and loss scaler change.
+    """
 
     recipe: Recipe
     store: Store
@@ -83,6 +88,8 @@ class TrainingSetup:
     optimizer: torch.optim.Optimizer
     scheduler: LRScheduler
     device: torch.device
+    loss_scaler: LossScaler | None = None
+    """For fp16; None in other types."""
     world: World = ALONE
     """The processes that train together."""
 
@@ -188,11 +195,9 @@ def set_up_training(
     disable_malloc_trim()
     recipe = recipe if checkpoint else resolve(recipe, reporter)
     world = current_world()
-    device = device_in_world(recipe.device, recipe.precision, world)
     arch = build_architecture(recipe)
     check_parallel(arch, recipe, world)
-    if recipe.compile:
-        check_compiler(device)
+    device = device_to_train_on(recipe, world, reporter)
     weights = {} if checkpoint else read_initial_weights(recipe, arch, reporter)
     store, splits = data or prepare_data(recipe, reporter)
     check_same_start(start_facts(recipe, store, checkpoint))
@@ -226,8 +231,29 @@ def set_up_training(
         optimizer=build_optimizer(learner, recipe.optimizer, low_lr_parameters(learner, recipe)),
         scheduler=build_scheduler(recipe, batches.steps_per_epoch),
         device=device,
+        loss_scaler=build_loss_scaler(device, recipe.precision),
         world=world,
     )
+
+
+def device_to_train_on(recipe: Recipe, world: World, reporter: Reporter) -> torch.device:
+    """The device of this process, on which the recipe can be compiled if it asks for that.
+
+    Args:
+        recipe: gives device and precision.
+        world: the processes that train together.
+        reporter: told if the device is slow in this precision.
+
+    Raises:
+        ConfigError: there is no compiler.
+        UsageError: there is no such device, or not for each process.
+    """
+    device = device_in_world(recipe.device, recipe.precision, world)
+    if slow := slow_type_note(device, recipe.precision):
+        reporter.note(slow)
+    if recipe.compile:
+        check_compiler(device)
+    return device
 
 
 def start_facts(recipe: BaseRecipe, store: Store, checkpoint: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ from alexnet.evaluation.metrics import rank_of_label
 from alexnet.parallel.world import ALONE, World
 from alexnet.records import EpochRecord, EpochTimes, LastStep
 from alexnet.runtime.device import to_float64
+from alexnet.training.loss_scaling import LossScaler
 from alexnet.training.timer import Elapsed, EpochTimer
 
 
@@ -68,11 +69,13 @@ class CheckpointInfo:
     elapsed: Elapsed
     history: tuple[EpochRecord, ...]
     times: tuple[EpochTimes, ...]
+    loss_scaler: LossScaler | None = None
+    """Of training in fp16."""
 
 
 @dataclass
 class TrainState:
-    """Everything that changes during a run, except the network and the optimizer."""
+    """Everything that changes during a run, except what is in `TrainingSetup`."""
 
     step: int = 0
     """Finished steps."""

@@ -21,6 +21,7 @@ from alexnet.parallel.hybrid import HybridNetwork
 from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.runtime.device import autocast, seed_device
+from alexnet.training.loss_scaling import MIN_SCALE, LossScaler
 from alexnet.training.micro_batches import dropout_of_rows, micro_batches
 from alexnet.training.setup import TrainingSetup
 from alexnet.transforms.applied import Applied
@@ -34,7 +35,7 @@ def train_step(
     """One step: augment -> forward -> loss -> backward -> check -> update.
 
     Args:
-        setup: its network and optimizer change.
+        setup: its network, optimizer and loss scaler change.
         pixels: uint8 [B, S, S, 3]; in a world of several processes as `network_inputs` takes them.
         labels: int64 [B].
         step: counted from 0; with the seed it decides crops, colors and dropout.
@@ -46,13 +47,22 @@ def train_step(
         [n, num_classes], if CutMix or mixup mixed the images.
 
     Raises:
-        DivergedError: the loss or a gradient is not finite; nothing has been updated.
+        DivergedError: the loss or a gradient is not finite; nothing has been updated. In fp16 a
+            step with such a gradient is skipped first, as `loss_scaling.py` says.
     """
     images, targets, is_mixed = network_inputs(setup, pixels, labels, step)
     setup.scheduler.set_lr(setup.optimizer, step, lr)
     network, weights, world = setup.replica, setup.class_weights, setup.rows_world
     loss, logits = update(
-        network, setup.optimizer, images, targets, setup.recipe, step, weights, world
+        network,
+        setup.optimizer,
+        images,
+        targets,
+        setup.recipe,
+        step,
+        weights,
+        world,
+        setup.loss_scaler,
     )
     if setup.average:
         setup.average.update(setup.learner, step)
@@ -114,6 +124,7 @@ def update(
     step: int = 0,
     class_weights: Tensor | None = None,
     world: World = ALONE,
+    scaler: LossScaler | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Forward, backward and one update of the weights, unless something is not finite.
 
@@ -126,20 +137,30 @@ def update(
         step: counted from 0; with the seed it decides dropout.
         class_weights: factors on the loss [num_classes]; they need class probabilities.
         world: the processes that the batch is spread over.
+        scaler: scales the loss in fp16, and changes; None in other types.
 
     Returns:
         The loss of the batch, and the logits of this process's rows, before the update.
 
     Raises:
-        DivergedError: the loss or a gradient is not finite; nothing has been updated.
+        DivergedError: the loss or a gradient is not finite; nothing has been updated. In fp16 a
+            step with such a gradient is skipped first, as `loss_scaling.py` says.
     """
     optimizer.zero_grad(set_to_none=True)
-    loss, logits = add_gradients(network, images, targets, recipe, step, class_weights, world)
+    scale = scaler.scale if scaler else 1.0
+    loss, logits = add_gradients(
+        network, images, targets, recipe, step, class_weights, world, scale
+    )
+    if scaler:
+        scaler.unscale(network)
     norm = total_norm(network)
-    check_finite(loss, norm, network, recipe, step)
-    if recipe.optimizer.clip_norm is not None:
-        clip_grads_with_norm_(network.parameters(), recipe.optimizer.clip_norm, norm)
-    optimizer.step()
+    is_finite = check_finite(loss, norm, network, recipe, step, scaler)
+    if is_finite:
+        if recipe.optimizer.clip_norm is not None:
+            clip_grads_with_norm_(network.parameters(), recipe.optimizer.clip_norm, norm)
+        optimizer.step()
+    if scaler:
+        scaler.end_step(is_skipped=not is_finite)
     average_running_statistics(network, world)
     return loss, logits
 
@@ -152,12 +173,13 @@ def add_gradients(
     step: int,
     class_weights: Tensor | None,
     world: World,
+    scale: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Forward and backward, in the recipe's micro-batches; arguments and result as of `update`.
 
     Every loss is weighted by its part of the images, so that the gradients, which the processes add
-    up, are the batch's. Batch norm alone uses the statistics of each micro-batch, and of each
-    process.
+    up, are the batch's, times `scale`. Batch norm alone uses the statistics of each micro-batch,
+    and of each process.
     """
     count, device = len(targets), images.device
     total, logits = torch.zeros((), device=device), []
@@ -174,7 +196,7 @@ def add_gradients(
             logits.append(network(x))
         mean = mean_loss(logits[-1], y, recipe.label_smoothing, class_weights)
         loss = mean * (len(y) / count)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * scale).backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     if isinstance(network, HybridNetwork):
         network.sum_gradients()
@@ -210,7 +232,14 @@ def total_norm(network: nn.Module) -> Tensor:
     return gradient_norm(p.grad for p in network.parameters() if p.grad is not None)
 
 
-def check_finite(loss: Tensor, norm: Tensor, network: nn.Module, recipe: Recipe, step: int) -> None:
+def check_finite(
+    loss: Tensor,
+    norm: Tensor,
+    network: nn.Module,
+    recipe: Recipe,
+    step: int,
+    scaler: LossScaler | None = None,
+) -> bool:
     """Stop before an update by a loss or a gradient that is not finite.
 
     Both are asked for at once, since a GPU has nothing to do until the host knows the answer.
@@ -221,25 +250,34 @@ def check_finite(loss: Tensor, norm: Tensor, network: nn.Module, recipe: Recipe,
         network: after the backward pass.
         recipe: has the learning rate.
         step: counted from 0.
+        scaler: has the scale of the loss in fp16.
+
+    Returns:
+        Whether to update; False for a step in fp16 that is to be skipped. The same in all
+        processes, which have the same loss and norm.
 
     Raises:
         DivergedError: says what to try, and names the first such gradient.
     """
     if torch.isfinite(loss) & torch.isfinite(norm):
-        return
+        return True
     if not torch.isfinite(loss):
+        more = "; or --precision float32, since fp16 ends at 65,504" if scaler else ""
         raise DivergedError(
             f"the loss is {loss.item()} at step {step + 1}; no weight was updated: "
-            f"try a lower --lr than {recipe.optimizer.lr:g}, or a longer --warmup-epochs"
+            f"try a lower --lr than {recipe.optimizer.lr:g}, or a longer --warmup-epochs{more}"
         )
+    if scaler and scaler.scale > MIN_SCALE:
+        return False
     gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     broken = [
         name.removeprefix("module.") for name, g in gradients.items() if not g.isfinite().all()
     ]
     broken = list(chain(*current_world().gather_objects(broken)))
+    scaled = f", even with a loss scale of {scaler.scale:g} in fp16" if scaler else ""
     raise DivergedError(
         f"the gradient of {broken[0] if broken else 'all weights together'} is not finite at "
-        f"step {step + 1}; no weight was updated: try a lower --lr, or --precision float32"
+        f"step {step + 1}{scaled}; no weight was updated: try a lower --lr, or --precision float32"
     )
 
 
