@@ -13,7 +13,17 @@ from support.commands import Command
 def test_doctor(command: Command, cache: Path) -> None:
     facts = json.loads(command("doctor", "--json").out)
     assert facts["cache"] == str(cache)
-    for key in ("torch", "python", "numpy", "pillow", "device", "has_bf16", "cores", "threads"):
+    for key in (
+        "torch",
+        "python",
+        "numpy",
+        "pillow",
+        "device",
+        "has_bf16",
+        "auto_precision",
+        "cores",
+        "threads",
+    ):
         assert key in facts["environment"]
     for key in ("kernels_from", "kernels_openmp", "instruction_sets", "c_compiler"):
         assert key in facts["search"]

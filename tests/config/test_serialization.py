@@ -138,7 +138,10 @@ def test_an_option_that_is_not_given_is_null() -> None:
         ({"optimizer": {"lr": "x"}}, r"^Recipe\.optimizer\.lr must be float, not 'x'$"),
         ({"optimizer": {"lr": False}}, r"^Recipe\.optimizer\.lr must be float, not False$"),
         ({"optimizer": []}, r"^Recipe\.optimizer must be an object, not \[\]$"),
-        ({"precision": "half"}, r"^Recipe\.precision is 'half'; it can be auto, float32, bf16$"),
+        (
+            {"precision": "half"},
+            r"^Recipe\.precision is 'half'; it can be auto, float32, bf16, fp16$",
+        ),
         ({"precision": ["auto"]}, r"^Recipe\.precision is \['auto'\]; it can be"),
         ({"schedule": {"milestones": 3}}, r"\.milestones must be a list, not 3$"),
         ({"schedule": {"milestones": [3, "4"]}}, r"\.milestones\[1\] must be int"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,44 @@ def test_it_computes_in_the_precision_of_the_run(
     config = json.loads(trained.config.read_text())
     assert classifier.precision == config["precision"] == "float32"
     assert not classifier.network.training
+
+
+@pytest.mark.parametrize("is_optimized", [False, True])
+def test_fp16_is_near_float32_and_told(
+    classifier: alexnet.Classifier, image_path: Path, is_optimized: bool
+) -> None:
+    """Probabilities are computed in float32."""
+    pixels = resized(classifier, image_path)
+    expected = classifier.probabilities(pixels)
+    half = replace(classifier, precision="fp16")
+    half = half.optimized(int8=False) if is_optimized else half
+    assert half.answering_network.number_type == "fp16"
+    found = half.probabilities(pixels)
+    assert found.dtype == np.float32
+    assert not np.array_equal(found, expected)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+
+
+def test_float32_is_not_tf32(
+    classifier: alexnet.Classifier, image_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which torch allows a GPU's convolutions by default."""
+    seen: list[str] = []
+
+    @contextmanager
+    def watch(device: torch.device) -> Iterator[None]:
+        seen.append(device.type)
+        yield
+
+    monkeypatch.setattr("alexnet.inference.classifier.exact_float32", watch)
+    pixels = resized(classifier, image_path)
+    classifier.probabilities(pixels)
+    classifier.logits_from(classifier.layer_inputs(pixels))
+    classifier.logits(pixels)
+    assert seen == ["cpu"] * 4
+    replace(classifier, precision="bf16").probabilities(pixels)
+    assert len(seen) == 4
 
 
 def test_paths_images_and_arrays_predict_the_same(

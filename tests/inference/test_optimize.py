@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from alexnet.config.recipe import Precision
 from alexnet.errors import UsageError
 from alexnet.inference import optimize
 from alexnet.inference.classifier import load
@@ -101,7 +102,7 @@ def test_every_network_in_int8(name: str, int8_kernels: KernelLibrary) -> None:
 
 def test_the_given_network_stays_as_it_is() -> None:
     network = copy.deepcopy(narrow("alexnet_bn")).train()
-    for precision in ("float32", "bf16"):
+    for precision in ("float32", "bf16", "fp16"):
         optimize_for_inference(network, precision, int8=False)  # type: ignore[arg-type]
     assert all(module.training for module in network.modules())
     assert all(parameter.requires_grad for parameter in network.parameters())
@@ -228,11 +229,14 @@ def test_without_kernels_torch_computes() -> None:
         assert torch.equal(optimized(images), network(images))
 
 
-def test_bf16_weights_are_stored_in_bf16_but_the_last() -> None:
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.half)])
+def test_weights_are_stored_in_the_type_of_the_products_but_the_last(
+    precision: Precision, dtype: torch.dtype
+) -> None:
     network = narrow("cifar_quick")
-    optimized = optimize_for_inference(network, "bf16", int8=False)
+    optimized = optimize_for_inference(network, precision, int8=False)
     types = [p.dtype for p in optimized.parameters() if p.ndim > 1]
-    assert types == [torch.bfloat16] * 3 + [torch.float32]
+    assert types == [dtype] * 3 + [torch.float32]
     images = randn(2, *network.architecture.input)
     with torch.inference_mode():
         expected, found = network(images), optimized(images)

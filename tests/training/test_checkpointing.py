@@ -21,6 +21,7 @@ from alexnet.config.recipe import Recipe
 from alexnet.config.serialization import to_json
 from alexnet.errors import AlexNetError, ConfigError, ModelFileError, TrainingError
 from alexnet.reporter import NullReporter, StepReport
+from alexnet.runtime.device import NumberType
 from alexnet.runtime.environment import describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.changed_environment import warn_if_environment_changed
@@ -381,22 +382,29 @@ def test_a_missing_or_damaged_environment_is_noted(
 
 
 @pytest.mark.parametrize(
-    ("then", "now", "told"),
-    [
-        (True, False, "matrix products are now in float32 instead of bf16"),
-        (False, True, "matrix products are now in bf16 instead of float32"),
-    ],
+    ("then", "now"), [("bf16", "float32"), ("float32", "bf16"), ("fp16", "float32")]
 )
+@pytest.mark.parametrize("is_recorded", [True, False])
 def test_another_number_type_is_told(
-    then: bool, now: bool, told: str, tmp_path: Path, witness: Witness
+    then: NumberType, now: NumberType, is_recorded: bool, tmp_path: Path, witness: Witness
 ) -> None:
-    environment = replace(describe_environment(torch.device("cpu")), has_bf16=now)
-    folder = RunFolder(tmp_path)
-    (tmp_path / "environment.json").write_text(to_json(replace(environment, has_bf16=then)))
-    warn_if_environment_changed(folder, environment, witness)
-    assert any(told in note for note in witness.notes)
-    warn_if_environment_changed(folder, replace(environment, has_bf16=then), witness)
-    assert len(witness.notes) == 2
+    """Also by the environment of an older run, which tells of bf16 alone."""
+    before, after = (
+        replace(
+            describe_environment(torch.device("cpu")),
+            has_bf16=auto == "bf16",
+            auto_precision=auto,
+        )
+        for auto in (then, now)
+    )
+    saved = before if is_recorded else replace(before, auto_precision=None)
+    (tmp_path / "environment.json").write_text(to_json(saved))
+    warn_if_environment_changed(RunFolder(tmp_path), after, witness)
+    told = f"matrix products are now in {now} instead of {then}"
+    assert any(told in note for note in witness.notes) == (is_recorded or then != "fp16")
+    count = len(witness.notes)
+    warn_if_environment_changed(RunFolder(tmp_path), before, witness)
+    assert len(witness.notes) == count + (not is_recorded and then == "fp16")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import copy
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from alexnet.checkpoints.tensors import load_tensors
 from alexnet.config.recipe import OptimizerOptions, Precision, Recipe
+from alexnet.config.serialization import field_types
 from alexnet.errors import DivergedError
 from alexnet.models.network import Network, create_model
 from alexnet.reporter import NullReporter
@@ -85,17 +86,20 @@ def test_the_scale_is_that_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
-def test_the_weights_are_those_of_torchs_scaler_to_the_bit(clip_norm: float | None) -> None:
+@pytest.mark.parametrize("optimizer", get_args(field_types(OptimizerOptions)["optimizer"]))
+def test_the_weights_are_those_of_torchs_scaler_to_the_bit(
+    optimizer: Any, clip_norm: float | None
+) -> None:
     """Also with steps that are skipped at first, since the scale is too large."""
-    options = OptimizerOptions(optimizer="sgd", lr=0.1, momentum=0.9, clip_norm=clip_norm)
+    options = OptimizerOptions(optimizer=optimizer, lr=0.01, clip_norm=clip_norm)
     recipe = Recipe(precision="fp16", optimizer=options)
-    network, optimizer, images, labels = make_step(recipe)
+    network, own_optimizer, images, labels = make_step(recipe)
     other = copy.deepcopy(network)
     scaler = LossScaler(scale=2.0**30)
     their_optimizer = build_optimizer(other, options)
     theirs = torch.amp.GradScaler("cpu", init_scale=2.0**30)
     for _ in range(8):
-        update(network, optimizer, images, labels, recipe, scaler=scaler)
+        update(network, own_optimizer, images, labels, recipe, scaler=scaler)
         their_optimizer.zero_grad()
         with torch.autocast("cpu", torch.float16):
             logits = other(images)

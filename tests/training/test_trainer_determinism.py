@@ -36,7 +36,7 @@ def with_threads(count: int, recipe: Recipe, out: Path) -> Run:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("precision", ["float32", "bf16", "fp16"])
 def test_the_same_number_of_threads_gives_the_same_bits_and_another_nearly(
     tiny: Recipe, tmp_path: Path, precision: str
 ) -> None:

@@ -13,7 +13,7 @@ from alexnet.config.serialization import to_dict
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorFlags:
-    """Versions, device, bf16 support and folders of this machine."""
+    """Versions, device, what --precision auto is on it, and folders of this machine."""
 
     device: str = "auto"
     """auto: the first GPU, else the CPU."""

@@ -47,9 +47,9 @@ class PredictFlags:
     min_probability: float = 0.0
     """Answer "unsure" where the most probable class has a lower probability than this, 0 to 1."""
     exact: bool = False
-    """Answer with the network in float32 as it was trained. Unless given, it is optimized for
-    inference (int8 or bf16 where the CPU has it), several times as fast; a run that was trained
-    with --precision float32 always answers in float32."""
+    """Answer with the network as it was trained, in float32, which is not TF32. Unless given, it is
+    optimized for inference (int8 or bf16 where the CPU has it), several times as fast; a run that
+    was trained with --precision float32 always answers in float32."""
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     json: bool = False

@@ -188,9 +188,10 @@ def machine_text(result: ExperimentResult) -> str:
 
 def _environment_text(here: Environment) -> str:
     version = f"alexnet {here.alexnet}, " if here.alexnet[0].isdigit() else ""
+    half = "bf16" if here.has_bf16 else "fp16" if here.auto_precision == "fp16" else ""
     return (
         f"{here.device} ({here.device_name}, {count_text(here.threads, 'thread')}"
-        f"{', bf16' if here.has_bf16 else ''}), {version}torch {here.torch}, "
+        f"{', ' * bool(half)}{half}), {version}torch {here.torch}, "
         f"Python {here.python}"
     )
 

@@ -29,6 +29,7 @@ ENVIRONMENT_NAMES = {
     "device_name": "processor", "device": "device", "cores": "cores", "threads": "threads",
     "system": "system", "alexnet": "alexnet", "python": "Python", "torch": "torch",
     "numpy": "NumPy", "pillow": "Pillow", "kernels": "C kernels", "has_bf16": "bfloat16",
+    "auto_precision": "precision auto",
 }  # fmt: skip
 MIN_CALIBRATION_IMAGES = 200
 """For a calibration error beside the headline; the section about it says what chance gives."""

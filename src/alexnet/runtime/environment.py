@@ -11,7 +11,7 @@ import torch
 
 from alexnet.ops.library import describe_kernels
 from alexnet.runtime.cpu import cpu_name
-from alexnet.runtime.device import has_bf16
+from alexnet.runtime.device import NumberType, has_bf16, number_type
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +37,8 @@ class Environment:
     """Whether the device has instructions for bf16 matrix products."""
     processes: int = 1
     """Number of processes that train together."""
+    auto_precision: NumberType | None = None
+    """What `--precision auto` is on the device; None in files that do not tell."""
 
 
 def describe_environment(device: torch.device, processes: int = 1) -> Environment:
@@ -56,6 +58,7 @@ def describe_environment(device: torch.device, processes: int = 1) -> Environmen
         device=str(device),
         has_bf16=has_bf16(device),
         processes=processes,
+        auto_precision=number_type(device, "auto"),
     )
 
 

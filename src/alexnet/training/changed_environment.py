@@ -23,10 +23,11 @@ def warn_if_environment_changed(folder: RunFolder, now: Environment, reporter: R
     ]
     if changed:
         reporter.note(f"{_effect_of_change(then, here)}: {', '.join(changed)}")
-    if then.get("has_bf16", now.has_bf16) != now.has_bf16:
-        types = ("bf16", "float32") if now.has_bf16 else ("float32", "bf16")
+    before = then.get("auto_precision") or ("bf16" if then.get("has_bf16") else "float32")
+    if "has_bf16" in then and before != now.auto_precision:
         reporter.note(
-            "with --precision auto, matrix products are now in {} instead of {}".format(*types)
+            f"with --precision auto, matrix products are now in {now.auto_precision} instead of "
+            f"{before}"
         )
     if not then:
         reporter.note(
