@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import pytest
@@ -52,6 +53,19 @@ def test_grad_cam() -> None:
     found = attribution.grad_cam(tiny_network(), X, 0, "relu1")
     np.testing.assert_allclose(found, [[4.0, 1.5], [6.0, 1.0]], rtol=1e-6)
     assert not attribution.grad_cam(tiny_network(), X, 1, "relu1").any()
+
+
+def test_float32_is_not_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which torch allows a GPU's convolutions by default."""
+    seen: list[str] = []
+
+    def watch(device: torch.device) -> AbstractContextManager[None]:
+        seen.append(device.type)
+        return nullcontext()
+
+    monkeypatch.setattr(attribution, "exact_float32", watch)
+    attribution.grad_cam(tiny_network(), X, 0, "relu1")
+    assert seen == ["cpu"]
 
 
 def test_integrated_gradients() -> None:

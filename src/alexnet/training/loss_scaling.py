@@ -10,8 +10,10 @@ schedule, batch norm's statistics have seen the images, and the weight average t
 once more. The optimizer is not called, so weights, momentum and Adam's count of steps stay.
 
 `GradScaler` itself looks at the gradients of its own process, of which each has other ones in
-columns and in a hybrid. Here all processes decide by the one norm of all gradients; the scales, and
-the bits of the weights, are those of `GradScaler` (`tests/training/test_loss_scaling.py`).
+columns and in a hybrid, and lets torch's fused optimizers skip, of which SGD goes on with momentum
+from uninitialized memory if that was its first step (torch 2.13). Here all processes decide by the
+one norm of all gradients; the scales, and the bits of the weights, are those of `GradScaler`
+(`tests/training/test_loss_scaling.py`).
 
 Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.2; torch's constants.
 """
