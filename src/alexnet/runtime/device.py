@@ -120,7 +120,8 @@ def exact_float32(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def _without_tf32() -> Iterator[None]:
-    conv, matmul = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    conv = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # not annotated
+    matmul = torch.backends.cuda.matmul
     before = conv.fp32_precision, torch.get_float32_matmul_precision(), matmul.fp32_precision
     conv.fp32_precision = "ieee"
     torch.set_float32_matmul_precision("highest")
