@@ -22,6 +22,7 @@ from alexnet.training.optimizers import build_optimizer
 from alexnet.training.step import update
 from alexnet.transforms.applied import Applied
 from alexnet.transforms.augment import Augmenter
+from alexnet.transforms.mixing import choose_mixing
 from support.runs import cut_off, resume, train
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]  # of torch, about TF32
@@ -69,6 +70,32 @@ def test_augmented_images_are_those_of_the_cpu(options: Augmentation) -> None:
     expected, found = cpu.run(pixels, applied), gpu.run(pixels.to(GPU), on_gpu(applied))
     assert found.device.type == torch.device(GPU).type
     torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options", [replace(options, random_erasing=0.0) for options in AUGMENTATIONS.values()]
+)
+def test_augmentation_does_not_wait_for_the_gpu(options: Augmentation) -> None:
+    """From the second batch on, when constants have been copied there."""
+    pixels = torch.zeros(4, 80, 80, 3, dtype=torch.uint8, device=GPU)
+    augmenter = Augmenter(
+        options=options,
+        preprocessing=Preprocessing(resize_size=80, crop_size=64),
+        color_principal_axes=torch.eye(3, device=GPU),
+    )
+
+    def augment(seed: int) -> None:
+        generator = torch.Generator(GPU).manual_seed(seed)
+        augmenter.run(pixels, augmenter.choose(4, 80, generator))
+        assert choose_mixing(4, 64, 64, options, generator) is None
+
+    augment(0)
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        augment(1)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

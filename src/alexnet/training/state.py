@@ -184,7 +184,7 @@ def count_wrong(logits: Tensor, labels: Tensor, world: World = ALONE) -> tuple[i
 def _sums(first: Tensor, second: Tensor, world: World) -> tuple[float, float, int]:
     """The sums of two tensors over all processes, and the length of the first."""
     top1, top5 = first.sum(), second.sum()  # of booleans int64
-    sums = torch.stack([top1, top5, top1.new_tensor(len(first))])
+    sums = torch.stack([top1, top5, torch.full_like(top1, len(first))])
     (sums,) = world.sum_over_ranks(sums)
     one, other, count = sums.tolist()
     return one, other, int(count)

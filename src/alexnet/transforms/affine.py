@@ -44,8 +44,9 @@ def translation_matrices(x: Tensor, y: Tensor) -> Tensor:
 
 def _matrices(x: tuple[Tensor, Tensor, Tensor], y: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """Two rows of numbers [B] each, and the row (0, 0, 1): [B, 3, 3]."""
-    last = torch.tensor((0.0, 0.0, 1.0), device=x[0].device).expand(len(x[0]), 3)
-    return torch.stack((torch.stack(x, 1), torch.stack(y, 1), last), 1)
+    zero, one = torch.zeros_like(x[0]), torch.ones_like(x[0])
+    rows = (torch.stack(row, 1) for row in (x, y, (zero, zero, one)))
+    return torch.stack(tuple(rows), 1)
 
 
 def rotate(images: Tensor, degrees: Tensor, fill: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -60,11 +62,24 @@ def _mean_and_std(images: Tensor, preprocessing: Preprocessing) -> tuple[Tensor,
     row at once and not the three numbers of a pixel: half the time of a center crop.
     """
     c, width = preprocessing.channels, images.shape[3]
+    rows = _rows if images.device.type == "cpu" else _kept_rows
     mean, std = (
-        images.new_tensor(values[:c]).repeat(width, 1).T[:, None]
+        rows(tuple(values[:c]), width, images.dtype, images.device)
         for values in (preprocessing.mean, preprocessing.std)
     )
     return mean, std
+
+
+def _rows(
+    values: tuple[float, ...], width: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """One value per channel in each column: [C, 1, width]."""
+    with torch.inference_mode(mode=False):  # a tensor of inference mode could not be used outside
+        return torch.tensor(values, dtype=dtype, device=device).repeat(width, 1).T[:, None]
+
+
+_kept_rows = lru_cache(maxsize=16)(_rows)
+"""The same, copied to a GPU once: it would be waited for at every copy."""
 
 
 def resize(images: Tensor, side: int) -> Tensor:

@@ -40,7 +40,7 @@ def random_erasing_boxes(
     device = generator.device
     area, aspect = torch.rand(2, count, ATTEMPTS, generator=generator, device=device)
     area = (MIN_AREA + (MAX_AREA - MIN_AREA) * area) * (height * width)
-    aspect = torch.tensor(MAX_ASPECT_RATIO, device=device) ** (2 * aspect - 1)
+    aspect = torch.full((), MAX_ASPECT_RATIO, device=device) ** (2 * aspect - 1)
     heights, widths = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
     first = ((heights <= height) & (widths <= width)).int().argmax(1, keepdim=True)
     chance, top, left = torch.rand(3, count, generator=generator, device=device)

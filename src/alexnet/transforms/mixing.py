@@ -68,7 +68,10 @@ def _choose_cutmix(
     count: int, image_height: int, image_width: int, p: float, generator: torch.Generator
 ) -> Mixing | None:
     device = generator.device
-    chance, area, top, left = torch.rand(4, generator=generator, device=device).tolist()
+    drawn = torch.rand(4, generator=generator, device=device)
+    if not p:
+        return None  # without a wait for the GPU
+    chance, area, top, left = drawn.tolist()
     if chance >= p:
         return None
     height, width = (round(side * area**0.5) for side in (image_height, image_width))

@@ -63,7 +63,7 @@ def random_resized_crop_boxes(
     scale, aspect, flip, x, y = torch.rand(5, count, generator=generator, device=device)
     min_scale = options.min_scale**0.5
     scale = min_scale + (1 - min_scale) * scale
-    aspect = torch.tensor(options.max_aspect_ratio, device=device) ** (aspect - 0.5)
+    aspect = torch.full((), options.max_aspect_ratio, device=device) ** (aspect - 0.5)
     width, height = (scale * aspect).clamp(max=1), (scale / aspect).clamp(max=1)
     if options.crop == "center":
         x, y = torch.full_like(x, 0.5), torch.full_like(y, 0.5)
