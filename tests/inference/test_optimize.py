@@ -219,6 +219,20 @@ def test_other_relus_go_into_the_quantized_layer_before_them(kernels: KernelLibr
     assert layers["fc2"].clamp_min < 0  # type: ignore[operator]
 
 
+def test_layers_with_a_forward_pass_of_their_own_stay(kernels: KernelLibrary) -> None:
+    """As in an optimized network that was edited, and is optimized again."""
+    layers = {"relu1": nn.ReLU(), "pool1": nn.MaxPool2d(3, 2), "fc2": int8_linear(kernels)}
+    layers["relu2"] = nn.ReLU()
+    for name in ("pool1", "relu2"):
+        vars(layers[name])["forward"] = torch.neg
+    assert fuse_relu(layers, kernels) == layers
+    network = copy.deepcopy(narrow("alexnet_bn"))
+    vars(network.bn1)["forward"] = torch.neg
+    folded = fold_batch_norm(network)
+    assert folded["bn1"] is network.bn1
+    assert isinstance(folded["bn2"], nn.Identity)
+
+
 def test_without_kernels_torch_computes() -> None:
     network = narrow("alexnet")
     with without_kernels():

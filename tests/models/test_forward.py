@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from alexnet.models import forward
+from alexnet.models.modules import ResponseNorm
 from alexnet.models.network import Network, channels_last
 from alexnet.ops.batch_norm_relu_pool import batch_norm_relu_pool
 from support.kernels import needs_kernels, randn
@@ -84,6 +86,75 @@ def test_hooks_of_every_kind_see_their_layer(counted: list[int]) -> None:
     outcome(network, images)
     assert not counted
     assert sorted(seen) == sorted(2 * ["relu1", "norm2", "pool5"])
+
+
+class Clipped(nn.ReLU):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0, 0.01)
+
+
+class MinPool(nn.MaxPool2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return -super().forward(-x)
+
+
+class HalfNorm(ResponseNorm):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) / 2
+
+
+def plus_one(layer: nn.Module) -> None:
+    """A forward pass of its own, patched on the layer."""
+    original = layer.forward
+    layer.forward = lambda x: original(x) + 1  # type: ignore[method-assign]
+
+
+@needs_kernels
+@pytest.mark.parametrize("is_training", [True, False])
+@pytest.mark.parametrize(
+    ("name", "layer", "new"),
+    [
+        ("alexnet", "relu1", Clipped()),
+        ("alexnet", "relu5", Clipped()),
+        ("alexnet", "norm2", HalfNorm()),
+        ("alexnet", "pool5", MinPool(3, 2)),
+        ("alexnet_bn", "relu3", Clipped()),
+        ("alexnet_bn", "pool1", MinPool(3, 2)),
+        *(("alexnet", layer, plus_one) for layer in ("conv1", "relu1", "norm1", "pool1", "relu6")),
+        *(("alexnet_bn", layer, plus_one) for layer in ("bn1", "relu1", "pool1", "bn3")),
+    ],
+)
+def test_a_layer_with_a_forward_pass_of_its_own_is_called(
+    name: str, layer: str, new: nn.Module | Callable[[nn.Module], None], is_training: bool
+) -> None:
+    network = channels_last(narrow_classifier(name).network).train(is_training)
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    if isinstance(new, nn.Module):
+        setattr(network, layer, new.train(is_training))
+    else:
+        new(network.get_submodule(layer))
+    other = copy.deepcopy(network)
+    images = randn(4, *network.architecture.input).contiguous(memory_format=torch.channels_last)
+    expected = list(other.intermediate_outputs(images).values())[-1]
+    torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-4)
+
+
+@needs_kernels
+@pytest.mark.parametrize("kind", [nn.ReLU, nn.BatchNorm2d, nn.MaxPool2d])
+def test_a_patched_class_is_called(kind: type[nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
+    network = channels_last(narrow_classifier("alexnet_bn").network).train()
+    images = randn(4, *network.architecture.input).contiguous(memory_format=torch.channels_last)
+    calls, original = [], kind.forward
+
+    def counting(layer: nn.Module, x: Tensor) -> Tensor:
+        calls.append(layer)
+        return original(layer, x)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(kind, "forward", counting)
+    network(images)
+    assert calls == [layer for layer in network.modules() if isinstance(layer, kind)]
 
 
 @needs_kernels

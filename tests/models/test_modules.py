@@ -107,6 +107,26 @@ def test_extra_padding_is_zeros_at_the_right_and_bottom() -> None:
     assert torch.allclose(conv(x), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"padding": (1, 1)},
+        {"padding": "same"},
+        {"stride": (2, 2)},
+        {"padding_mode": "circular", "_reversed_padding_repeated_twice": [5, 5, 5, 5]},
+        {"_conv_forward": lambda x, weight, bias: nn.functional.conv2d(x, 2 * weight, bias)},
+    ],
+)
+def test_settings_that_were_changed_later(settings: dict[str, object]) -> None:
+    """Also for a batch that would be computed by FFT."""
+    conv = build_module(layer_info(Conv("c", 4, 11, padding=5), 3, 14, 14))
+    x = draw(16, 3, 14, 14, dtype=torch.float32)
+    vars(conv).update(settings)
+    with torch.no_grad():
+        expected = nn.Conv2d.forward(conv, x)  # type: ignore[arg-type]
+    assert torch.equal(conv(x), expected)
+
+
 def test_flatten_orders() -> None:
     x = torch.arange(12.0).reshape(1, 3, 2, 2)
     chw = build_module(layer_info(Flatten("v"), 3, 2, 2))(x)

@@ -36,6 +36,12 @@ def change(layer: str, **settings: object) -> Edit:
     return lambda network: vars(network.get_submodule(layer)).update(settings)
 
 
+class Clipped(nn.ReLU):
+    """A layer of the user's own; the module's name is that of a package."""
+
+    __module__ = "support"
+
+
 def moved_to_the_end(network: Network) -> None:
     layer = network.relu3
     del network.relu3
@@ -70,6 +76,8 @@ def forward_of_its_own(network: Network, layer: str = "") -> None:
         (lambda network: weight_norm(network.fc7), "fc7 is torch's ParametrizedLinear, and shou"),
         (forward_of_its_own, "its Network has a forward pass of its own"),
         (lambda network: forward_of_its_own(network, "fc6"), "fc6 has a forward pass of its own"),
+        (change("conv2", _conv_forward=print), "conv2 has a forward pass of its own"),
+        (put(relu1=Clipped()), "relu1 is support's Clipped, and should be torch's ReLU"),
     ],
 )
 def test_the_first_layer_that_differs(edit: Edit, difference: str) -> None:
@@ -77,6 +85,13 @@ def test_the_first_layer_that_differs(edit: Edit, difference: str) -> None:
     edit(network)
     message = f"^it does not fit its own architecture: {re.escape(difference)}.*; write the change"
     with pytest.raises(ArchitectureError, match=message):
+        check_layers(network, network.architecture)
+
+
+def test_a_class_that_was_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = small()
+    monkeypatch.setattr(nn.ReLU, "forward", lambda _, x: x.clamp(0, 6))
+    with pytest.raises(ArchitectureError, match="relu1 has a forward pass of its own"):
         check_layers(network, network.architecture)
 
 

@@ -30,7 +30,7 @@ from alexnet.inference.int8_kernels import maps_at_a_time
 from alexnet.inference.winograd import WinogradConv2d, can_use_winograd
 from alexnet.models.architecture import Architecture
 from alexnet.models.forward import forward_layers
-from alexnet.models.modules import Conv2d, Flatten, Linear, ResponseNorm
+from alexnet.models.modules import Conv2d, Flatten, Linear, ResponseNorm, has_own_forward
 from alexnet.models.network import Network, channels_last
 from alexnet.models.network_checks import check_layers, check_no_hooks
 from alexnet.ops.library import KernelLibrary, load_kernels
@@ -172,6 +172,8 @@ class LayerOptimizer:
 
     def optimize_layer(self, layer: nn.Module) -> nn.Module:
         """A copy of the layer, or a faster one: the same within the tolerance of its type."""
+        if has_own_forward(layer):
+            return copy.deepcopy(layer)
         if isinstance(layer, Conv2d):
             return self._conv(layer)
         if isinstance(layer, Linear):
@@ -209,14 +211,25 @@ def fold_batch_norm(network: Network) -> dict[str, nn.Module]:
     layers: dict[str, nn.Module] = {}
     last = ""
     for name, layer in network.named_children():
-        before = layers.get(last)
-        layers[name] = layer
-        if isinstance(layer, nn.BatchNorm2d) and isinstance(before, nn.Conv2d):
-            layers[last], layers[name] = fuse_conv_bn_eval(before, layer), nn.Identity()
-        elif isinstance(layer, nn.BatchNorm1d) and isinstance(before, nn.Linear):
-            layers[last], layers[name] = fuse_linear_bn_eval(before, layer), nn.Identity()
+        folded = _folded(layers.get(last), layer)
+        if folded:
+            layers[last], layers[name] = folded, nn.Identity()
+        else:
+            layers[name] = layer
         last = name
     return layers
+
+
+def _folded(layer: nn.Module | None, norm: nn.Module) -> nn.Module | None:
+    """A layer with the batch norm after it in its weights; None if these are not such layers."""
+    if layer is None or has_own_forward(layer) or has_own_forward(norm):
+        return None
+    match layer, norm:
+        case nn.Conv2d(), nn.BatchNorm2d():
+            return fuse_conv_bn_eval(layer, norm)
+        case nn.Linear(), nn.BatchNorm1d():
+            return fuse_linear_bn_eval(layer, norm)
+    return None
 
 
 def fuse_relu(layers: dict[str, nn.Module], kernels: KernelLibrary) -> dict[str, nn.Module]:
@@ -230,7 +243,7 @@ def fuse_relu(layers: dict[str, nn.Module], kernels: KernelLibrary) -> dict[str,
     i = 0
     while i < len(names):
         fused = 1
-        match modules[i : i + 3]:
+        match [None if has_own_forward(layer) else layer for layer in modules[i : i + 3]]:
             case [nn.ReLU(), ResponseNorm() as norm, nn.MaxPool2d(ceil_mode=False) as pool]:
                 result[names[i]], result[names[i + 1]] = nn.Identity(), nn.Identity()
                 result[names[i + 2]] = FusedReluNormPool(norm, pool, kernels)

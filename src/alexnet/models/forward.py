@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
-from alexnet.models.modules import ResponseNorm
+from alexnet.models.modules import ResponseNorm, has_own_forward
 from alexnet.ops.batch_norm_relu_pool import batch_norm_relu_pool, can_normalize_in_one_pass
 from alexnet.ops.relu_norm_pool import NO_NORM, Norm, can_use_one_pass, relu_norm_pool
 
@@ -16,9 +16,9 @@ def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
     """`x` through the layers in their order.
 
     While a network is trained on the CPU, (ReLU, response norm or none, max pooling) is one pass,
-    and so is (batch norm, ReLU, max pooling or none); unless a layer has hooks. The former has the
-    same outputs to the bit; in bf16 nothing is rounded in between, so that a gradient goes to the
-    largest value before rounding.
+    and so is (batch norm, ReLU, max pooling or none); unless a layer has hooks or a forward pass of
+    its own. The former has the same outputs to the bit; in bf16 nothing is rounded in between, so
+    that a gradient goes to the largest value before rounding.
     """
     i = 0
     while i < len(layers):
@@ -32,7 +32,7 @@ def layers_in_one_pass(layers: Sequence[nn.Module], x: Tensor) -> int:
     """How many of the first layers are computed together for this input."""
     for count in (3, 2):
         first = layers[:count]
-        if len(first) == count and _is_one_pass(first, x) and not any(map(_has_hooks, first)):
+        if len(first) == count and _is_one_pass(first, x) and not any(map(_is_edited, first)):
             return count
     return 1
 
@@ -82,6 +82,11 @@ def _window(pool: nn.MaxPool2d) -> tuple[int, int]:
 def _constants(norm: ResponseNorm) -> Norm:
     layer = norm.layer
     return Norm(layer.size, layer.alpha, layer.beta, layer.k, layer.groups)
+
+
+def _is_edited(layer: nn.Module) -> bool:
+    """Whether the layer has to be called: it has hooks, or a forward pass of its own."""
+    return has_own_forward(layer) or _has_hooks(layer)
 
 
 def _has_hooks(layer: nn.Module) -> bool:

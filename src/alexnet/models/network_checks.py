@@ -11,6 +11,7 @@ from torch import nn
 from alexnet.errors import ArchitectureError
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Layer
+from alexnet.models.modules import has_own_forward
 from alexnet.models.network import Network
 
 WITHOUT_EFFECT = (
@@ -71,7 +72,7 @@ def _difference(found: nn.Module, own: nn.Module) -> str:
     """What follows the layer's name in words; "" if both compute the same of the same weights."""
     if not isinstance(own, type(found)):
         return f" is {_class(found)}, and should be {_class(own)}"
-    if "forward" in vars(found):
+    if has_own_forward(found):
         return " has a forward pass of its own"
     settings = _settings(found)
     for name, value in _settings(own).items():
