@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from alexnet.errors import ArchitectureError, UnknownNameError
@@ -197,6 +197,29 @@ def test_intermediate_outputs_end_in_forward(name: str) -> None:
     assert torch.equal(outputs[arch.layers[0].name], first(x))
     again = network.get_submodule(arch.layers[1].name)(outputs[arch.layers[0].name])
     assert torch.equal(outputs[arch.layers[1].name], again)
+
+
+class LayerTracer(fx.Tracer):
+    """Takes every layer as a node, as torchvision's can."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_owt", "lenet5"])
+def test_fx_traces_the_layers(name: str, training: bool) -> None:
+    network = Network(tiny(name)).train(training)
+    x = images(network.architecture, count=2)
+    layers = LayerTracer().trace(network)
+    nodes = [node.target for node in layers.nodes if node.op == "call_module"]
+    assert nodes == [layer.name for layer in network.architecture.layers]
+    outputs = []
+    for traced in (network, fx.symbolic_trace(network), fx.GraphModule(network, layers)):
+        torch.manual_seed(0)  # of dropout
+        outputs.append(traced(x))
+    assert torch.equal(outputs[1], outputs[0])
+    assert torch.equal(outputs[2], outputs[0])
 
 
 def test_224_pixels_with_extra_padding_are_227_with_three_zeros() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules import module as torch_module
 
 from alexnet.models.modules import ResponseNorm, has_own_forward
@@ -30,6 +30,8 @@ def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 def layers_in_one_pass(layers: Sequence[nn.Module], x: Tensor) -> int:
     """How many of the first layers are computed together for this input."""
+    if isinstance(x, fx.Proxy):
+        return 1
     for count in (3, 2):
         first = layers[:count]
         if len(first) == count and _is_one_pass(first, x) and not any(map(_is_edited, first)):

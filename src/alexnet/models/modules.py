@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from alexnet.models import layers
 from alexnet.models.architecture import LayerInfo
@@ -17,6 +17,11 @@ from alexnet.ops.norms import response_norm, within_channel_lrn
 from alexnet.ops.pixel_blocks import block_conv2d, should_use_blocks
 from alexnet.ops.tile_conv import should_use_tiles, tile_conv2d
 from alexnet.ops.tracing import is_bf16_step, no_autocast
+
+# Functions that torch.fx keeps as one node, and does not look into.
+fx.wrap("dropout")
+fx.wrap("response_norm")
+fx.wrap("within_channel_lrn")
 
 
 class ResponseNorm(nn.Module):
@@ -94,6 +99,8 @@ class Conv2d(nn.Conv2d):
         """[N, C, H, W] to [N, channels, H', W']."""
         if self.extra_padding:
             x = F.pad(x, (0, self.extra_padding, 0, self.extra_padding))
+        if isinstance(x, fx.Proxy):
+            return super().forward(x)
         if self.is_last:
             with no_autocast(x.device.type):
                 return super().forward(x.to(self.weight.dtype))
@@ -127,6 +134,8 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, in_features] to [N, out_features]."""
+        if isinstance(x, fx.Proxy):
+            return super().forward(x)
         if self.is_last:
             with no_autocast(x.device.type):
                 return super().forward(x.to(self.weight.dtype))

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from alexnet.errors import ArchitectureError, ConfigError, UnknownNameError, require
 from alexnet.io.text import shape_text
@@ -109,6 +109,8 @@ class Network(nn.Module):
         return names
 
     def _check(self, images: Tensor) -> None:
+        if isinstance(images, fx.Proxy):  # it has no shape yet
+            return
         arch, found = self.architecture, images.shape
         if found[1:] == arch.input:
             return
