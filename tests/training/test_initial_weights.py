@@ -81,7 +81,7 @@ def test_torchvisions_convolutions_are_found_and_told(data_root: Path, witness: 
     arch = replace(ALEXNET_OWT, layers=tuple(layers))
     weights = read_initial_weights(found, arch, witness)
     network = Network(arch)
-    load_initial_weights(network, found, weights, witness)
+    load_initial_weights(network, found, weights, ("ash", "elm", "fir", "oak"), witness)
     assert network.get_submodule("conv5").weight.unique().tolist() == [0.5]
     assert witness.notes == [
         f"fine-tunes torchvision's weights {features}: conv1, conv2, conv3, conv4, conv5; "
@@ -159,7 +159,7 @@ def test_weights_that_fit_nothing_are_refused(data_root: Path, witness: Witness)
     weights = read_initial_weights(found, architecture("lenet5"), witness)
     network = Network(architecture("lenet5"))
     with pytest.raises(ModelFileError, match="none of the weights fit lenet5; first: conv1"):
-        load_initial_weights(network, found, weights, witness)
+        load_initial_weights(network, found, weights, (), witness)
     grouped = replace(recipe, arch="alexnet_owt", model=ModelOptions(groups=2))
     assert resolve(replace(grouped, data_root=str(data_root)), witness).init_from.endswith(".pth")
 
@@ -232,6 +232,48 @@ def test_test_images_that_the_initial_weights_were_trained_on_are_told(
     for changes in ({"manifest_hash": ""}, {"manifest_hash": "0" * 16}):
         save_model(file, setup.network.state_dict(), replace(setup.info, **changes))
         assert notes_on_test_images(again) == [], "imported, or its store is not here"
+
+
+def saved_run(recipe: Recipe, file: Path) -> Network:
+    """A model file of a randomly initialized network, with the classes of the recipe's data."""
+    setup = set_up_training(replace(recipe, seed=7), NullReporter())
+    save_model(file, setup.network.state_dict(), setup.info)
+    return setup.network
+
+
+def test_renamed_class_folders_move_the_rows_of_the_last_layer(
+    tiny: Recipe, photos: Path, tmp_path: Path, witness: Witness
+) -> None:
+    """A folder that comes last now, and one of a class that the model does not know."""
+    recipe, file = replace(tiny, data=str(photos)), tmp_path / "first.safetensors"
+    weight = saved_run(recipe, file).get_parameter("fc8.weight")
+    classes = sorted(folder.name for folder in photos.iterdir())
+    (photos / classes[0]).rename(photos / "zz_daffodil")
+    found = set_up_training(replace(recipe, init_from=str(file)), witness).network
+    fresh = set_up_training(recipe, NullReporter()).network.get_parameter("fc8.weight")
+    assert torch.equal(found.get_parameter("fc8.weight"), torch.cat([weight[1:], fresh[-1:]]))
+    (told,) = [note for note in witness.notes if note.startswith("starts from")]
+    assert told.endswith("fc7; randomly initialized: fc8 in part")
+    count = len(classes)
+    assert f"fc8: {count - 1} of {count} classes from the model; new: zz_daffodil" in witness.notes
+
+
+def test_class_names_of_other_programs_are_read(
+    tiny: Recipe, photos: Path, tmp_path: Path, witness: Witness
+) -> None:
+    recipe, file = replace(tiny, data=str(photos)), tmp_path / "other.pth"
+    state = saved_run(recipe, tmp_path / "first.safetensors").state_dict()
+    classes = sorted(folder.name for folder in photos.iterdir())
+    backwards = {name: i for i, name in enumerate(reversed(classes))}
+    torch.save({"state_dict": state, "class_to_idx": backwards}, file)
+    found = set_up_training(replace(recipe, init_from=str(file)), witness).network
+    assert torch.equal(found.get_parameter("fc8.bias"), state["fc8.bias"].flip(0))
+    assert torch.equal(found.get_parameter("fc8.weight"), state["fc8.weight"].flip(0))
+    assert any("fc8: the model has the classes in another order" in n for n in witness.notes)
+    torch.save(state, file)
+    found = set_up_training(replace(recipe, init_from=str(file)), witness).network
+    assert torch.equal(found.get_parameter("fc8.weight"), state["fc8.weight"])
+    assert f"first output is now {classes[0]!r}, and so on" in witness.notes[-1]
 
 
 def test_a_split_by_hash_holds_out_the_same_test_images_when_photos_are_added(

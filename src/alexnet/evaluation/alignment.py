@@ -44,16 +44,26 @@ def match_classes(model: Sequence[str], data: Sequence[str], data_name: str) -> 
     """
     if tuple(model) == tuple(data):
         return list(range(len(model)))
-    outputs = _Outputs.of(model)
     own = []
-    for name, wnid in zip(data, _data_wnids(data), strict=True):
-        places = outputs.places(name, wnid)
+    for name, places in zip(data, _possible_classes(model, data), strict=True):
         if len(places) > 1:
             raise _several_error(name, data_name, [model[place] for place in places])
         if not places:
             raise _unknown_error(name, data_name, model)
         own += places
     return own
+
+
+def find_classes(model: Sequence[str], data: Sequence[str]) -> list[int | None]:
+    """As `match_classes`, with None for a class that is unknown or could be several."""
+    possible = _possible_classes(model, data)
+    return [places[0] if len(places) == 1 else None for places in possible]
+
+
+def _possible_classes(model: Sequence[str], data: Sequence[str]) -> list[list[int]]:
+    """All classes of the model that each class of the data can be."""
+    outputs = _Outputs.of(model)
+    return [outputs.places(*known) for known in zip(data, _data_wnids(data), strict=True)]
 
 
 @dataclass(frozen=True)

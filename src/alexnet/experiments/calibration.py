@@ -16,6 +16,7 @@ from alexnet.reporter import NullReporter
 from alexnet.runtime.device import choose_device
 from alexnet.training.loss_scaling import build_loss_scaler
 from alexnet.training.optimizers import build_optimizer
+from alexnet.training.output_rows import NO_WEIGHTS
 from alexnet.training.setup import build_architecture, build_network
 from alexnet.training.step import update
 from alexnet.transforms.augment import Augmenter
@@ -66,7 +67,7 @@ def _training_step(recipe: Recipe, device: torch.device) -> Callable[[], float]:
     """A step on random images that ends when the device has finished; no weight changes."""
     has_weights = replace(recipe, init_from="a file") if recipe.freeze_up_to else recipe
     arch = variant(build_architecture(has_weights), num_classes=DATASET_SIZES[recipe.data][0])
-    network = build_network(arch, recipe, {}, device, NullReporter()).train()
+    network = build_network(arch, recipe, NO_WEIGHTS, (), device, NullReporter()).train()
     optimizer = build_optimizer(network, recipe.optimizer)
     for group in optimizer.param_groups:
         group["lr"] = 0.0

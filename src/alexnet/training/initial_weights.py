@@ -26,6 +26,7 @@ from alexnet.data.datasets.catalogue import DATASETS
 from alexnet.data.store.store import Store
 from alexnet.data.trained_on import EarlierTraining, trained_on_warning
 from alexnet.errors import ConfigError, MissingDataError, UnknownNameError, UsageError
+from alexnet.interop.class_names import default_class_names
 from alexnet.interop.torchvision import (
     IMPATIENT,
     fits_a_convolution,
@@ -39,9 +40,12 @@ from alexnet.models.network import Network
 from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.reporter import ProgressCallback, Reporter, ignore_progress, progress_callback
+from alexnet.training.output_rows import NO_WEIGHTS, InitialWeights, rows_by_name
 
 R = TypeVar("R", bound=BaseRecipe)
 
+NUM_IMAGENET_CLASSES = 1000
+"""Outputs of torchvision's network."""
 OTHER_PROGRAMS = ("onnx", "keras", "hdf5", "caffemodel")
 """Formats of files that hold a network with its weights."""
 
@@ -168,15 +172,15 @@ def from_scratch_text(reason: str) -> str:
     )
 
 
-def read_initial_weights(
-    recipe: Recipe, arch: Architecture, reporter: Reporter
-) -> dict[str, Tensor]:
-    """The weights of the recipe's `init_from`, by the architecture's names; empty without it.
+def read_initial_weights(recipe: Recipe, arch: Architecture, reporter: Reporter) -> InitialWeights:
+    """The weights of the recipe's `init_from`; without it none.
 
     Raises:
         ModelFileError: missing, damaged, or without weights.
     """
-    return {} if recipe.is_from_scratch else read_source(Path(recipe.init_from), arch, reporter)
+    if recipe.is_from_scratch:
+        return NO_WEIGHTS
+    return _read(Path(recipe.init_from), arch, reporter)
 
 
 def read_source(path: Path, arch: Architecture, reporter: Reporter) -> dict[str, Tensor]:
@@ -185,34 +189,57 @@ def read_source(path: Path, arch: Architecture, reporter: Reporter) -> dict[str,
     Raises:
         ModelFileError: missing, damaged, of another format, or without weights.
     """
+    return _read(path, arch, reporter).tensors
+
+
+def _read(path: Path, arch: Architecture, reporter: Reporter) -> InitialWeights:
     path = weights_file(path)
     read_pretrained(path)  # rejects layers of another format
     if path.is_file() and file_format(path) in OTHER_PROGRAMS:
         from alexnet.interop.importer import read_network
 
         matched, _ = read_network(path, arch)
-        notes, tensors = matched.notes, matched.weights
+        notes, tensors, names = matched.notes, matched.weights, [matched.class_names]
     else:
         weights = read_weights(path, arch)
         notes, tensors = weights.notes, weights.tensors
+        names = [_names_in_header(path), *(names for _, names in weights.class_names)]
     for text in notes:
         reporter.note(text)
-    return tensors
+    if is_torchvision_file(str(path)):
+        names = [default_class_names(NUM_IMAGENET_CLASSES)]
+    output = tensors.get(f"{arch.output_layer}.weight", ())
+    return InitialWeights(tensors, next((n for n in names if len(n) == len(output)), ()))
+
+
+def _names_in_header(path: Path) -> tuple[str, ...]:
+    """The class names in a model file of this program; empty for other files."""
+    names = read_header(path).get("class_names")
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return tuple(names) if is_list else ()
 
 
 def load_initial_weights(
-    network: Network, recipe: Recipe, weights: dict[str, Tensor], reporter: Reporter
+    network: Network,
+    recipe: Recipe,
+    weights: InitialWeights,
+    class_names: tuple[str, ...],
+    reporter: Reporter,
 ) -> None:
-    """Load the weights that fit, and note which layers they are.
+    """Load the weights that fit, those of outputs by `class_names`, and note which layers they are.
 
     Raises:
         ConfigError: a layer that stays random is to be frozen from the start.
         ModelFileError: none fits.
     """
-    report = load_matching_weights(network, weights)
+    rows = rows_by_name(network, weights, class_names)
+    report = load_matching_weights(network, rows.tensors)
+    report = replace(report, missing=(*report.missing, *rows.new))
     if recipe.freeze_up_to and not recipe.freeze_after_epoch:
         check_frozen_are_loaded(network, recipe, report)
     reporter.note(loaded_text(recipe.init_from, report) + frozen_text(recipe))
+    if rows.note:
+        reporter.note(rows.note)
     if report.unused:
         reporter.note(f"unused: {', '.join(report.unused)}")
 
@@ -237,8 +264,10 @@ def check_frozen_are_loaded(network: Network, recipe: Recipe, report: LoadReport
 def loaded_text(path: str, report: LoadReport) -> str:
     """Where the weights come from, which layers have them and which are random."""
     whose = "fine-tunes torchvision's weights" if is_torchvision_file(path) else "starts from"
-    loaded = by_layer(report.loaded, report.missing)
-    missing = by_layer(report.missing, report.loaded)
+    in_part = {*report.loaded} & {*report.missing}
+    loaded = by_layer([n for n in report.loaded if n not in in_part], report.missing)
+    missing = by_layer([n for n in report.missing if n not in in_part], report.loaded)
+    missing += [f"{layer} in part" for layer in by_layer(sorted(in_part), ())]
     return (
         f"{whose} {path}: {', '.join(loaded)}; randomly initialized: {', '.join(missing) or 'none'}"
     )

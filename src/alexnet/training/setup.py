@@ -44,6 +44,7 @@ from alexnet.training.loss_scaling import LossScaler, build_loss_scaler
 from alexnet.training.memory import bytes_beside_weights
 from alexnet.training.micro_batches import own_rows, smallest_share
 from alexnet.training.optimizers import build_optimizer
+from alexnet.training.output_rows import NO_WEIGHTS, InitialWeights
 from alexnet.training.replica import (
     build_replica,
     check_parallel,
@@ -198,20 +199,21 @@ def set_up_training(
     arch = build_architecture(recipe)
     check_parallel(arch, recipe, world)
     device = device_to_train_on(recipe, world, reporter)
-    weights = {} if checkpoint else read_initial_weights(recipe, arch, reporter)
+    weights = NO_WEIGHTS if checkpoint else read_initial_weights(recipe, arch, reporter)
     store, splits = data or prepare_data(recipe, reporter)
     check_same_start(start_facts(recipe, store, checkpoint))
     check_stopping(recipe, splits)
     batches = build_batches(recipe, arch, store, splits, reporter, rows_world(recipe, world))
-    arch = variant(arch, num_classes=len(store.info.class_names))
-    network = build_network(arch, recipe, weights, device, reporter)
+    class_names = store.info.class_names
+    arch = variant(arch, num_classes=len(class_names))
+    network = build_network(arch, recipe, weights, class_names, device, reporter)
     note_batch_norm(arch, recipe, rows_world(recipe, world), reporter)
     note_parallel(arch, recipe, world, reporter)
     replica = build_replica(network, recipe, world)
     learner = replica if isinstance(replica, ParallelNetwork) else network
     augmenter = build_augmenter(arch, recipe, store, splits, device)
     info = model_info(arch, recipe, store, augmenter)
-    if weights:
+    if weights.tensors:
         warn_of_earlier_training(info, store, splits.test, reporter)
     ema = recipe.optimizer.ema
     average = WeightAverage(network, ema, learner) if ema is not None else None
@@ -381,11 +383,14 @@ def check_batch(arch: Architecture, batch_size: int) -> None:
 def build_network(
     arch: Architecture,
     recipe: Recipe,
-    weights: dict[str, Tensor],
+    weights: InitialWeights,
+    class_names: tuple[str, ...],
     device: torch.device,
     reporter: Reporter,
 ) -> Network:
     """The network on its device: initialized from the seed, given weights loaded, layers frozen.
+
+    `class_names` are those of the outputs.
 
     Raises:
         ConfigError: a layer that the weights do not fit would be frozen.
@@ -394,8 +399,8 @@ def build_network(
     check_limits(arch)
     torch.manual_seed(recipe.seed)
     network = channels_last(Network(arch))
-    if weights:
-        load_initial_weights(network, recipe, weights, reporter)
+    if weights.tensors:
+        load_initial_weights(network, recipe, weights, class_names, reporter)
     if recipe.freeze_up_to and not recipe.freeze_after_epoch:
         network.freeze_up_to(recipe.freeze_up_to)
     network = network.to(device)

@@ -1,0 +1,120 @@
+"""Which rows of a model's last layer the classes of other data get: those of their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from alexnet.errors import ModelFileError, require
+from alexnet.evaluation.alignment import find_classes
+from alexnet.models.network import Network
+
+MAX_NAMES = 8
+"""Of classes in a note."""
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """The weights that a run starts from."""
+
+    tensors: dict[str, Tensor]
+    """By the architecture's names."""
+    class_names: tuple[str, ...] = ()
+    """In the order of the outputs; empty where the file has none."""
+
+
+NO_WEIGHTS = InitialWeights({})
+
+
+@dataclass(frozen=True)
+class OutputRows:
+    """Initial weights whose last layer has a row for every class of the data."""
+
+    tensors: dict[str, Tensor]
+    new: tuple[str, ...] = ()
+    """Tensors of which some rows are randomly initialized."""
+    note: str = ""
+    """A sentence on the rows that are not the model's, or not where the model has them."""
+
+
+def rows_by_name(
+    network: Network, weights: InitialWeights, class_names: tuple[str, ...]
+) -> OutputRows:
+    """The weights with the rows of the last layer moved to where the network has their classes.
+
+    Classes are matched as in an evaluation (`match_classes`). A class that the model does not know
+    keeps the network's row. If it knows none, its last layer is left out. Where the weights have
+    no class names, shapes decide.
+
+    Args:
+        network: randomly initialized, with an output for every class of the data.
+        weights: of a model with these or other classes.
+        class_names: of the data.
+
+    Raises:
+        ModelFileError: the weights have this layer alone, and none of the classes.
+    """
+    tensors, names, own = weights.tensors, weights.class_names, network.state_dict()
+    layer = network.architecture.output_layer
+    outputs = _outputs(network, tensors)
+    if not outputs or names == class_names:
+        return OutputRows(tensors)
+    num_rows = len(tensors[outputs[0]])
+    if len(names) != num_rows or names == tuple(f"class {i}" for i in range(num_rows)):
+        return OutputRows(tensors, note=_by_position(layer, num_rows, class_names))
+    places = find_classes(names, class_names)
+    known = [(row, place) for row, place in enumerate(places) if place is not None]
+    if not known and num_rows != len(class_names):
+        return OutputRows(tensors)
+    if not known:
+        left = {name: tensor for name, tensor in tensors.items() if name not in outputs}
+        text = f"{layer} is new: the model knows none of the classes"
+        require(bool(left), f"none of the weights are used; {text}", ModelFileError)
+        return OutputRows(left, note=text)
+    rows, sources = (torch.tensor(numbers) for numbers in zip(*known, strict=True))
+    moved = {n: own[n].index_copy(0, rows, tensors[n][sources].to(own[n].dtype)) for n in outputs}
+    new = [name for name, place in zip(class_names, places, strict=True) if place is None]
+    return OutputRows(
+        tensors | moved,
+        new=tuple(outputs) if new else (),
+        note="" if places == [*range(num_rows)] else _moved(layer, names, class_names, new),
+    )
+
+
+def _outputs(network: Network, tensors: dict[str, Tensor]) -> list[str]:
+    """The tensors with a row for each class, of the last layer with weights and of norms after it.
+
+    Empty where the rows have other sizes than the network's.
+    """
+    arch, own = network.architecture, network.state_dict()
+    names = [layer.name for layer in arch.layers]
+    last = names[names.index(arch.output_layer) :]
+    found = [name for name in own if name.rpartition(".")[0] in last and own[name].ndim]
+    fits = [n for n in found if n in tensors and tensors[n].shape[1:] == own[n].shape[1:]]
+    return fits if f"{arch.output_layer}.weight" in fits and _agree(tensors, fits) else []
+
+
+def _agree(tensors: dict[str, Tensor], names: list[str]) -> bool:
+    return len({len(tensors[name]) for name in names}) == 1
+
+
+def _by_position(layer: str, num_rows: int, class_names: tuple[str, ...]) -> str:
+    """The note on rows whose classes nobody knows; "" if they do not fit anyway."""
+    if num_rows != len(class_names):
+        return ""
+    return (
+        f"{layer} is kept, although the weights have no class names: their first output is now "
+        f"{class_names[0]!r}, and so on in this order"
+    )
+
+
+def _moved(layer: str, names: tuple[str, ...], class_names: tuple[str, ...], new: list[str]) -> str:
+    count = len(class_names)
+    if not new and len(names) == count:
+        return f"{layer}: the model has the classes in another order; its rows follow their names"
+    of_model = "" if new else f", which has {len(names):,}"
+    text = f"{layer}: {count - len(new):,} of {count:,} classes from the model{of_model}"
+    more = f" and {len(new) - MAX_NAMES:,} more" if len(new) > MAX_NAMES else ""
+    return f"{text}; new: {', '.join(new[:MAX_NAMES])}{more}" if new else text
