@@ -101,6 +101,24 @@ def test_float32_is_not_tf32(
     assert len(seen) == 4
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-5), ("float16", 2e-2)])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_it_computes_in_the_type_of_its_weights(
+    trained: RunFolder, image_path: Path, precision: Any, dtype: str, tolerance: float
+) -> None:
+    classifier = replace(alexnet.load(trained.path), precision="float32")
+    pixels = resized(classifier, image_path)
+    expected = classifier.logits(pixels), classifier.probabilities(pixels, 10)
+    features = classifier.layer_inputs(pixels)
+    classifier.network.to(getattr(torch, dtype))
+    typed = replace(classifier, precision=precision)
+    assert typed.answering_network.number_type == {"float16": "fp16"}.get(dtype, dtype)
+    assert np.abs(typed.logits(pixels) - expected[0]).max() < tolerance
+    assert np.abs(typed.probabilities(pixels, 10) - expected[1]).max() < tolerance
+    assert np.abs(typed.layer_inputs(pixels) - features).max() < tolerance * features.max()
+    assert np.abs(typed.logits_from(features) - expected[0]).max() < tolerance
+
+
 def test_paths_images_and_arrays_predict_the_same(
     classifier: alexnet.Classifier, image_path: Path
 ) -> None:

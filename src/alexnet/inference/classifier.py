@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -24,11 +24,12 @@ from alexnet.inference.decoding import decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
 from alexnet.inference.optimize import is_optimized, optimize_for_inference, unoptimized_weights
-from alexnet.inference.predictions import AnsweringNetwork
+from alexnet.inference.predictions import AnsweringNetwork, NumberType
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.io.paths import path_text
 from alexnet.keywords import check_keywords
 from alexnet.models.network import Network, channels_last, evaluation_mode
+from alexnet.ops.tracing import no_autocast
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.world import current_world
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -37,6 +38,13 @@ from alexnet.transforms.crops import center_crop, ten_crop
 
 if TYPE_CHECKING:
     from alexnet.explain.explanation import Explanation
+
+NUMBER_TYPES: dict[torch.dtype, NumberType] = {
+    torch.bfloat16: "bf16",
+    torch.float16: "fp16",
+    torch.float32: "float32",
+    torch.float64: "float64",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +158,7 @@ class Classifier(Predictor):
         weighted = (torch.nn.Conv2d, torch.nn.Linear, WeightOnlyInt8Linear)
         return AnsweringNetwork(
             is_optimized=is_optimized(self.network),
-            number_type="int8" if is_int8 else number_type(self.device, self.precision),
+            number_type="int8" if is_int8 else self._number_type,
             depends_on_batch=any(isinstance(layer, weighted) for layer in layers),
         )
 
@@ -224,15 +232,8 @@ class Classifier(Predictor):
         layer = layer or self.info.architecture.output_layer
         shape = self.info.architecture.input_shape(layer)
         inputs = torch.from_numpy(np.array(features)).to(self.device).reshape(-1, *shape)
-        with evaluation_mode(self.network), self._number_type():
-            logits = self.network.output_from(layer, inputs)
-        return _numpy(logits)
-
-    def _number_type(self) -> AbstractContextManager[object]:
-        """The context in which the network computes; `float32` is not TF32 on a GPU."""
-        if self.precision == "float32":
-            return exact_float32(self.device)
-        return autocast(self.device, self.precision)
+        with evaluation_mode(self.network), self._computing() as dtype:
+            return _numpy(self.network.output_from(layer, inputs.to(dtype)))
 
     def _check_outputs(self, count: int) -> None:
         if count != len(self.class_names):
@@ -263,23 +264,51 @@ class Classifier(Predictor):
     def _batch_probabilities(self, pixels: Tensor, crops: Crops) -> np.ndarray:
         make_crops = ten_crop if crops == 10 else lambda *args: [center_crop(*args)]
         inputs = make_crops(pixels, self.info.preprocessing, self.mean_image)
-        with self._number_type():
-            logits = torch.stack([self.network(crop) for crop in inputs])
+        with self._computing() as dtype:
+            logits = torch.stack([self.network(crop.to(dtype)) for crop in inputs])
         return class_probabilities(_numpy(logits), self.info.temperature)
 
     @torch.inference_mode()
     def _batch_logits(self, pixels: Tensor) -> np.ndarray:
-        with self._number_type():
-            return _numpy(
-                self.network(center_crop(pixels, self.info.preprocessing, self.mean_image))
-            )
+        crops = center_crop(pixels, self.info.preprocessing, self.mean_image)
+        with self._computing() as dtype:
+            return _numpy(self.network(crops.to(dtype)))
 
     @torch.inference_mode()
     def _batch_inputs(self, pixels: Tensor, layer: str) -> np.ndarray:
         crops = center_crop(pixels, self.info.preprocessing, self.mean_image)
-        with self._number_type():
-            inputs = self.network.input_of(layer, crops)
+        with self._computing() as dtype:
+            inputs = self.network.input_of(layer, crops.to(dtype))
         return _numpy(inputs.flatten(1))
+
+    @contextmanager
+    def _computing(self) -> Iterator[torch.dtype]:
+        """A context in which the network computes, and the type of its inputs."""
+        if self._dtype != torch.float32:
+            context = no_autocast(self.device.type)
+        elif self.precision == "float32":
+            context = exact_float32(self.device)
+        else:
+            context = autocast(self.device, self.precision)
+        with context:
+            yield self._dtype
+
+    @property
+    def _number_type(self) -> NumberType:
+        """That of the matrix products of layers that are not quantized."""
+        if self._dtype == torch.float32:
+            return number_type(self.device, self.precision)
+        return NUMBER_TYPES[self._dtype]
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """That of the weights if it is another than float32, as after `network.half()`.
+
+        An optimized network converts by itself, and other ones are cast by `autocast`.
+        """
+        if is_optimized(self.network):
+            return torch.float32
+        return next((p.dtype for p in self.network.parameters()), torch.float32)
 
 
 def num_outputs(network: Network) -> int:

@@ -20,7 +20,7 @@ MAX_SHOWN = 20
 """Predictions that a notebook shows."""
 
 
-NumberType: TypeAlias = Literal["int8", "bf16", "fp16", "float32"]
+NumberType: TypeAlias = Literal["int8", "bf16", "fp16", "float32", "float64"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
