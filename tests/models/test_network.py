@@ -250,6 +250,17 @@ def test_keras_flatten_order_is_a_permutation_of_the_dense_kernel() -> None:
     assert not torch.equal(keras_outputs["flatten"], our_outputs["flatten"])
 
 
+def test_names_of_other_programs_are_told() -> None:
+    network = Network(tiny("alexnet_owt"))
+    state = network.state_dict()
+    with pytest.raises(RuntimeError, match=r"Missing key(.|\n)*pretrained=FILE(.|\n)*import_model"):
+        network.load_state_dict({f"features.{name}": t for name, t in state.items()})
+    del state["fc8.bias"]
+    with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "fc8.bias"\. $'):
+        network.load_state_dict(state)
+    assert network.load_state_dict(state, strict=False).missing_keys == ["fc8.bias"]
+
+
 def test_freeze_up_to() -> None:
     network = create_model("alexnet_bn", device="meta")
     network.freeze_up_to("pool2")

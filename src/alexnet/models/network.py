@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -19,6 +19,12 @@ from alexnet.models.layers import Conv, FullyConnected
 from alexnet.models.modules import Conv2d, Linear, build_module, init_weights
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import architecture
+
+OTHER_NAMES = (
+    "None of the names is one of this network. Files with the names of torchvision, timm and other "
+    "programs are read by alexnet.create_model(ARCH, pretrained=FILE) and "
+    "alexnet.import_model(FILE, ARCH)."
+)
 
 
 class Network(nn.Module):
@@ -122,6 +128,21 @@ class Network(nn.Module):
             )
         problem = shape_text(found[1:]) if len(found) == 4 else f"a tensor of {shape_text(found)}"
         raise ArchitectureError(f"{arch.name} takes images of {wanted}, not {problem}")
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """As of `nn.Module`; the error says how weights with the names of other programs are read.
+
+        Raises:
+            RuntimeError: with `strict` a name is missing or unknown; or a shape differs.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except RuntimeError as error:
+            if state_dict.keys() & self.state_dict().keys():
+                raise
+            raise RuntimeError(f"{error}\n\t{OTHER_NAMES}") from error
 
     def freeze_up_to(self, name: str) -> None:
         """Freeze the parameters and batch-norm statistics of the layers up to `name`, inclusive.
