@@ -174,15 +174,13 @@ class Flatten(nn.Module):
 
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
-FORWARD = {
-    kind: kind.forward
-    for kind in (
-        *(*ACTIVATIONS.values(), nn.MaxPool2d, nn.AvgPool2d),
-        *(nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d, nn.BatchNorm1d, nn.BatchNorm2d),
-        *(nn.Conv2d, nn.Linear, nn.Dropout, Conv2d, Linear, Dropout),
-        *(ResponseNorm, WithinChannelLRN, Flatten),
-    )
-}
+KINDS: tuple[type[nn.Module], ...] = (
+    *(*ACTIVATIONS.values(), nn.MaxPool2d, nn.AvgPool2d),
+    *(nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d, nn.BatchNorm1d, nn.BatchNorm2d),
+    *(nn.Conv2d, nn.Linear, nn.Dropout, Conv2d, Linear, Dropout),
+    *(ResponseNorm, WithinChannelLRN, Flatten),
+)
+FORWARD = {kind: kind.forward for kind in KINDS}
 """The forward passes of the classes of layers, as they are before anyone patches them."""
 
 

@@ -215,8 +215,7 @@ def _read(path: Path, arch: Architecture, reporter: Reporter) -> InitialWeights:
 def _names_in_header(path: Path) -> tuple[str, ...]:
     """The class names in a model file of this program; empty for other files."""
     names = read_header(path).get("class_names")
-    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    return tuple(names) if is_list else ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def load_initial_weights(
