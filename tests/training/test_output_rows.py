@@ -79,7 +79,7 @@ def test_without_a_common_class_the_layer_is_new() -> None:
     weights = weights_of(TREES)
     rows = rows_by_name(network(3), weights, ("cat", "dog", "eel"))
     assert [*rows.tensors] == ["conv1.weight", "conv1.bias"]
-    assert rows.note == "fc2 is new: the model knows none of the classes"
+    assert rows.note == "fc2 is new: the model knows none of the classes; its own are ash, elm, fir"
     rows = rows_by_name(network(2), weights, ("cat", "dog"))
     assert (rows.tensors, rows.note) == (weights.tensors, ""), "its shape is told"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 import torch
 from torch import Tensor
@@ -70,7 +72,7 @@ def rows_by_name(
         return OutputRows(tensors)
     if not known:
         left = {name: tensor for name, tensor in tensors.items() if name not in outputs}
-        text = f"{layer} is new: the model knows none of the classes"
+        text = f"{layer} is new: the model knows none of the classes; its own are {_listed(names)}"
         require(bool(left), f"none of the weights are used; {text}", ModelFileError)
         return OutputRows(left, note=text)
     rows, sources = (torch.tensor(numbers) for numbers in zip(*known, strict=True))
@@ -90,7 +92,7 @@ def _outputs(network: Network, tensors: dict[str, Tensor]) -> list[str]:
     """
     arch, own = network.architecture, network.state_dict()
     names = [layer.name for layer in arch.layers]
-    last = names[names.index(arch.output_layer) :]
+    last = [*dropwhile(lambda name: name != arch.output_layer, names)]
     found = [name for name in own if name.rpartition(".")[0] in last and own[name].ndim]
     fits = [n for n in found if n in tensors and tensors[n].shape[1:] == own[n].shape[1:]]
     return fits if f"{arch.output_layer}.weight" in fits and _agree(tensors, fits) else []
@@ -116,5 +118,9 @@ def _moved(layer: str, names: tuple[str, ...], class_names: tuple[str, ...], new
         return f"{layer}: the model has the classes in another order; its rows follow their names"
     of_model = "" if new else f", which has {len(names):,}"
     text = f"{layer}: {count - len(new):,} of {count:,} classes from the model{of_model}"
-    more = f" and {len(new) - MAX_NAMES:,} more" if len(new) > MAX_NAMES else ""
-    return f"{text}; new: {', '.join(new[:MAX_NAMES])}{more}" if new else text
+    return f"{text}; new: {_listed(new)}" if new else text
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else ""
+    return f"{', '.join(names[:MAX_NAMES])}{more}"
