@@ -39,7 +39,7 @@ WORKS = [
     ("alexnet.predict(run, image)", "Predictions"),
     ("alexnet.evaluate(run)", "Evaluation"),
     ("alexnet.evaluate(classifier, data=photos, split='val')", "Evaluation"),
-    ("alexnet.load_splits(photos, resize_size=32, crop_size=None, input_size=None)", "dict"),
+    ("alexnet.load_splits(photos, resize_size=32, test_fraction=None)", "dict"),
     ("alexnet.train(photos, **small)", "Run"),
     ("alexnet.train('quickstart', data=str(photos), **small)", "Run"),
     ("alexnet.train(data=photos, **{**small, 'arch': alexnet.architecture('lenet5')})", "Run"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset, Subset
 
 import alexnet
@@ -17,7 +20,7 @@ from alexnet.errors import UsageError
 
 @pytest.fixture
 def splits(flowers: Path) -> dict[str, ImageDataset]:
-    return alexnet.load_splits(flowers, resize_size=16, crop_size=16, reporter=None)
+    return alexnet.load_splits(flowers, resize_size=16, reporter=None)
 
 
 def test_the_splits_are_those_of_the_folder(splits: dict[str, ImageDataset]) -> None:
@@ -72,11 +75,65 @@ def test_workers_read_the_images_however_they_are_started(
     assert np.array_equal(images, splits["val"].store.images(splits["val"].indices))
 
 
-def test_a_transform_is_applied_to_every_image(splits: dict[str, ImageDataset]) -> None:
+def test_a_transform_gets_pillow_images(splits: dict[str, ImageDataset]) -> None:
+    """As those of torchvision's data sets: [S, S, 3] would be S channels for its transforms."""
     split = splits["val"]
-    means = ImageDataset(split.store, split.indices, lambda image: image.float().mean())
-    assert means[0][0] == split[0][0].float().mean()
+    pixels = split[0][0].numpy()
+    mirrored = ImageDataset(split.store, split.indices, ImageOps.mirror)[0][0]
+    assert (type(mirrored), mirrored.mode) == (Image.Image, "RGB")
+    assert np.array_equal(mirrored, pixels[:, ::-1])
+    split.transform = np.asarray
+    assert np.array_equal(split[0][0], pixels)
     assert len(ImageDataset(split.store)) == 60
+
+
+def test_channels_first_for_transforms_of_tensors(splits: dict[str, ImageDataset]) -> None:
+    split = splits["val"]
+    pixels = split[0][0]
+    first = ImageDataset(split.store, split.indices, channels_first=True)
+    assert first[0][0].is_contiguous()
+    assert torch.equal(first[0][0], pixels.permute(2, 0, 1))
+    first.transform = lambda image: image.flip(-1)  # what torchvision's flip does
+    assert torch.equal(first[0][0], pixels.flip(1).permute(2, 0, 1))
+    images, _ = next(iter(DataLoader(first, batch_size=4)))
+    assert tuple(images.shape) == (4, 3, 16, 16)
+
+
+def test_transforms_of_torchvision(splits: dict[str, ImageDataset]) -> None:
+    v2 = pytest.importorskip("torchvision.transforms.v2", exc_type=ImportError)
+    split = splits["val"]
+    first = ImageDataset(split.store, split.indices, channels_first=True)
+    for transform in (v2.RandomHorizontalFlip(1.0), v2.Resize(8), v2.Pad(4), v2.Grayscale(3)):
+        split.transform = v2.Compose([v2.ToImage(), transform])
+        first.transform = transform
+        assert torch.equal(split[3][0], first[3][0])
+
+
+def test_load_splits_takes_a_transform(flowers: Path) -> None:
+    splits = alexnet.load_splits(
+        flowers, resize_size=16, transform=lambda image: image.size, reporter=None
+    )
+    assert {split[0][0] for split in splits.values()} == {(16, 16)}
+    with pytest.raises(UsageError, match="transform must be a function of an image, not 'flip'"):
+        alexnet.load_splits(flowers, resize_size=16, transform="flip", reporter=None)  # type: ignore[arg-type]
+    first = alexnet.load_splits(flowers, resize_size=16, channels_first=True, reporter=None)
+    assert tuple(first["test"][0][0].shape) == (3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"flip": True}, {"rotation": 90, "rand_augment": (2, 9)}, {"crop_size": 64}, {"lr": 0.1},
+        {"mean": "none"}, {"batch_size": 8}, {"augment": alexnet.preset("quickstart").augment},
+    ],
+)  # fmt: skip
+def test_options_that_only_a_training_uses(flowers: Path, options: dict[str, Any]) -> None:
+    told = f"{', '.join(options)}: only a training uses this; .*transform=.*build_augmenter"
+    with pytest.raises(UsageError, match=told):
+        alexnet.load_splits(flowers, reporter=None, **options)
+    shown = inspect.signature(alexnet.load_splits).parameters
+    assert not shown.keys() & options.keys()
+    assert {"transform", "resize_size", "split", "seed", "val_fraction"} <= shown.keys()
 
 
 def test_batches_are_those_of_a_training(splits: dict[str, ImageDataset]) -> None:

@@ -220,7 +220,7 @@ def test_pixels_may_be_read_only(classifier: alexnet.Classifier, image_path: Pat
 
 def test_pixels_may_be_a_tensor(classifier: alexnet.Classifier, flowers: Path) -> None:
     """Such as a batch of a loader, which `classifier(images)` takes, too."""
-    split = alexnet.load_splits(flowers, resize_size=72, crop_size=64, reporter=None)["test"]
+    split = alexnet.load_splits(flowers, resize_size=72, reporter=None)["test"]
     images, _ = next(iter(DataLoader(split, batch_size=3)))
     expected = classifier.probabilities(images.numpy())
     assert np.array_equal(classifier.probabilities(images), expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -303,8 +303,15 @@ def name_after_data(recipe: R, start: R) -> R:
     return replace(recipe, name="".join(c if c.isalnum() or c in "-_" else "_" for c in stem))
 
 
-def show_options(cls: type[BaseRecipe]) -> Callable[[F], F]:
-    """Give a function with `**options` a signature with every option of a recipe, for editors."""
+def show_options(
+    cls: type[BaseRecipe], names: Collection[str] | None = None
+) -> Callable[[F], F]:
+    """Give a function with `**options` a signature with every option of a recipe, for editors.
+
+    Args:
+        cls: the recipe's class.
+        names: the options that the function takes; None: all of them.
+    """
 
     def show(function: F) -> F:
         own = inspect.signature(function).parameters
@@ -312,7 +319,7 @@ def show_options(cls: type[BaseRecipe]) -> Callable[[F], F]:
         options = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=hint)
             for name, hint in option_types(cls).items()
-            if name not in own
+            if name not in own and (names is None or name in names)
         ]
         function.__signature__ = inspect.Signature([*shown, *options])  # type: ignore[attr-defined]
         return function

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -20,6 +21,10 @@ from alexnet.errors import UsageError
 
 class ImageDataset(Dataset[tuple[Any, int]]):
     """Images and labels of one split: `dataset[i]` is (uint8 tensor [S, S, 3], label).
+
+    That is what this package's augmenters and classifiers take. With `channels_first=True` it is
+    [3, S, S], as torchvision has tensors; a `transform` gets a Pillow image, as those of
+    torchvision's data sets do, or with `channels_first=True` that tensor.
 
     `classes`, `class_to_idx` and `targets` are those of torchvision's data sets. A
     `torch.utils.data.Subset` has none of them: `subset.dataset.targets[subset.indices[i]]`. Images
@@ -33,21 +38,31 @@ class ImageDataset(Dataset[tuple[Any, int]]):
         self,
         store: Store,
         indices: Sequence[int] | np.ndarray | None = None,
-        transform: Callable[[Tensor], Any] | None = None,
+        transform: Callable[[Any], Any] | None = None,
+        *,
+        channels_first: bool = False,
     ) -> None:
         """The images at `indices` of a store, all usable ones unless given.
 
         Args:
             store: from `alexnet.data.load_dataset`.
             indices: such as `splits.train`, or a mask, as `Store.images` takes them.
-            transform: applied to every image.
+            transform: from a Pillow image, RGB, or a uint8 tensor [3, S, S] if `channels_first`, to
+                what is to be given in its place. It can be changed later: `split.transform = ..`.
+            channels_first: whether tensors are [3, S, S].
 
         Raises:
             IndexError: an image is not there, or these are no indices.
+            UsageError: `transform` cannot be called.
         """
+        if transform is not None and not callable(transform):
+            raise UsageError(
+                f"transform must be a function of an image, not {short_repr(transform)}"
+            )
         self.store = store
         self.indices = as_indices(store.usable if indices is None else indices, len(store))
         self.transform = transform
+        self.channels_first = channels_first
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -90,10 +105,18 @@ class ImageDataset(Dataset[tuple[Any, int]]):
     def __getitems__(self, positions: Sequence[int]) -> list[tuple[Any, int]]:
         """Several images by one call, as a `DataLoader` reads a batch."""
         indices = self.indices[np.asarray(positions)]
-        images = torch.from_numpy(self.store.images(indices))
-        transform = self.transform or (lambda image: image)
+        images = map(self._form, self.store.images(indices))
         labels = map(int, self.store.labels[indices])
-        return [(transform(image), label) for image, label in zip(images, labels, strict=True)]
+        return list(zip(images, labels, strict=True))
+
+    def _form(self, pixels: np.ndarray) -> Any:
+        """An image, uint8 [S, S, 3], in the form in which it is given."""
+        image: Tensor | Image.Image = torch.from_numpy(pixels)
+        if self.channels_first:
+            image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        elif self.transform is not None:
+            image = Image.fromarray(pixels)
+        return image if self.transform is None else self.transform(image)
 
     def batches(self, batch_size: int, seed: int) -> Batches:
         """The images in batches whose order is a function of (seed, epoch), as in a training."""
