@@ -303,9 +303,7 @@ def name_after_data(recipe: R, start: R) -> R:
     return replace(recipe, name="".join(c if c.isalnum() or c in "-_" else "_" for c in stem))
 
 
-def show_options(
-    cls: type[BaseRecipe], names: Collection[str] | None = None
-) -> Callable[[F], F]:
+def show_options(cls: type[BaseRecipe], names: Collection[str] | None = None) -> Callable[[F], F]:
     """Give a function with `**options` a signature with every option of a recipe, for editors.
 
     Args:

@@ -11,7 +11,20 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from alexnet.config.serialization import short_repr
-from alexnet.data.datasets.image_lists.columns import TRUE, Columns, find_columns
+from alexnet.data.datasets.image_lists.columns import (
+    TRUE,
+    Columns,
+    best_label_name,
+    find_columns,
+)
+from alexnet.data.datasets.image_lists.label_notes import (
+    NO_MULTI_LABEL,
+    case_notes,
+    combination_note,
+    missing_value_notes,
+    quantity_error,
+    quantity_note,
+)
 from alexnet.data.datasets.image_lists.table import Table, TableRow, is_image_name
 from alexnet.data.datasets.split_names import split_of
 from alexnet.data.source import SPLITS
@@ -19,12 +32,12 @@ from alexnet.errors import DataError
 
 WRITTEN_HEADER = ("path", "label", "split")
 """The columns of the lists that this program writes."""
+PLURAL_NAMES = ("tags", "labels", "classes", "categories", "targets", "genres", "attributes")
+"""Of columns that may have several labels in a cell."""
 SEVERAL = re.compile(r"[\s,;|]+")
 """Between several labels in one cell."""
 WNID_AND_BOXES = re.compile(r"(n[0-9]{8})(?:\s+-?[0-9]+){4}(?:\s.*)?")
 """A cell of `LOC_val_solution.csv`, Kaggle's list of ImageNet."""
-MISSING = ("nan", "null", "n/a", "<na>", "?")
-"""How programs write a value that is not there; each may be a class as well."""
 WHOLE_DECIMAL = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
 """A whole number, as pandas writes it into a column that once had an empty cell."""
 
@@ -54,8 +67,7 @@ def list_entries(table: Table, skipped: Counter[str]) -> list[Entry]:
     entries = _without_repeats(table, entries, skipped)
     entries = _with_whole_labels(table, entries)
     _check_several_labels(table, entries)
-    _note_labels_that_differ_in_case(table, entries)
-    _note_labels_of_missing_values(table, entries)
+    _note_doubtful_labels(table, columns, entries)
     return entries
 
 
@@ -130,10 +142,7 @@ def _only_item(table: Table, row: TableRow, cell: str) -> str:
 def several_labels(where: str, labels: list[str]) -> DataError:
     """The error for an image with more than one label."""
     told = " and ".join(map(short_repr, labels[:2])) + (", ..." if len(labels) > 2 else "")
-    return DataError(
-        f"{where} has {len(labels)} labels, {told}; a classifier here gives an image one label "
-        "(multi-label data is not supported): keep one label per image"
-    )
+    return DataError(f"{where} has {len(labels)} labels, {told}; {NO_MULTI_LABEL}")
 
 
 def _split(table: Table, columns: Columns, row: TableRow) -> str:
@@ -228,21 +237,21 @@ def _check_several_labels(table: Table, entries: list[Entry]) -> None:
         table.notes.append(f"{entry.label!r} is taken as one class, not as {len(parts)} labels")
 
 
-def _note_labels_that_differ_in_case(table: Table, entries: list[Entry]) -> None:
-    forms: dict[str, str] = {}
-    for label in sorted({entry.label for entry in entries}):
-        if (known := forms.setdefault(label.casefold(), label)) != label:
-            table.notes.append(
-                f"the classes {known!r} and {label!r} differ in upper and lower case alone; "
-                "if they are one class, write it in one way"
-            )
+def _note_doubtful_labels(table: Table, columns: Columns, entries: list[Entry]) -> None:
+    """Add notes on what the labels may be in place of classes.
 
-
-def _note_labels_of_missing_values(table: Table, entries: list[Entry]) -> None:
-    counts = Counter(entry.label for entry in entries if entry.label.casefold() in MISSING)
-    for label, count in counts.items():
-        images = "1 image has" if count == 1 else f"{count:,} images have"
-        table.notes.append(
-            f"{images} the label {label!r}, which is taken as a class; if the label is missing, "
-            "remove the image or complete the list"
-        )
+    Raises:
+        DataError: they are numbers with fractions, most of them of one image.
+    """
+    counts = Counter(entry.label for entry in entries)
+    if problem := quantity_error(counts):
+        raise DataError(f"{table.path}: {problem}")
+    names = [table.header[i] for i in columns.labels] if table.header else []
+    is_plural = any(name.casefold().strip() in PLURAL_NAMES for name in names)
+    is_written = table.header == WRITTEN_HEADER
+    doubts = (
+        quantity_note(counts, is_named=not names or best_label_name(names) is not None),
+        "" if is_written else combination_note(counts, is_plural=is_plural),
+    )
+    table.notes.extend(filter(None, doubts))
+    table.notes.extend([*case_notes(counts), *missing_value_notes(counts)])

@@ -1,0 +1,148 @@
+"""What the labels of a list may be in place of classes: quantities, several at once, missing."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from alexnet.config.serialization import short_repr
+
+NO_MULTI_LABEL = (
+    "a classifier here gives an image one label (multi-label data is not supported): keep one "
+    "label per image"
+)
+MISSING = ("nan", "null", "n/a", "<na>", "?")
+"""How programs write a value that is not there; each may be a class as well."""
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?", re.IGNORECASE)
+WHOLE = re.compile(r"[+-]?[0-9]+")
+MIN_NUMBERS = 5
+"""Different numbers from which on they may be a quantity."""
+MANY_NUMBERS, FEW_IMAGES = 10, 5
+"""Whole numbers may be a quantity if there are more different ones than the digits, and fewer
+images of each."""
+SPACES = r"\s+"
+SEPARATORS = (r"\s*[|;]\s*", r"\s*,\s*", SPACES)
+"""Between several labels in one cell."""
+PHRASE_WORDS = frozenset(("a", "and", "at", "for", "in", "of", "on", "or", "the", "to", "with"))
+"""Words that join others to the name of one class: "ace of spades"."""
+MIN_COMBINATIONS = 4
+MIN_RECURRING = 0.8
+"""Fraction of the parts of labels that must be in more than one label to be labels themselves."""
+MIN_FREE = 0.2
+"""Fraction of the parts between spaces that must be in several places of labels."""
+
+
+def quantity_error(counts: Counter[str]) -> str:
+    """Why labels cannot be classes, if they are fractions and mostly one image's alone; else "".
+
+    Args:
+        counts: number of images of each label.
+    """
+    fractions = _fractions(counts)
+    if not fractions or 2 * len(counts) <= counts.total():
+        return ""
+    return (
+        f"its {counts.total():,} images have {len(counts):,} different numbers as labels, such as "
+        f"{fractions[0]}: this looks like regression, which is not supported; for a classifier "
+        'put the numbers into ranges, such as "20-30", and use these as labels'
+    )
+
+
+def quantity_note(counts: Counter[str], *, is_named: bool) -> str:
+    """A sentence on numbers that may be a quantity, each of which is a class; else "".
+
+    Args:
+        counts: number of images of each label.
+        is_named: whether the column has the name of a column of labels.
+    """
+    numbers = _numbers(counts)
+    is_many = len(numbers) > MANY_NUMBERS and (
+        not is_named or counts.total() < FEW_IMAGES * len(numbers)
+    )
+    if not _fractions(counts) and not is_many:
+        return ""
+    low, high = (function(numbers, key=float) for function in (min, max))
+    return (
+        f"the labels are {len(numbers):,} numbers from {low} to {high}, each of which is a class, "
+        "without their order; if they are a quantity, such as an age, put them into ranges"
+    )
+
+
+def _numbers(counts: Counter[str]) -> list[str]:
+    """The labels without those for missing values; none unless all of them are numbers."""
+    labels = [label for label in counts if label.casefold() not in MISSING]
+    return labels if all(map(NUMBER.fullmatch, labels)) else []
+
+
+def _fractions(counts: Counter[str]) -> list[str]:
+    """Of several numbers, those that are not whole."""
+    numbers = _numbers(counts)
+    if len(numbers) < MIN_NUMBERS:
+        return []
+    return [label for label in numbers if not WHOLE.fullmatch(label)]
+
+
+def combination_note(counts: Counter[str], *, is_plural: bool) -> str:
+    """A sentence on labels of which most look like several labels of an image; else "".
+
+    "white king" and "black king" are names of classes more often than labels; "clear", "haze road"
+    and "road clear" are not.
+
+    Args:
+        counts: number of images of each label.
+        is_plural: whether the column has a name such as "tags".
+    """
+    for separator in SEPARATORS:
+        split = {label: re.split(separator, label) for label in counts}
+        joined = [label for label, parts in split.items() if _is_joined(parts)]
+        if len(joined) < MIN_COMBINATIONS or 2 * len(joined) <= len(split):
+            continue
+        uses = Counter(part for parts in split.values() for part in set(parts))
+        parts = {part for label in joined for part in split[label]}
+        num_recurring = sum(uses[part] > 1 for part in parts)
+        if len(parts) > len(split) or num_recurring < MIN_RECURRING * len(parts):
+            continue
+        if separator != SPACES or is_plural or _are_free(split.values()):
+            return (
+                f"most labels are combinations of the same {len(parts)} parts, such as "
+                f"{short_repr(joined[0])}, and each combination is a class; if the parts are "
+                f"labels, {NO_MULTI_LABEL}"
+            )
+    return ""
+
+
+def _is_joined(parts: list[str]) -> bool:
+    """Whether the parts of a label may be several labels."""
+    return len(parts) > 1 and "" not in parts and not PHRASE_WORDS.intersection(parts)
+
+
+def _are_free(labels: Iterable[list[str]]) -> bool:
+    """Whether a part stands in several places, counted from the end, as no adjective does."""
+    places: dict[str, set[int]] = {}
+    for parts in labels:
+        for place, part in enumerate(reversed(parts)):
+            places.setdefault(part, set()).add(place)
+    num_free = sum(len(found) > 1 for found in places.values())
+    return num_free >= MIN_FREE * len(places)
+
+
+def case_notes(counts: Counter[str]) -> Iterator[str]:
+    """A sentence on each label that differs from another one in case alone."""
+    forms: dict[str, str] = {}
+    for label in sorted(counts):
+        if (known := forms.setdefault(label.casefold(), label)) != label:
+            yield (
+                f"the classes {known!r} and {label!r} differ in upper and lower case alone; "
+                "if they are one class, write it in one way"
+            )
+
+
+def missing_value_notes(counts: Counter[str]) -> Iterator[str]:
+    """A sentence on each label that may stand for a missing one."""
+    for label in [label for label in counts if label.casefold() in MISSING]:
+        images = "1 image has" if counts[label] == 1 else f"{counts[label]:,} images have"
+        yield (
+            f"{images} the label {label!r}, which is taken as a class; if the label is missing, "
+            "remove the image or complete the list"
+        )
