@@ -79,3 +79,10 @@ def test_unknown_name(name: str, message: str) -> None:
 def test_unknown_name_suggests_three_at_most() -> None:
     error = UnknownNameError("layer", "conv", [f"conv{i}" for i in range(9)])
     assert str(error).count(" or ") == 2
+
+
+def test_very_long_words_are_shortened() -> None:
+    error = UnknownNameError("preset", "x" * 5000, ["quickstart"])
+    assert str(error) == f"unknown preset '{'x' * 99}...{'x' * 18}'; known: quickstart"
+    path = "/folder" * 60
+    assert str(DataError(f"{path} is empty")) == f"{path} is empty"

@@ -20,12 +20,21 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
+_LONG_WORD = re.compile(r"(\S{100})\S{400,}(\S{20})")
+
 
 class AlexNetError(Exception):
-    """Base class; the message is one sentence that names the value and what to do about it."""
+    """Base class; the message is one sentence that names the value and what to do about it.
+
+    Very long words in it, such as a file in base64 that was given as a path, are shortened.
+    """
+
+    def __init__(self, message: str = "", *args: object) -> None:
+        super().__init__(_LONG_WORD.sub(r"\1...\2", message), *args)
 
 
 class UsageError(AlexNetError):

@@ -363,3 +363,24 @@ def test_editors_see_every_option() -> None:
     parameters = set(inspect.signature(alexnet.train).parameters)
     own = {"recipe", "config", "out", "resume", "pretrained", "log", "reporter"}
     assert parameters == own | set(option_types(Recipe))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x" * 5000, "a\0b", "~nobody-of-that-name/photos", "data:image/png;base64," + "A" * 6000],
+)
+def test_texts_that_are_no_paths(tmp_path: Path, text: str) -> None:
+    """A text is tried as a path, which the system may refuse otherwise than by its absence."""
+    options = {"reporter": None, "out": tmp_path / "run"}
+    small = {"data": "toyflowers", "arch": "lenet5"}
+    for call in (
+        lambda: alexnet.train(text, **options),
+        lambda: alexnet.train(**{**small, "data": text}, **options),
+        lambda: alexnet.train(**small, init_from=text, **options),
+        lambda: alexnet.load_splits(text, reporter=None),
+        lambda: alexnet.load(text),
+        lambda: alexnet.report(text),
+    ):
+        with pytest.raises(AlexNetError) as error:
+            call()
+        assert len(str(error.value)) < 700

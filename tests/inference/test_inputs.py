@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import io
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sized
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -261,10 +263,13 @@ def closed_image() -> Image.Image:
         (closed_image(), "Pillow image is closed"),
         ("http://example.org/a.jpg", "only addresses that begin with https://"),
         ("file:///a.png", "only addresses that begin with https://"),
-        ("data:image/png;base64,AAAA", "decode it and give its bytes"),
+        ("data:text/html,<p>", "of data: addresses, those that begin with data:image/"),
+        (f"data:,{'x' * 6000}", r"'data:,x+\.\.\.x+' is not read"),
+        (base64.b64encode(png()).decode(), r"looks like base64; give base64\.b64decode of it"),
+        (base64.b64encode(png()), r"looks like base64; give base64\.b64decode of it"),
         ("nothing*.png", r"there is no image at nothing\*.png"),
     ],
-    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+    ids=lambda value: value[:30] if isinstance(value, str) else type(value).__name__,
 )  # fmt: skip
 def test_files_and_addresses_that_cannot_be_used(
     classifier: alexnet.Classifier, value: object, words: str
@@ -272,6 +277,41 @@ def test_files_and_addresses_that_cannot_be_used(
     for given in (value, [value]):
         with pytest.raises(UsageError, match=words):
             classifier.predict(given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("side", [4, 60], ids=["short", "longer than a path"])
+def test_an_image_in_a_data_address(classifier: alexnet.Classifier, side: int) -> None:
+    pixels = RNG.integers(0, 256, (side, side, 3), dtype=np.uint8)
+    text = base64.b64encode(png(pixels)).decode()
+    (expected,) = classifier.predict(pixels)
+    for address in (f"data:image/png;base64,{text}", f"DATA:image/png;name=a;base64,{quote(text)}"):
+        assert classifier.predict(["missing.png", address])[1].label == expected.label
+        assert classifier.predict(address) == [expected], "it has no name"
+
+
+def test_data_addresses_that_are_damaged(
+    classifier: alexnet.Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (prediction,) = classifier.predict("data:image/png;base64,A*")
+    assert "base64 of the data: address is damaged" in prediction.error
+    (prediction,) = classifier.predict("data:image/png;base64,AAAA")
+    assert "not a whole image" in prediction.error
+    for limit in (30, 80):
+        monkeypatch.setattr("alexnet.inference.inputs.MAX_IMAGE_BYTES", limit)
+        (prediction,) = classifier.predict(f"data:image/png;base64,{'A' * 120}")
+        assert prediction.error == f"the data: address is longer than {limit} bytes"
+
+
+def test_texts_that_are_longer_than_paths_can_be(
+    classifier: alexnet.Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_OFFLINE", "1")
+    with pytest.raises(UsageError, match=r"https://a\.b/x+\.\.\.x+ is not read, since") as error:
+        classifier.predict(f"https://a.b/{'x' * 5000}")
+    assert len(str(error.value)) < 300
+    bad, good = classifier.predict(["x" * 5000, RED])
+    assert "too long" in bad.error
+    assert good.label
 
 
 def test_a_folder_without_images(classifier: alexnet.Classifier, tmp_path: Path) -> None:

@@ -36,6 +36,13 @@ def test_a_path_begins_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert data_roots("~/data")[0] == tmp_path / "data"
 
 
+@pytest.mark.parametrize("text", ["a\0b", "x" * 5000, "x" * 300])
+def test_what_no_file_can_be_called(text: str) -> None:
+    with pytest.raises(UsageError, match="data is too long for one, or has a NUL"):
+        path_text(text, "data")
+    assert path_text("~nobody-of-that-name/a") == "~nobody-of-that-name/a"
+
+
 @pytest.mark.parametrize(("path", "kind"), [(None, "None"), (5, "a int"), ([], "a list")])
 def test_what_is_no_path(path: object, kind: str) -> None:
     with pytest.raises(UsageError, match=f"^out must be a text or a path, not {kind}$"):

@@ -157,7 +157,7 @@ def with_hub_model(recipe: Recipe, again: Callable[..., Recipe], reporter: Repor
 
 
 def _check_data_exist(recipe: Recipe) -> None:
-    if recipe.data not in DATASETS and not Path(recipe.data).expanduser().exists():
+    if recipe.data not in DATASETS and not Path(path_text(recipe.data)).exists():
         open_source(recipe.data, recipe.data_root)  # raises
 
 
@@ -218,7 +218,7 @@ def _header(source: str) -> dict[str, Any]:
     Raises:
         ModelFileError: it is a folder without a model.
     """
-    path: Path | None = Path(source).expanduser()
+    path: Path | None = Path(path_text(source))
     if source.startswith(hub.PREFIX):
         path = hub.cached_file(source, hub.WEIGHT_FILES)
     if source in ("", *WEIGHT_WORDS) or path is None or not path.exists():  # told when it is read
@@ -264,7 +264,7 @@ def _names_data(start: object) -> bool:
 
 def is_data(text: str) -> bool:
     """Whether a word means data: a data set's name, or a path that exists or looks like one."""
-    path = Path(text).expanduser()
+    path = Path(path_text(text))
     looks_like_a_path = "/" in text or "\\" in text or text.startswith(("~", "."))
     return text in DATASETS or looks_like_a_path or path.exists() or _is_data_file(path)
 
@@ -299,7 +299,7 @@ def name_after_data(recipe: R, start: R) -> R:
     """The recipe; it gets the name of its data if that has changed and the name has not."""
     if recipe.data == start.data or recipe.name != start.name:
         return recipe
-    stem = Path(recipe.data).expanduser().resolve().stem
+    stem = Path(path_text(recipe.data)).resolve().stem
     return replace(recipe, name="".join(c if c.isalnum() or c in "-_" else "_" for c in stem))
 
 

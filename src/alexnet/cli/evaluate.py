@@ -16,6 +16,7 @@ from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.data.datasets.split_names import split_of
 from alexnet.data.summary import missing_text
 from alexnet.evaluation.intervals import percent_with_interval
+from alexnet.io.paths import path_text
 from alexnet.io.text import printable
 from alexnet.parallel.world import on_main
 from alexnet.progress import ProgressReporter
@@ -118,7 +119,7 @@ def suffix(flags: EvaluateFlags, is_training_data: bool) -> str:
 
 def _data_name(data: str) -> str:
     """The name of a data set or path; that of a split, such as shop/test, with its folder's."""
-    path = Path(data).expanduser().resolve()
+    path = Path(path_text(data)).resolve()
     name = f"{path.parent.name}-{path.stem}" if split_of(path.stem) else path.stem
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
 

@@ -14,6 +14,7 @@ from typing import Any
 from alexnet.config.serialization import from_dict, parse_json
 from alexnet.errors import AlexNetError, ConfigError, UnknownNameError, UsageError
 from alexnet.io.limits import MAX_TEXT_BYTES
+from alexnet.io.paths import path_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import architecture
 
@@ -31,9 +32,9 @@ def named_or_own(text: str) -> str | Architecture:
         ConfigError: the JSON is not that of an architecture.
     """
     if found := PYTHON_FILE.fullmatch(text):
-        return python_architecture(Path(found["path"]).expanduser(), found["name"] or "")
+        return python_architecture(Path(path_text(found["path"])), found["name"] or "")
     if text.lower().endswith(".json"):
-        return json_architecture(Path(text).expanduser())
+        return json_architecture(Path(path_text(text)))
     return text
 
 

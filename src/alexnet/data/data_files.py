@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -157,7 +158,7 @@ def local_files(root: Path, paths: list[Path]) -> list[DataFile]:
 
 def is_remote(text: str) -> bool:
     """Whether a text is an address of any kind, and not the path of a file, folder or drive."""
-    return ADDRESS.fullmatch(text) is not None and not Path(text).exists()
+    return ADDRESS.fullmatch(text) is not None and not os.path.exists(text)  # noqa: PTH110 - a long text
 
 
 def remote_files(url: str, endings: tuple[str, ...]) -> list[DataFile]:

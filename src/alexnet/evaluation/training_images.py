@@ -9,6 +9,7 @@ import numpy as np
 from alexnet.data.store.store import Store
 from alexnet.data.trained_on import EarlierTraining, trained_on
 from alexnet.inference.classifier import Classifier
+from alexnet.io.paths import path_text
 
 
 def is_training_data(classifier: Classifier, store: Store, data: str) -> bool:
@@ -20,7 +21,7 @@ def is_training_data(classifier: Classifier, store: Store, data: str) -> bool:
 def is_training_path(classifier: Classifier, data: str) -> bool:
     """Whether `data` names what the classifier was trained on; "" does."""
     trained_on = classifier.info.recipe.data
-    return data in ("", trained_on) or str(Path(data).expanduser().resolve()) == trained_on
+    return data in ("", trained_on) or str(Path(path_text(data)).resolve()) == trained_on
 
 
 def training_images(classifier: Classifier, store: Store, indices: np.ndarray) -> np.ndarray | None:

@@ -17,15 +17,17 @@ from typing import IO, TYPE_CHECKING, TypeAlias, TypeGuard, cast
 import numpy as np
 from PIL import Image
 
+from alexnet.config.serialization import short_repr
 from alexnet.data.images.concurrency import silence_warnings
 from alexnet.data.images.find import find_paths, match_paths, no_image_text
 from alexnet.data.images.open import open_image, read_image
 from alexnet.errors import DataError, UsageError
 from alexnet.inference.arrays import array_images, is_tensor, tensor_images
+from alexnet.io.data_url import data_image, is_data_image, is_data_url, looks_like_base64
 from alexnet.io.files import open_regular
 from alexnet.io.http import is_offline
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS
-from alexnet.io.paths import path_text
+from alexnet.io.paths import expand_home
 from alexnet.io.url import is_address, is_secure, read_url
 
 if TYPE_CHECKING:
@@ -37,11 +39,12 @@ ImageInput: TypeAlias = (
 )
 """One image, or a folder, a pattern or a batch of images.
 
-A str is a path, a folder, a pattern such as "photos/*.jpg" or an https address; bytes and files
-opened with "rb" hold an image file; an array is uint8 [H, W, 3], [H, W] or with a first axis N; a
-tensor is uint8 [3, H, W], [1, H, W], [H, W], [H, W, 3] or with a first axis N."""
+A str is a path, a folder, a pattern such as "photos/*.jpg", an https address or one such as
+"data:image/png;base64,.."; bytes and files opened with "rb" hold an image file; an array is uint8
+[H, W, 3], [H, W] or with a first axis N; a tensor is uint8 [3, H, W], [1, H, W], [H, W], [H, W, 3]
+or with a first axis N."""
 KINDS = (
-    "a path, a folder, a pattern, an https address, bytes, a file opened with 'rb', "
+    "a path, a folder, a pattern, an https or data:image address, bytes, a file opened with 'rb', "
     "a Pillow image, "
     "a uint8 array or tensor [H, W, 3] or [N, H, W, 3], a uint8 tensor [3, H, W] or "
     "[N, 3, H, W], or a list of these"
@@ -119,9 +122,10 @@ def expand(value: object) -> list[Input] | _Files:
         UsageError: it is none of KINDS.
     """
     if isinstance(value, str | os.PathLike):
-        return _expand_text(path_text(value))
+        return _expand_text(expand_home(value))
     if isinstance(value, bytes | bytearray | memoryview):
         content = bytes(value)
+        _check_not_base64(content)
         return [Input(partial(_open_bytes, content), content=lambda: content)]
     if isinstance(value, Image.Image):
         return [Input(partial(_open_shared, value), is_changeable=True)]
@@ -139,7 +143,7 @@ def expand(value: object) -> list[Input] | _Files:
 def _expand_one_of_many(value: object) -> list[Input] | _Files:
     """As `expand`; a folder or a pattern without images is one that cannot be read."""
     if _lacks_images(value):
-        text = path_text(value)
+        text = expand_home(value)
         return [Input(partial(_open_missing, text), text)]
     return expand(value)
 
@@ -148,7 +152,9 @@ def _lacks_images(value: object) -> bool:
     """Whether it is a folder or a pattern without images."""
     if not isinstance(value, str | os.PathLike):
         return False
-    text = path_text(value)
+    text = expand_home(value)
+    if looks_like_base64(text):
+        return False
     is_path = text and "\0" not in text and not is_address(text)
     return bool(is_path) and not match_paths(text, Counter())
 
@@ -164,24 +170,49 @@ def _expand_text(text: str) -> list[Input] | _Files:
         raise UsageError(f"an image is {KINDS}; not the text {text!r}")
     if is_address(text):
         return [_at_address(text)]
+    _check_not_base64(text)
     paths = find_paths(text, Counter())
     return [_file(paths[0], text)] if paths == [str(Path(text))] else _Files(paths)
 
 
+def _check_not_base64(content: str | bytes) -> None:
+    """Reject a file as text.
+
+    Raises:
+        UsageError: the content, or a text in place of a path, is base64.
+    """
+    is_path = isinstance(content, str) and os.path.exists(content)  # noqa: PTH110 - a long text
+    if looks_like_base64(content) and not is_path:
+        raise UsageError(
+            f"{short_repr(content)} looks like base64; give base64.b64decode of it, or the "
+            "address 'data:image/png;base64,' + text"
+        )
+
+
 def _at_address(url: str) -> Input:
-    """The image at an https address, which is downloaded when it is opened."""
+    """The image in a `data:` address, or at an https address, which is downloaded when opened."""
     check_address(url)
-    return Input(partial(_open_url, url), url, partial(_read_url, url))
+    if is_data_image(url):
+        content_of = partial(data_image, url, MAX_IMAGE_BYTES)
+        return Input(partial(_open_content, content_of), content=content_of)
+    content_of = partial(_read_url, url)
+    return Input(partial(_open_content, content_of), url, content_of)
 
 
 def check_address(url: str) -> None:
     """Check that an address may be read.
 
     Raises:
-        UsageError: it is not https, or `$ALEXNET_OFFLINE` is set.
+        UsageError: it is neither https nor an image in a `data:` address, or it is https and
+            `$ALEXNET_OFFLINE` is set.
     """
-    if url.startswith("data:"):
-        raise UsageError("a data: address is not read; decode it and give its bytes")
+    if is_data_image(url):
+        return
+    if is_data_url(url):
+        raise UsageError(
+            f"{short_repr(url)} is not read; of data: addresses, those that begin with "
+            "data:image/ and have ;base64 are"
+        )
     if not is_secure(url):
         raise UsageError(f"{url} is not read; only addresses that begin with https:// are")
     if is_offline():
@@ -199,8 +230,8 @@ def _open_array(array: np.ndarray, side: int) -> Image.Image:
 
 
 @contextmanager
-def _open_url(url: str, side: int) -> Iterator[Image.Image]:
-    with _open_bytes(_read_url(url), side) as image:
+def _open_content(content_of: Callable[[], bytes], side: int) -> Iterator[Image.Image]:
+    with _open_bytes(content_of(), side) as image:
         yield image
 
 

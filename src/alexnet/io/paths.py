@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from collections.abc import Iterable
 from glob import glob
@@ -27,13 +28,32 @@ def path_text(path: object, name: str = "path") -> str:
         name: what the message calls it.
 
     Raises:
-        UsageError: it is of another type.
+        UsageError: it is of another type, or no file can have that path.
     """
     if isinstance(path, str | os.PathLike):
-        # A Path would change other words, such as "hf:OWNER/NAME" and "./mnist".
-        return os.path.expanduser(os.fsdecode(path))  # noqa: PTH111
+        text = expand_home(path)
+        if not may_be_path(text):
+            raise UsageError(f"{name} is too long for one, or has a NUL character: {text!r}")
+        return text
     kind = "None" if path is None else f"a {type(path).__name__}"
     raise UsageError(f"{name} must be a text or a path, not {kind}")
+
+
+def expand_home(path: str | os.PathLike[str]) -> str:
+    """A path as text, with the home folder for a "~" at its start; of no user it stays."""
+    # A Path would change other words, such as "hf:OWNER/NAME" and "./mnist".
+    return os.path.expanduser(os.fsdecode(path))  # noqa: PTH111
+
+
+def may_be_path(text: str) -> bool:
+    """Whether a file could have this path: it has no NUL character, and is not too long."""
+    try:
+        os.lstat(text)
+    except ValueError:
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
 
 
 def data_roots(data_root: str = "") -> tuple[Path, ...]:

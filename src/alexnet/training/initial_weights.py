@@ -35,6 +35,7 @@ from alexnet.interop.torchvision import (
     unfit_convolution,
 )
 from alexnet.io import hub
+from alexnet.io.paths import path_text
 from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
 from alexnet.models.variants import variant
@@ -107,7 +108,7 @@ def find_source(
     if source == "torchvision":
         return torchvision_convolutions(data_root, on_progress=on_progress)
     is_on_hub = source.startswith(hub.PREFIX)
-    path = Path(source).expanduser()
+    path = Path(path_text(source))
     if is_on_hub:
         path = hub.hub_file(source, on_progress, hub.WEIGHT_FILES)
     if hub.is_head(path):
@@ -128,7 +129,7 @@ def find_source(
 
 def resolve_paths(recipe: R) -> R:
     """The recipe with absolute paths; names of data sets and of sources of weights stay names."""
-    data = Path(recipe.data).expanduser()
+    data = Path(path_text(recipe.data))
     is_path = recipe.data and recipe.data not in DATASETS and data.exists()
     if isinstance(recipe, Recipe) and is_weights_path(recipe.init_from):
         recipe = replace(recipe, init_from=_absolute(recipe.init_from))
@@ -145,7 +146,7 @@ def is_weights_path(source: str) -> bool:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().resolve()) if path else ""
+    return str(Path(path_text(path)).resolve()) if path else ""
 
 
 def find_pretrained(

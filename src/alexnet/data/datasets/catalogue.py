@@ -37,7 +37,7 @@ from alexnet.data.datasets.unlabelled import has_class_folders, unlabelled_sourc
 from alexnet.data.source import Source
 from alexnet.errors import DataError, UnknownNameError, UsageError
 from alexnet.io.in_use import mark_used
-from alexnet.io.paths import cache_folder, similar_path
+from alexnet.io.paths import cache_folder, path_text, similar_path
 from alexnet.reporter import (
     SILENT,
     ProgressCallback,
@@ -109,7 +109,7 @@ def open_source(
         DataError: the path does not exist or cannot be used as a data set.
     """
     on_index = progress_callback(reporter, "on_index")
-    path = Path(data).expanduser()
+    path = Path(path_text(data))
     is_path = data not in DATASETS and bool(data)
     if is_path and path.is_dir():
         return _open_folder(path, allow_unlabelled, label_from, on_index)

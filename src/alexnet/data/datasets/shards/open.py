@@ -13,7 +13,7 @@ from alexnet.data.datasets.shards.source import CLASS_LISTS, shard_source
 from alexnet.data.images.find import visible_files
 from alexnet.data.source import Source
 from alexnet.errors import DataError
-from alexnet.io.paths import matching_paths
+from alexnet.io.paths import matching_paths, path_text
 from alexnet.reporter import ProgressCallback, ignore_progress
 
 ENDINGS = (".tar", ".parquet")
@@ -73,7 +73,7 @@ def pattern_source(data: str, on_progress: ProgressCallback = ignore_progress) -
         DataError: a file is missing or cannot be read.
     """
     if not is_remote(data):
-        data = Path(data).expanduser().as_posix()
+        data = Path(path_text(data)).as_posix()
     expected = expand_range(data)
     name = RANGE.sub("", data.rstrip("/").rpartition("/")[2]).partition(".")[0].strip("-_*")
     if is_remote(data):
