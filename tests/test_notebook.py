@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,6 +95,21 @@ def test_a_prediction_is_the_image_and_its_bars(flowers: Path) -> None:
     assert "img" not in Page(Prediction("image 3", classes)._repr_html_()).tags
     assert "unsure" in Prediction("a", classes, is_unsure=True)._repr_html_()
     assert "not read: damaged" in Prediction("a", error="damaged")._repr_html_()
+
+
+def test_predictions_of_images_without_files_have_thumbnails(
+    trained: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier = alexnet.load(trained.path, "cpu")
+    gray = [np.full((90, 120, 3), 10 * i, np.uint8) for i in range(22)]
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    plain = classifier.predict(gray)
+    assert "img" not in Page(plain._repr_html_()).tags
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    found = classifier.predict([*gray, b"damaged"])
+    images = images_of(Page(found._repr_html_()))
+    assert [image.getpixel((9, 9)) for image in images] == [(10 * i,) * 3 for i in range(20)]
+    assert found[:22] == plain, "a thumbnail is no part of a prediction"
 
 
 def test_a_list_of_predictions_shows_the_first(trained: RunFolder, flowers: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.config.scratch_training import SCRATCH_TRAINING
 from alexnet.config.serialization import to_json
 from alexnet.errors import AlexNetError
+from alexnet.io.paths import path_text
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
@@ -363,6 +365,18 @@ def test_editors_see_every_option() -> None:
     parameters = set(inspect.signature(alexnet.train).parameters)
     own = {"recipe", "config", "out", "resume", "pretrained", "log", "reporter"}
     assert parameters == own | set(option_types(Recipe))
+
+
+def test_a_table_is_told_to_be_written() -> None:
+    table = SimpleNamespace(columns=["path", "label"], iloc=None)
+    for call in (
+        lambda: alexnet.train(table, reporter=None),
+        lambda: alexnet.train(data=table, reporter=None),
+        lambda: alexnet.load_splits(table, reporter=None),
+        lambda: path_text(table, "data"),
+    ):
+        with pytest.raises(AlexNetError, match=r"Namespace; write it .* df\.to_csv\('images\.csv'"):
+            call()
 
 
 @pytest.mark.parametrize(

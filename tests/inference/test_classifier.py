@@ -147,6 +147,23 @@ def test_the_most_probable_class_is_first(classifier: alexnet.Classifier, image_
     assert len(classifier.predict([image_path])[0].top_classes) == 5
 
 
+def test_rows_of_predictions(classifier: alexnet.Classifier, image_path: Path) -> None:
+    """As `alexnet predict --csv` writes them, for a table of pandas."""
+    found = classifier.predict([image_path, b"damaged"], top=2)
+    best, second = found[0].top_classes
+    name = str(image_path)
+    missing = {"image": "image 1", "rank": None, "label": None, "probability": None}
+    assert found.rows() == [
+        {"image": name, "rank": 1, "label": best.label, "probability": best.probability},
+        {"image": name, "rank": 2, "label": second.label, "probability": second.probability},
+        missing,
+    ]
+    assert [one.probability for one in found] == [best.probability, None]
+    unsure = classifier.predict(image_path, min_probability=1.0)
+    expected = {"image": name, "rank": 1, "label": None, "probability": best.probability}
+    assert unsure.rows() == [expected]
+
+
 def test_a_prediction_is_unsure_below_the_probability_that_is_asked_for(
     classifier: alexnet.Classifier, image_path: Path, tmp_path: Path
 ) -> None:

@@ -314,6 +314,47 @@ def test_texts_that_are_longer_than_paths_can_be(
     assert good.label
 
 
+class Table:
+    """What pandas.DataFrame has in common with this: its items are the names of its columns."""
+
+    def __init__(self, *columns: str) -> None:
+        self.columns = columns
+        self.iloc = object()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+
+@pytest.mark.parametrize(
+    ("columns", "advice"),
+    [(("label", "Image"), r"df\['Image'\]"), (("a", "b"), r"df\['path'\]")],
+)
+def test_a_table_is_told_to_give_its_column(
+    classifier: alexnet.Classifier, columns: tuple[str, ...], advice: str
+) -> None:
+    for value in (Table(*columns), [Table(*columns)]):
+        for call in (classifier.predict, classifier.features, classifier.explain):
+            with pytest.raises(UsageError, match=f"a Table .columns .*give the column .*{advice}"):
+                call(value)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("mode", ["I", "I;16"])
+def test_values_of_8_bits_in_an_image_of_more(classifier: alexnet.Classifier, mode: str) -> None:
+    values = GRAY.astype(np.int32 if mode == "I" else np.uint16)
+    assert Image.fromarray(values).mode == mode
+    bad, gray, deep = classifier.predict(
+        [
+            Image.fromarray(values),
+            Image.fromarray(values).convert("I").convert("L"),
+            Image.fromarray(values << 8),
+        ]
+    )
+    assert f"of mode {mode} with values up to {GRAY.max()} is black" in bad.error
+    assert gray.top_classes == deep.top_classes
+    (black,) = classifier.predict(Image.fromarray(0 * values))
+    assert black.label
+
+
 def test_a_folder_without_images(classifier: alexnet.Classifier, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("none")
     with pytest.raises(UsageError, match=f"there is no image at {tmp_path}"):

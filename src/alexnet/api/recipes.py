@@ -24,7 +24,7 @@ from alexnet.data.datasets.catalogue import DATASETS, open_source
 from alexnet.data.datasets.image_lists.source import is_list_name
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.io import hub
-from alexnet.io.paths import path_text, similar_path
+from alexnet.io.paths import path_text, similar_path, table_hint
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ABLATIONS, ZOO
 from alexnet.reporter import Reporter, progress_callback
@@ -180,7 +180,7 @@ def _recipe_for_data(start: object, given: Mapping[str, Any]) -> Recipe | None:
     if not isinstance(start, str | os.PathLike):
         raise UsageError(
             f"the first argument is a Recipe, the name of a preset, or the path of data; "
-            f"not a {type(start).__name__}"
+            f"not a {type(start).__name__}{table_hint(start)}"
         )
     text = os.fspath(start)
     if PYTHON_FILE.fullmatch(text) and not Path(text).is_dir():

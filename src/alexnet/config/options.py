@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args
 
 from alexnet.config.serialization import UnknownKeyError, field_types, parse_value
 from alexnet.errors import ConfigError, UsageError
+from alexnet.io.paths import table_hint
 from alexnet.keywords import unknown_keyword
 from alexnet.models.field_checks import plain_number
 from alexnet.other_words import explain
@@ -139,6 +140,8 @@ def _checked(hint: Any, value: Any, name: str) -> Any:
     try:
         return parse_value(hint, _plain(value), name)
     except ConfigError as error:
+        if hint := table_hint(value):
+            raise UsageError(f"{name} cannot be a {type(value).__name__}{hint}") from error
         raise UsageError(str(error)) from error
 
 

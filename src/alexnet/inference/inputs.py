@@ -27,7 +27,7 @@ from alexnet.io.data_url import data_image, is_data_image, is_data_url, looks_li
 from alexnet.io.files import open_regular
 from alexnet.io.http import is_offline
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS
-from alexnet.io.paths import expand_home
+from alexnet.io.paths import expand_home, is_table
 from alexnet.io.url import is_address, is_secure, read_url
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ KINDS = (
     "a uint8 array or tensor [H, W, 3] or [N, H, W, 3], a uint8 tensor [3, H, W] or "
     "[N, 3, H, W], or a list of these"
 )
+IMAGE_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path", "img", "fname")
+"""Names of columns of a table that hold paths."""
 _shared = Lock()
 """Held while a Pillow image or a file of the caller is used: they are not safe for threads, and the
 same one may be given twice."""
@@ -94,6 +96,7 @@ def read_inputs(images: ImageInput | Iterable[ImageInput]) -> Iterable[Input]:
     """
     if _is_one_value(images):
         return expand(images)
+    _check_no_table(images)
     if isinstance(images, Mapping) or not isinstance(images, Iterable):
         raise UsageError(f"predict takes {KINDS}; not {_kind(images)}")
     if isinstance(images, list | tuple) and images and all(map(_lacks_images, images)):
@@ -137,7 +140,24 @@ def expand(value: object) -> list[Input] | _Files:
         name = name if isinstance(name, str) else ""
         content_of = partial(_read_shared, value)
         return [Input(partial(_open_file, value), name, content_of, is_changeable=True)]
+    _check_no_table(value)
     raise UsageError(f"an image is {KINDS}; not {_kind(value)}")
+
+
+def _check_no_table(value: object) -> None:
+    """Reject a table of pandas, which gives the names of its columns one by one.
+
+    Raises:
+        UsageError: it is one; names the column that the images are most likely in.
+    """
+    if not is_table(value):
+        return
+    names = [str(name) for name in value.columns]  # type: ignore[attr-defined]
+    name = next((name for name in names if name.lower() in IMAGE_COLUMNS), "path")
+    raise UsageError(
+        f"predict takes images and not a {_kind(value)} (columns {', '.join(names)}); "
+        f"give the column of their paths, df[{name!r}]"
+    )
 
 
 def _expand_one_of_many(value: object) -> list[Input] | _Files:

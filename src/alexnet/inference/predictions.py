@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import numpy as np
 from PIL import Image
 
 from alexnet.data.images.decode import decode
@@ -54,30 +55,58 @@ class Prediction:
     error: str = ""
     is_unsure: bool = False
     """Whether the highest probability is below the one that was asked for."""
+    thumbnail: bytes = field(default=b"", repr=False, compare=False)
+    """A small JPEG of what the network got, of the first images of a call in a notebook."""
 
     @property
     def label(self) -> str | None:
         """The most probable class; None if it is unsure or the image could not be read."""
         return self.top_classes[0].label if self.top_classes and not self.is_unsure else None
 
+    @property
+    def probability(self) -> float | None:
+        """That of the most probable class, also if it is unsure; None if the image was not read."""
+        return self.top_classes[0].probability if self.top_classes else None
+
     def _repr_html_(self) -> str:
-        """The image, if it is a file that is still there, and a bar for each class."""
+        """The image, if it is a file that is still there or has a thumbnail, and bars."""
         answer = f"not read: {self.error}" if self.error else "unsure" if self.is_unsure else ""
         rows = "".join(
             f'<tr><td style="text-align: left">{escape(c.label)}</td><td>{bar(c.probability)}</td>'
             f'<td style="text-align: right">{c.probability:.1%}</td></tr>'
             for c in self.top_classes
         )
-        image = "" if self.error else thumbnail(self.image)
+        image = "" if self.error else file_thumbnail(self.image)
+        if self.thumbnail and not image:
+            image = picture(self.thumbnail, self.image, kind="jpeg")
         return (
             '<div style="display: flex; gap: 12px; align-items: center; margin: 4px 0">'
             f"{image}<div><div>{escape(self.image)}</div>"
             f"<div><b>{escape(answer)}</b></div><table>{rows}</table></div></div>"
         )
 
+    def _ranked(self) -> list[tuple[int | None, str | None, float | None]]:
+        """Rank, label and probability of its rows; an unsure one has one, without a label."""
+        if self.error or self.is_unsure:
+            return [(None if self.error else 1, None, self.probability)]
+        return [(i, c.label, c.probability) for i, c in enumerate(self.top_classes, 1)]
+
 
 class Predictions(list[Prediction]):
     """A list of predictions, which a notebook shows with their images."""
+
+    def rows(self) -> list[dict[str, str | int | float | None]]:
+        """A row for every class of every image, as `alexnet predict --csv` has them.
+
+        `pandas.DataFrame(predictions.rows())` is a table of image, rank (from 1), label and
+        probability. An unsure image has one row, whose label is None; one that could not be
+        read has one with its name alone.
+        """
+        return [
+            {"image": one.image, "rank": rank, "label": label, "probability": probability}
+            for one in self
+            for rank, label, probability in one._ranked()
+        ]
 
     def _repr_html_(self) -> str:
         """The first predictions."""
@@ -86,13 +115,19 @@ class Predictions(list[Prediction]):
         return f"<div>{shown}{f'<div>and {more:,} more</div>' if more > 0 else ''}</div>"
 
 
-def thumbnail(path: str) -> str:
+def file_thumbnail(path: str) -> str:
     """HTML of a small image of a file; "" if it cannot be read."""
     try:
         with open_image(Path(path), THUMBNAIL) as opened:
             pixels = decode(opened, "shortest_edge", THUMBNAIL)
     except (*IMAGE_ERRORS, OSError, ValueError):
         return ""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=80)
-    return picture(file.getvalue(), path, kind="jpeg")
+    return picture(small_jpeg(pixels), path, kind="jpeg")
+
+
+def small_jpeg(pixels: np.ndarray) -> bytes:
+    """An image, uint8 [H, W, 3], as a JPEG of at most THUMBNAIL pixels a side."""
+    image, file = Image.fromarray(pixels), io.BytesIO()
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.save(file, "JPEG", quality=80)
+    return file.getvalue()

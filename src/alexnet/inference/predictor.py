@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import closing
@@ -16,10 +17,12 @@ from alexnet.inference.checks import check_crops, check_min_probability, check_t
 from alexnet.inference.decoding import Decoded, decode_batches
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.predictions import (
+    MAX_SHOWN,
     AnsweringNetwork,
     ClassProbability,
     Prediction,
     Predictions,
+    small_jpeg,
 )
 from alexnet.keywords import check_keywords
 from alexnet.reporter import ProgressCallback, ignore_progress
@@ -123,6 +126,8 @@ class Predictor(ABC):
             with closing(decode_batches(inputs, preprocessing, prefetch=prefetch)) as decoded:
                 for batch in decoded:
                     found = self._predict(batch, top, crops)
+                    if "IPython" in sys.modules:
+                        found = _with_thumbnails(found, batch[: max(0, MAX_SHOWN - done)])
                     done += len(found)
                     on_progress(done, len(inputs) if isinstance(inputs, Sized) else done)
                     yield Predictions(_unsure_below(min_probability, one) for one in found)
@@ -145,6 +150,15 @@ class Predictor(ABC):
         """The `top` most probable classes, best first, of one image's float32 [num_classes]."""
         best = np.argsort(-probabilities, kind="stable")[:top]
         return tuple(ClassProbability(self.class_names[i], float(probabilities[i])) for i in best)
+
+
+def _with_thumbnails(
+    predictions: Sequence[Prediction], images: Sequence[Decoded]
+) -> list[Prediction]:
+    """The predictions; the first, as many as there are images, with their images for a notebook."""
+    jpegs = [b"" if image.pixels is None else small_jpeg(image.pixels) for image in images]
+    pairs = zip(predictions, jpegs, strict=False)
+    return [*(replace(one, thumbnail=jpeg) for one, jpeg in pairs), *predictions[len(jpegs) :]]
 
 
 def class_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:

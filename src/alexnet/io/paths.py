@@ -36,7 +36,19 @@ def path_text(path: object, name: str = "path") -> str:
             raise UsageError(f"{name} is too long for one, or has a NUL character: {text!r}")
         return text
     kind = "None" if path is None else f"a {type(path).__name__}"
-    raise UsageError(f"{name} must be a text or a path, not {kind}")
+    raise UsageError(f"{name} must be a text or a path, not {kind}{table_hint(path)}")
+
+
+def is_table(value: object) -> bool:
+    """Whether a value is a table as those of pandas."""
+    return hasattr(value, "columns") and hasattr(value, "iloc")
+
+
+def table_hint(value: object) -> str:
+    """What to do with a table in place of a path; "" for any other value."""
+    if not is_table(value):
+        return ""
+    return "; write it to a list, df.to_csv('images.csv', index=False), and give its path"
 
 
 def expand_home(path: str | os.PathLike[str]) -> str:

@@ -110,9 +110,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """Any of Pillow's modes as RGB: 16-bit by its high byte, alpha over white, the rest by Pillow.
 
     Raises:
-        DataError: floating-point, signed or 32-bit values, which have no colour scale, or the image
-            is damaged.
+        DataError: floating-point, signed or 32-bit values, which have no colour scale, 16-bit
+            values that may be 8-bit ones, or the image is damaged.
     """
+    is_file = image.format is not None
     if getattr(image, "tag_v2", None) and 2 in image.tag_v2.get(SAMPLE_FORMAT, ()):  # type: ignore[attr-defined]
         raise DataError("an image of signed numbers has no colour scale")
     if isinstance(image.info.get("transparency"), str):  # a text of that name in a PNG
@@ -123,7 +124,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise DataError("a floating-point image has no colour scale")
     if image.mode.startswith("I"):
-        return _from_16_bit(image)
+        return _from_16_bit(image, is_file)
     with pillow_errors():
         return _from_8_bit(image)
 
@@ -138,9 +139,17 @@ def _from_8_bit(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    """A grey image of more than 8 bits by its highest 8; its transparent grey becomes white."""
+def _from_16_bit(image: Image.Image, is_file: bool) -> Image.Image:
+    """A grey image of more than 8 bits by its highest 8; its transparent grey becomes white.
+
+    A file says how many bits its values have; an image made in memory has 32 whatever they mean.
+    """
     values = np.asarray(image)
+    if not is_file and values.any() and 0 <= values.min() <= values.max() <= 255:
+        raise DataError(
+            f"a Pillow image of mode {image.mode} with values up to {values.max()} is black if "
+            'they have 16 bits; if they have 8, image.convert("I").convert("L") says so'
+        )
     if values.size and not 0 <= int(values.min()) <= int(values.max()) <= 65535:
         raise DataError("numbers of more than 16 bits have no colour scale")
     tags = getattr(image, "tag_v2", {})
