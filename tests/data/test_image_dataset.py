@@ -136,6 +136,20 @@ def test_options_that_only_a_training_uses(flowers: Path, options: dict[str, Any
     assert {"transform", "resize_size", "split", "seed", "val_fraction"} <= shown.keys()
 
 
+def test_a_sheet_shows_images_of_each_class(splits: dict[str, ImageDataset]) -> None:
+    split = splits["train"]
+    figure = split.show(num_classes=2, num_images=2)
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    expected = [i for label in (0, 1) for i in split.indices[np.equal(split.targets, label)][:2]]
+    assert np.array_equal(shown, split.store.images(expected))
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == split.classes[:2]
+    assert split._repr_html_().count("<img") == 1
+    empty = ImageDataset(split.store, [])
+    assert "<img" not in empty._repr_html_()
+    with pytest.raises(UsageError, match="nothing to show of ImageDataset"):
+        empty.show()
+
+
 def test_batches_are_those_of_a_training(splits: dict[str, ImageDataset]) -> None:
     batches = splits["train"].batches(8, seed=3)
     assert (batches.steps_per_epoch, batches.seed) == (4, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,10 @@ from alexnet.config.serialization import short_repr
 from alexnet.data.batches import Batches
 from alexnet.data.store.store import Store, as_indices
 from alexnet.errors import UsageError
+from alexnet.io.html import panel, picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class ImageDataset(Dataset[tuple[Any, int]]):
@@ -117,6 +121,32 @@ class ImageDataset(Dataset[tuple[Any, int]]):
         elif self.transform is not None:
             image = Image.fromarray(pixels)
         return image if self.transform is None else self.transform(image)
+
+    def show(self, num_classes: int = 12, num_images: int = 6) -> Figure:
+        """A sheet of stored images, one row for each class: the first classes and images.
+
+        A notebook shows it for a split alone at the end of a cell. `alexnet.plots.save` writes it
+        to a file; `alexnet data show` plots augmented images, too.
+
+        Raises:
+            UsageError: the split has no images, or there is nothing to show.
+        """
+        from alexnet.plots.sheets import contact_sheet  # matplotlib: .5 s
+
+        if not len(self) or num_classes < 1 or num_images < 1:
+            raise UsageError(f"there is nothing to show of {self!r}")
+        labels = self.store.labels[self.indices]
+        shown = np.unique(labels)[:num_classes]
+        rows = [self.indices[labels == label][:num_images] for label in shown]
+        names = [self.class_names[label] for label in shown]
+        return contact_sheet([list(self.store.images(row)) for row in rows], names)
+
+    def _repr_html_(self) -> str:
+        """The sheet of `show`, and what this is."""
+        from alexnet.plots.saving import figure_bytes
+
+        sheet = picture(figure_bytes(self.show(), dpi=80), "images of each class") if self else ""
+        return panel(repr(self), [sheet])
 
     def batches(self, batch_size: int, seed: int) -> Batches:
         """The images in batches whose order is a function of (seed, epoch), as in a training."""
