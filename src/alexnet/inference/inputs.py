@@ -168,7 +168,7 @@ def _expand_one_of_many(value: object) -> list[Input] | _Files:
     return expand(value)
 
 
-def _lacks_images(value: object) -> bool:
+def _lacks_images(value: object) -> TypeGuard[str | os.PathLike[str]]:
     """Whether it is a folder or a pattern without images."""
     if not isinstance(value, str | os.PathLike):
         return False
