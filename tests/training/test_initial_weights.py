@@ -89,6 +89,8 @@ def test_torchvisions_convolutions_are_found_and_told(data_root: Path, witness: 
     ]
     later = frozen_text(replace(found, freeze_after_epoch=2))
     assert later == "; the layers up to conv3 are frozen after epoch 2 (--freeze-up-to)"
+    first = frozen_text(replace(found, unfreeze_after_epoch=2))
+    assert first == "; the layers up to conv3 are frozen until epoch 2 (--freeze-up-to)"
     assert frozen_text(replace(found, freeze_up_to="")) == ""
     whole = data_root / torchvision.FILE
     whole.touch()

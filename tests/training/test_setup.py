@@ -81,10 +81,35 @@ def test_slowing_needs_a_later_freezing() -> None:
         Recipe(low_lr_after_epoch=3, freeze_up_to="conv1", freeze_after_epoch=2)
 
 
+@pytest.mark.parametrize("options", [{}, {"freeze_up_to": "conv1", "freeze_after_epoch": 2}])
+def test_unfreezing_needs_layers_that_are_frozen_before(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="--unfreeze-after-epoch 3 needs --freeze-up-to, and no"):
+        Recipe(unfreeze_after_epoch=3, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "frozen"),
+    [
+        ({}, [True, True, True]),
+        ({"freeze_after_epoch": 1}, [False, True, True]),
+        ({"unfreeze_after_epoch": 1}, [True, False, False]),
+        ({"unfreeze_after_epoch": 0}, [False, False, False]),
+    ],
+)
+def test_the_epochs_in_which_layers_are_frozen(options: dict[str, Any], frozen: list[bool]) -> None:
+    recipe = Recipe(freeze_up_to="conv1", **options)
+    assert [recipe.is_frozen(epoch) for epoch in range(3)] == frozen
+    assert not Recipe().is_frozen(0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"freeze_up_to": "pool2"}, "would freeze randomly initialized layers: add --from"),
+        (
+            {"freeze_up_to": "pool2", "unfreeze_after_epoch": 1},
+            "would freeze randomly initialized layers: add --from",
+        ),
         ({"freeze_up_to": "conv9"}, "unknown layer of alexnet_bn 'conv9'; did you mean conv"),
         ({"freeze_up_to": "fc8", "init_from": "x"}, "--freeze-up-to fc8 leaves nothing to learn"),
         ({"data_options": DataOptions(resize_size=60)}, "67 pixels"),

@@ -248,6 +248,22 @@ def test_slowed_and_then_frozen(tiny: Recipe, tmp_path: Path, set_aside: SetAsid
     assert moves[1]["conv2.weight"] > moves[0]["conv2.weight"] / 100
 
 
+def test_frozen_and_then_unfrozen(
+    small: Recipe, small_place: RunFolder, small_whole: RunFolder, tmp_path: Path
+) -> None:
+    """As fastai's fine_tune: frozen for an epoch, then trained, here at a rate of its own."""
+    recipe = replace(
+        small, epochs=2, freeze_up_to="conv1", unfreeze_after_epoch=1, low_lr_after_epoch=0,
+        low_lr=1e-7, schedule=AT_ONCE, init_from=str(small_whole.model),
+        optimizer=OptimizerOptions(optimizer="sgd", lr=0.01, momentum=0.0),
+    )  # fmt: skip
+    history = train(recipe, out=tmp_path / "run").history
+    frozen, trained_later = ({r.name: r.update for r in record.layers} for record in history)
+    assert "conv1.weight" not in frozen
+    assert "conv2.weight" in frozen
+    assert 0 < trained_later["conv1.weight"] < trained_later["conv2.weight"] / 1000
+
+
 def test_late_freezing_begins_after_its_epoch(
     tiny: Recipe, tmp_path: Path, set_aside: SetAside
 ) -> None:

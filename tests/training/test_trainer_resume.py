@@ -73,14 +73,22 @@ def test_resumed_after_a_step_it_ends_in_the_same_bits(
     assert not run.folder.checkpoints.exists()
 
 
+@pytest.mark.parametrize("freezing", ["freeze_after_epoch", "unfreeze_after_epoch"])
 @pytest.mark.parametrize("rule", first_fast(["paper", "sgd", "adam", "keras_adam"]))
 def test_every_optimizer_resumes_in_the_same_bits(
-    small: Recipe, small_place: RunFolder, tmp_path: Path, rule: str
+    small: Recipe,
+    small_place: RunFolder,
+    small_whole: RunFolder,
+    tmp_path: Path,
+    rule: str,
+    freezing: str,
 ) -> None:
+    """Two steps after some layers were frozen, or are no longer."""
     optimizer = OptimizerOptions(optimizer=rule, lr=1e-3)  # type: ignore[arg-type]
     recipe = replace(
-        small, optimizer=optimizer, epochs=2, freeze_up_to="conv1", freeze_after_epoch=1,
-        save_every_steps=1,
+        small, optimizer=optimizer, epochs=2, freeze_up_to="conv1", save_every_steps=1,
+        init_from=str(small_whole.model),
+        **{freezing: 1},  # type: ignore[arg-type]
     )  # fmt: skip
     whole = train(recipe, out=tmp_path / "whole").folder
     cut_off(recipe, tmp_path / "run", 6)

@@ -95,4 +95,10 @@ def _without_unknown_layers(recipe: R) -> R:
     names = {layer.name for layer in architecture(recipe.arch).layers}
     if not isinstance(recipe, Recipe) or recipe.freeze_up_to in names:
         return recipe
-    return replace(recipe, freeze_up_to="", freeze_after_epoch=0, low_lr_after_epoch=None)
+    return replace(
+        recipe,
+        freeze_up_to="",
+        freeze_after_epoch=0,
+        unfreeze_after_epoch=None,
+        low_lr_after_epoch=None,
+    )

@@ -293,11 +293,14 @@ class Recipe(BaseRecipe):
     """Freeze the layers up to and including this one, batch-norm statistics as well."""
     freeze_after_epoch: int = 0
     """Freeze after this epoch; 0: from the start."""
+    unfreeze_after_epoch: int | None = None
+    """Freeze from the start, and train all layers after this epoch, as fastai's fine_tune does;
+    None: they stay frozen."""
     low_lr_after_epoch: int | None = None
-    """Train the layers that will be frozen with --low-lr after this epoch; None: with the same
-    learning rate as the others."""
+    """Train the layers that will be frozen, or were, with --low-lr after this epoch; None: with the
+    same learning rate as the others."""
     low_lr: float = 1e-5
-    """Learning rate of the layers that will be frozen."""
+    """Learning rate of these layers, which does not follow the schedule."""
     precision: Precision = "auto"
     """Data type of matrix products; auto: bf16 where the hardware supports it, fp16 on GPUs with
     tensor cores for it alone (T4, V100, RTX 20), else float32. Training in fp16 scales the loss.
@@ -325,7 +328,9 @@ class Recipe(BaseRecipe):
             f"--label-smoothing {self.label_smoothing} must be from 0 to below 1",
         )
         require_not_negative(
-            self, "freeze_after_epoch", "low_lr_after_epoch", "low_lr", "save_every_minutes"
+            self,
+            *("freeze_after_epoch", "unfreeze_after_epoch", "low_lr_after_epoch", "low_lr"),
+            "save_every_minutes",
         )
         require(steps is None or steps >= 1, f"--save-every-steps {steps} must be at least 1")
         require(
@@ -341,11 +346,25 @@ class Recipe(BaseRecipe):
             not (self.compile and scheme != "data"),
             f"--parallel {scheme} does not work with --compile; leave one out",
         )
-        after = self.low_lr_after_epoch
+        after, unfreeze = self.low_lr_after_epoch, self.unfreeze_after_epoch
         require(
-            after is None or (self.freeze_up_to != "" and after <= self.freeze_after_epoch),
-            f"--low-lr-after-epoch {after} needs --freeze-up-to and a later --freeze-after-epoch",
+            unfreeze is None or (self.freeze_up_to != "" and not self.freeze_after_epoch),
+            f"--unfreeze-after-epoch {unfreeze} needs --freeze-up-to, and no --freeze-after-epoch",
         )
+        is_trained = unfreeze is not None or (after or 0) <= self.freeze_after_epoch
+        require(
+            after is None or (self.freeze_up_to != "" and is_trained),
+            f"--low-lr-after-epoch {after} needs --freeze-up-to, and a later --freeze-after-epoch "
+            "or --unfreeze-after-epoch",
+        )
+
+    def is_frozen(self, epoch: int) -> bool:
+        """Whether the layers up to `freeze_up_to` are frozen in an epoch, counted from 0."""
+        if not self.freeze_up_to:
+            return False
+        if self.unfreeze_after_epoch is not None:
+            return epoch < self.unfreeze_after_epoch
+        return epoch >= self.freeze_after_epoch
 
     @property
     def is_from_scratch(self) -> bool:

@@ -235,7 +235,7 @@ def load_initial_weights(
     rows = rows_by_name(network, weights, class_names)
     report = load_matching_weights(network, rows.tensors)
     report = replace(report, missing=(*report.missing, *rows.new))
-    if recipe.freeze_up_to and not recipe.freeze_after_epoch:
+    if recipe.is_frozen(0):
         check_frozen_are_loaded(network, recipe, report)
     reporter.note(loaded_text(recipe.init_from, report) + frozen_text(recipe))
     if rows.note:
@@ -277,8 +277,10 @@ def frozen_text(recipe: Recipe) -> str:
     """Which layers are not trained, and from when on; "" if all are."""
     if not recipe.freeze_up_to:
         return ""
-    after = recipe.freeze_after_epoch
-    when = f" after epoch {after}" if after else ""
+    after, until = recipe.freeze_after_epoch, recipe.unfreeze_after_epoch
+    if until == 0:
+        return ""
+    when = f" after epoch {after}" if after else f" until epoch {until}" if until else ""
     return f"; the layers up to {recipe.freeze_up_to} are frozen{when} (--freeze-up-to)"
 
 

@@ -42,6 +42,7 @@ def late_advice(recipe: Recipe) -> str:
     milestones = [m for m in schedule.milestones if m >= recipe.epochs]
     planned = {
         "--freeze-after-epoch": recipe.freeze_after_epoch if recipe.freeze_up_to else None,
+        "--unfreeze-after-epoch": recipe.unfreeze_after_epoch,
         "--low-lr-after-epoch": recipe.low_lr_after_epoch,
         "--last-color-epoch": recipe.augment.last_color_epoch,
     }

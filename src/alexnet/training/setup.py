@@ -156,19 +156,21 @@ class TrainingSetup:
         return Classifier(self.model, self.info, self.augmenter.mean_image, self.recipe.precision)
 
     def freeze(self, epoch: int) -> None:
-        """Freeze the layers that the recipe freezes at this epoch (counted from 0)."""
-        if self.recipe.freeze_up_to and epoch >= self.recipe.freeze_after_epoch:
-            before, learner = num_learning(self.network), self.learner
-            self.network.freeze_up_to(self.recipe.freeze_up_to)
-            learner.freeze_up_to(self.recipe.freeze_up_to)
-            for parameter in learner.parameters():
-                if not parameter.requires_grad:
-                    parameter.grad = None
-            if learner is self.network and num_learning(self.network) != before:
-                before_freezing = meter_of(self.replica)
-                self.replica = build_replica(self.network, self.recipe, self.world)
-                if before_freezing and (meter := meter_of(self.replica)):
-                    meter.sent.update(before_freezing.sent)
+        """Freeze the layers that the recipe freezes in this epoch (counted from 0), and no other."""
+        if not self.recipe.freeze_up_to:
+            return
+        before, learner = num_learning(self.network), self.learner
+        for network in (self.network, learner):
+            for parameter in network.parameters_up_to(self.recipe.freeze_up_to):
+                parameter.requires_grad_(not self.recipe.is_frozen(epoch))
+        for parameter in learner.parameters():
+            if not parameter.requires_grad:
+                parameter.grad = None
+        if learner is self.network and num_learning(self.network) != before:
+            before_freezing = meter_of(self.replica)
+            self.replica = build_replica(self.network, self.recipe, self.world)
+            if before_freezing and (meter := meter_of(self.replica)):
+                meter.sent.update(before_freezing.sent)
 
 
 def set_up_training(
@@ -299,7 +301,7 @@ def check_freezing(arch: Architecture, recipe: Recipe) -> None:
     after = arch.layer_infos()[names.index(recipe.freeze_up_to) + 1 :]
     if not any(info.parameters for info in after):
         raise ConfigError(f"--freeze-up-to {recipe.freeze_up_to} leaves nothing to learn")
-    if recipe.is_from_scratch and not recipe.freeze_after_epoch:
+    if recipe.is_from_scratch and recipe.is_frozen(0):
         raise ConfigError(
             f"--freeze-up-to {recipe.freeze_up_to} would freeze randomly initialized layers: "
             "add --from torchvision or --from FILE, or --freeze-up-to '' to train all of them"
@@ -390,7 +392,8 @@ def build_network(
 ) -> Network:
     """The network on its device: initialized from the seed, given weights loaded, layers frozen.
 
-    `class_names` are those of the outputs.
+    `class_names` are those of the outputs. Layers that will be unfrozen are not frozen yet: the
+    optimizer is to have their parameters.
 
     Raises:
         ConfigError: a layer that the weights do not fit would be frozen.
@@ -401,7 +404,7 @@ def build_network(
     network = channels_last(Network(arch))
     if weights.tensors:
         load_initial_weights(network, recipe, weights, class_names, reporter)
-    if recipe.freeze_up_to and not recipe.freeze_after_epoch:
+    if recipe.is_frozen(0) and recipe.unfreeze_after_epoch is None:
         network.freeze_up_to(recipe.freeze_up_to)
     network = network.to(device)
     if recipe.compile:
@@ -426,7 +429,7 @@ def build_augmenter(
 
 
 def low_lr_parameters(network: Network, recipe: Recipe) -> list[Tensor]:
-    """The parameters that later learn at the recipe's `low_lr`, before they are frozen."""
+    """The parameters that learn at the recipe's `low_lr` at a time, and are frozen at another."""
     if recipe.low_lr_after_epoch is None:
         return []
     return list(network.parameters_up_to(recipe.freeze_up_to))

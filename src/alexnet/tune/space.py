@@ -129,7 +129,7 @@ def _default_parameters(recipe: Recipe) -> Iterator[Parameter]:
         yield Parameter(option="mixup", low=0.0, high=1.0)
     if augment.rotation:
         yield Parameter(option="rotation", low=0.0, high=min(180.0, 2 * augment.rotation))
-    if recipe.freeze_up_to and not recipe.is_from_scratch and not recipe.freeze_after_epoch:
+    if recipe.is_frozen(0) and recipe.unfreeze_after_epoch is None and not recipe.is_from_scratch:
         yield Parameter(option="freeze_up_to", choices=_freezing(recipe))
 
 
