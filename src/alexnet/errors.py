@@ -24,6 +24,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
+NEAR = 0.75
+"""Likeness, 0 to 1, from which on the name of an option is suggested for a misspelt one."""
 _LONG_WORD = re.compile(r"(\S{100})\S{400,}(\S{20})")
 
 
@@ -42,11 +44,18 @@ class UsageError(AlexNetError):
 
 
 class UnknownNameError(UsageError):
-    """A name that is not in a fixed list; the message suggests similar names."""
+    """A name that is not in a fixed list; the message suggests similar names.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    Args:
+        kind: what the message calls the name.
+        name: as typed.
+        known: the list.
+        likeness: of the names that are suggested, 0 to 1.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], likeness: float = 0.5) -> None:
         names = sorted(set(known) - {""})
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(name, names, n=3, cutoff=likeness)
         hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
         super().__init__(f"unknown {kind} {name!r}; {hint}")
 

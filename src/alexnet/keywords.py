@@ -9,7 +9,7 @@ from dataclasses import fields
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from alexnet.errors import UnknownNameError, UsageError
+from alexnet.errors import NEAR, UnknownNameError, UsageError
 from alexnet.other_words import OTHER_NAMES, explain
 
 P = ParamSpec("P")
@@ -63,14 +63,14 @@ def unknown_keyword(name: str, known: Collection[str], what: str = "keyword") ->
     """
     if answer := explain(name, known):
         return UsageError(f"unknown {what} {name!r}; {answer}")
-    return UnknownNameError(what, name, known)
+    return UnknownNameError(what, name, known, NEAR)
 
 
 class UnknownAttributeError(UsageError, AttributeError):
     """A name that a package does not have; the message names the nearest one."""
 
     def __init__(self, package: str, name: str, known: Collection[str]) -> None:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+        close = difflib.get_close_matches(name, known, n=1, cutoff=NEAR)
         ours = OTHER_NAMES.get(name) or (close[0] if close else "")
         hint = f"did you mean {package}.{ours}?" if ours else f"it has {', '.join(sorted(known))}"
         super().__init__(f"module {package!r} has no attribute {name!r}; {hint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 
+from alexnet.api.training import TRAIN_KEYWORDS
 from alexnet.cli.flag_list import flag_names
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.options import flag_name, option_types, with_options
 from alexnet.config.presets import FLOWERS17
 from alexnet.config.recipe import LRSchedule, OptimizerOptions, Recipe
 from alexnet.errors import ConfigError, UnknownNameError, UsageError
-from alexnet.other_words import ANSWERS, OTHER_WORDS
+from alexnet.other_words import (
+    ANSWERS,
+    NOTES,
+    OTHER_WORDS,
+    SENTENCES,
+    WORD_NOTES,
+    explain,
+)
 
 
 def test_every_flag_of_a_recipe_is_an_option() -> None:
@@ -65,7 +74,11 @@ def test_numbers_of_numpy_are_numbers() -> None:
         ),
         ({"num_workers": 4}, UsageError, "images are decoded once"),
         ({"epoch": 3}, UnknownNameError, "did you mean epochs"),
-        ({"augment": "yes"}, UnknownNameError, "unknown option 'augment'"),
+        ({"augment": "yes"}, UsageError, "augment takes alexnet.config.augmentation.Augmentation"),
+        ({"augment": False}, UsageError, "flip=False, color_std=0 is no augmentation$"),
+        ({"lr": slice(1e-5, 1e-3)}, UsageError, "lr is one number, .* two learning rates: --lr, "),
+        ({"balance": True}, UsageError, "too: class_weights, balanced_sampling$"),
+        ({"model": "resnet"}, UsageError, "it is called arch here"),
         ({"epochs": "5"}, UsageError, "epochs must be int, not '5'"),
         ({"epochs": 2.5}, UsageError, "epochs must be int, not 2.5"),
         ({"epochs": True}, UsageError, "epochs must be int, not True"),
@@ -81,8 +94,59 @@ def test_a_wrong_option_is_told(options: dict[str, Any], error: type, text: str)
 
 
 def test_words_of_other_programs_lead_to_options_and_hide_none() -> None:
-    arguments = {"out", "config", "recipe", "reporter", "top", "crops", "opset", "class_name"}
-    ours = {*option_types(Recipe), *arguments}
-    assert set(OTHER_WORDS.values()) <= ours
-    assert not set(OTHER_WORDS) & (ours - {"opset"})
-    assert not set(OTHER_WORDS) & set(ANSWERS)
+    assert set(OTHER_WORDS) & set(OPTIONS) == {"pretrained"}  # in the shell it is --from
+    assert set(WORD_NOTES) <= set(OTHER_WORDS)
+    texts = " ".join([*ANSWERS.values(), *WORD_NOTES.values()])
+    flags = {flag_name(name) for name in option_types(Recipe)} | {"--log", "--find-lr", "--help"}
+    assert set(re.findall(r"--[a-z][\w-]*", texts)) <= flags | {"--dry-run"}
+
+
+def test_no_word_stands_in_two_rows_of_sentences() -> None:
+    for rows in (SENTENCES, NOTES):
+        words = [word for words, _ in rows for word in words.split()]
+        assert len(words) == len(set(words))
+
+
+OPTIONS = [*option_types(Recipe), *TRAIN_KEYWORDS]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("freeze_epochs unfreeze", r"it is called unfreeze_after_epoch here: .*--freeze-up-to"),
+        ("color_jitter brightness hue", "--color-std is .* --contrast-std .* --rand-augment 2 9"),
+        ("early_stopping early_stop_callback", "it is called patience here"),
+        ("grad_clip max_grad_norm gradient_clip_val clipnorm", "it is called clip_norm here"),
+        ("nesterov", "the momentum is the classical one"),
+        ("head_lr layer_decay lr_mult", "two learning rates: --lr, and --low-lr"),
+        ("backbone_lr", "it is called low_lr here: .* --unfreeze-after-epoch 0"),
+        ("multilabel task", "an image has exactly one class"),
+        ("monitor load_best_model_at_end", "the epoch with the lowest validation error"),
+        ("find_lr lr_find", "alexnet.find_lr suggests"),
+        ("checkpoint_path", "it is called init_from here"),
+        ("ckpt_path resume_from_checkpoint", "it is called resume here"),
+        ("decay", "weights is --weight-decay, and the learning rate falls by --schedule"),
+        ("callbacks cbs", "reporter= takes .* StopTraining"),
+        ("gpus", "--device cuda:0, and two are --devices 2"),
+    ],
+)
+def test_words_of_other_programs_are_told_with_their_meaning(words: str, told: str) -> None:
+    for word in words.split():
+        assert re.search(told, explain(word, OPTIONS)), word
+
+
+def test_the_name_of_a_model_means_what_the_function_takes() -> None:
+    assert explain("weights", ["model"]) == "it is called model here"
+    assert explain("weights", ["arch", "pretrained"]).startswith("it is called pretrained here")
+
+
+@pytest.mark.parametrize("word", ["milestone", "wieght_decay", "batchsizes", "seeed", "schedul"])
+def test_a_misspelt_option_is_suggested(word: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"unknown option '{word}'; did you mean"):
+        with_options(FLOWERS17, {word: 1})
+
+
+@pytest.mark.parametrize("word", ["power", "start", "zoom_out", "sequence", "saturated"])
+def test_an_option_that_is_not_like_any_is_not_guessed(word: str) -> None:
+    with pytest.raises(UnknownNameError, match=f"unknown option '{word}'; known: accumulate, "):
+        with_options(FLOWERS17, {word: 1})

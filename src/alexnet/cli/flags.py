@@ -28,7 +28,7 @@ from alexnet.cli.help_pages import PAGES
 from alexnet.cli.other_flags import check_other_flags
 from alexnet.config.architecture_file import named_or_own
 from alexnet.config.options import FLAG_WORDS
-from alexnet.errors import AlexNetError, UnknownNameError, UsageError
+from alexnet.errors import NEAR, AlexNetError, UnknownNameError, UsageError
 from alexnet.io.run_paths import find_run
 from alexnet.models.architecture import Architecture
 
@@ -241,8 +241,9 @@ def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Seq
         used = next((w for w in (a.partition("=")[0] for a in arguments) if w in others), "")
         if used not in ("", flag):
             return f"{used} and {flag} exclude each other; choose one"
-    close = difflib.get_close_matches(flag, [*names, *others], n=1)
-    advice = f"did you mean {close[0]}?" if close else f"see alexnet {verb} --help"
+    similar = {one.lstrip("-"): one for one in (*names, *others)}
+    close = difflib.get_close_matches(flag.lstrip("-"), similar, n=1, cutoff=NEAR)
+    advice = f"did you mean {similar[close[0]]}?" if close else f"see alexnet {verb} --help"
     if page and page.words and not flag.startswith("-"):
         advice = f"it comes first: alexnet {verb} {word} .."
     elif not flag.startswith("-"):

@@ -12,12 +12,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import is_dataclass, replace
 from typing import Any, TypeVar, get_args
 
-from alexnet.config.serialization import UnknownKeyError, field_types, parse_value
-from alexnet.errors import ConfigError, UsageError
+from alexnet.config.serialization import UnknownKeyError, field_types, parse_value, short_repr
+from alexnet.errors import NEAR, ConfigError, UsageError
 from alexnet.io.paths import table_hint
 from alexnet.keywords import unknown_keyword
 from alexnet.models.field_checks import plain_number
-from alexnet.other_words import explain
+from alexnet.other_words import ANSWERS, explain, option_for
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ def _group_of(own: Mapping[str, Any], name: str) -> str:
 
 def _check_word(key: str, known: Collection[str]) -> None:
     """Raise an error for a word that means one of the options."""
-    close = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
+    close = difflib.get_close_matches(key.replace("-", "_"), known, n=1, cutoff=NEAR)
     answer = explain(key, known) or (f"did you mean {close[0]!r}?" if close else "")
     if answer:
         raise UnknownKeyError(f"recipe has no key {key!r}; {answer}")
@@ -102,16 +102,29 @@ def with_options(recipe: T, options: Mapping[str, Any], others: Collection[str] 
         UsageError: the value has the wrong type.
         ConfigError: the value is out of range, or does not fit the others.
     """
-    known = option_types(type(recipe))
+    known, own = option_types(type(recipe)), field_types(type(recipe))
     for name, value in options.items():
-        if name not in known and not _is_group(field_types(type(recipe)).get(name), value):
-            raise unknown_keyword(name, [*known, *others], "option")
+        if name in known or _is_group(own.get(name), value):
+            continue
+        if name in own and not option_for(name, known):
+            raise _not_a_group(name, own[name], value)
+        raise unknown_keyword(name, [*known, *others], "option")
     return _changed(recipe, options)
 
 
 def _is_group(hint: Any, value: object) -> bool:
     """Whether a value is a whole group of options, for a field of the type `hint`."""
     return isinstance(hint, type) and is_dataclass(hint) and isinstance(value, hint)
+
+
+def _not_a_group(name: str, hint: type, value: object) -> UsageError:
+    """The error for a value that is given to a whole group of options."""
+    nothing = "; crop='center', flip=False, color_std=0 is no augmentation"
+    return UsageError(
+        f"{name} takes {hint.__module__}.{hint.__name__}(..), not {short_repr(value)}; its options "
+        f"can be given alone, too: {', '.join(option_types(hint))}"
+        f"{nothing if name == 'augment' and not value else ''}"
+    )
 
 
 def _changed(recipe: T, options: Mapping[str, Any]) -> T:
@@ -137,6 +150,8 @@ def _checked(hint: Any, value: Any, name: str) -> Any:
     """
     if is_dataclass(value) and type(value) in get_args(hint):
         return value
+    if isinstance(value, slice):  # fastai's learning rates of the first and the last layer
+        raise UsageError(f"{name} is one number, not {value}; {ANSWERS['layer_decay']}")
     try:
         return parse_value(hint, _plain(value), name)
     except ConfigError as error:

@@ -24,7 +24,7 @@ from typing import (
     get_type_hints,
 )
 
-from alexnet.errors import ConfigError, require
+from alexnet.errors import NEAR, ConfigError, require
 from alexnet.io.text import LONE_SURROGATE
 from alexnet.models.field_checks import plain_number
 from alexnet.models.layers import LAYER_TYPES, Layer
@@ -225,7 +225,7 @@ def _hints(cls: Hashable) -> dict[str, Any]:
 
 
 def _nearest(key: str, known: dict[str, Any]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
+    close = difflib.get_close_matches(key, known, n=1, cutoff=NEAR)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
 
 

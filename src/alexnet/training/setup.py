@@ -156,7 +156,7 @@ class TrainingSetup:
         return Classifier(self.model, self.info, self.augmenter.mean_image, self.recipe.precision)
 
     def freeze(self, epoch: int) -> None:
-        """Freeze the layers that the recipe freezes in this epoch (counted from 0), and no other."""
+        """Freeze what the recipe freezes in this epoch (counted from 0), and nothing else."""
         if not self.recipe.freeze_up_to:
             return
         before, learner = num_learning(self.network), self.learner
