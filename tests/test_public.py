@@ -30,6 +30,7 @@ PUBLIC = {
     "Recipe",
     "Reporter",
     "Run",
+    "StopTraining",
     "architecture",
     "create_model",
     "evaluate",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from alexnet.models.zoo import architecture
     from alexnet.pretraining.pretrainer import Pretrained
     from alexnet.pretraining.recipe import AutoencoderRecipe, RbmRecipe
-    from alexnet.reporter import Reporter
+    from alexnet.reporter import Reporter, StopTraining
     from alexnet.serve.client import Client
     from alexnet.training.trainer import Run
 
@@ -50,6 +50,7 @@ __all__ = [
     "Recipe",
     "Reporter",
     "Run",
+    "StopTraining",
     "architecture",
     "create_model",
     "evaluate",
@@ -85,6 +86,7 @@ _MODULES = {
     "Recipe": "config.recipe",
     "Reporter": "reporter",
     "Run": "training.trainer",
+    "StopTraining": "reporter",
     "architecture": "models.zoo",
     "create_model": "api.networks",
     "evaluate": "api.models",

@@ -348,6 +348,11 @@ OTHER_NAMES = {
     "ImageFolder": "load_splits",
     "load_dataset": "load_splits",
     "Callback": "Reporter",
+    "CancelFitException": "StopTraining",
+    "CancelTrainException": "StopTraining",
+    "StopTrainingException": "StopTraining",
+    "lr_find": "find_lr",
+    "LRFinder": "find_lr",
     "Error": "AlexNetError",
 }
 """From a function or class of another program to the public name of `alexnet` for it."""

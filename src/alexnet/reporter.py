@@ -46,8 +46,18 @@ class StepReport:
     """The learning rate of this step."""
 
 
+class StopTraining(Exception):  # noqa: N818 - not an error
+    """Raised by a reporter, in `on_step` or `on_epoch`, to end the run after the epoch.
+
+    The run is then finished, as by `patience`: it has its model, its result and its page.
+    """
+
+
 class Reporter(Protocol):
-    """Called while the library works."""
+    """Called while the library works; `on_step` and `on_epoch` end a run by `StopTraining`.
+
+    Any other exception ends it at once; a checkpoint is saved, from which it can be resumed.
+    """
 
     def note(self, text: str) -> None:
         """A sentence for the user, such as a warning."""

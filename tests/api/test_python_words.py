@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from alexnet.api.python_words import in_python, python_text
 from alexnet.errors import UnknownNameError
+from alexnet.runtime.signals import TrainingInterrupted
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,11 @@ def test_an_error_keeps_its_type_and_its_traceback() -> None:
     with pytest.raises(UnknownNameError, match="unknown arch='x'; known: y") as caught:
         in_python(fail)()
     assert caught.traceback[-1].name == "fail"
+
+
+def test_how_to_resume_after_a_signal_is_told_in_python() -> None:
+    def stop() -> None:
+        raise TrainingInterrupted("resume with: alexnet train --resume runs/a", signal.SIGINT)
+
+    with pytest.raises(TrainingInterrupted, match=r"^resume with: alexnet\.resume\('runs/a'\)$"):
+        in_python(stop)()

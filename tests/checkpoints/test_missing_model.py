@@ -26,13 +26,15 @@ def run(tmp_path: Path) -> Path:
 def test_an_unfinished_run_is_resumed_or_stopped_with_a_model(run: Path) -> None:
     resume = f"alexnet train --resume {run}"
     unfinished = f"{run} is an unfinished run, after 2 of 9 epochs, and has no model yet"
-    assert no_model_text(run) == f"{unfinished}; resume it: {resume}"
+    assert no_model_text(run) == (
+        f"{unfinished}; no checkpoint was saved, so resuming starts from the first step: {resume}"
+    )
     (run / "checkpoints").mkdir()
     (run / "checkpoints" / "step-000002.safetensors").touch()
     with pytest.raises(ModelFileError) as caught:
         find_model_file(run)
     assert str(caught.value) == (
-        f"{unfinished}; resume it: {resume}; "
+        f"{unfinished}; resume it after step 2: {resume}; "
         f"or stop now with a model of its weights: {resume} --max-minutes 0.01"
     )
 

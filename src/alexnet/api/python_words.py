@@ -12,6 +12,7 @@ from alexnet.config.recipe import SCRATCH, WEIGHT_WORDS, Recipe
 from alexnet.errors import AlexNetError
 from alexnet.interop.exporter import SUFFIXES
 from alexnet.models.zoo import ABLATIONS, ZOO
+from alexnet.runtime.signals import TrainingInterrupted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,7 +35,7 @@ def in_python(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except AlexNetError as error:
+        except (AlexNetError, TrainingInterrupted) as error:
             error.args = (python_text(str(error)),)
             raise
 

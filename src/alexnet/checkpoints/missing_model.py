@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from alexnet.io.text import shell_command
 
 MODEL = "model.safetensors"
 MAX_NAMED_RUNS = 3
+CHECKPOINT = re.compile(r"step-(\d+)\.safetensors")
 
 
 def no_model_text(folder: Path) -> str:
@@ -63,9 +65,12 @@ def _run_text(run: Path) -> str:
         again = shell_command(["alexnet", "train", "--config", str(run / "config.json")])
         return f"{run} diverged after {done} and has no model; try again with: {again} --lr LOWER"
     resume = shell_command(["alexnet", "train", "--resume", str(run)])
-    text = f"{run} is an unfinished run, after {done}, and has no model yet; resume it: {resume}"
-    if not any(run.glob("checkpoints/step-*.safetensors")):
-        return text
+    text = f"{run} is an unfinished run, after {done}, and has no model yet; "
+    names = (path.name for path in run.glob("checkpoints/step-*"))
+    steps = [int(found[1]) for name in names if (found := CHECKPOINT.fullmatch(name))]
+    if not steps:
+        return f"{text}no checkpoint was saved, so resuming starts from the first step: {resume}"
+    text += f"resume it after step {max(steps):,}: {resume}"
     return f"{text}; or stop now with a model of its weights: {resume} --max-minutes 0.01"
 
 

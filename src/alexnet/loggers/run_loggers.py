@@ -47,16 +47,16 @@ class RunLoggers:
         self._reporter.on_prepare(done, total)
 
     def on_step(self, report: StepReport) -> None:
-        """Pass a step on, and log it."""
-        self._reporter.on_step(report)
-        if self._threads:
+        """Log a step, and pass it on."""
+        if self._threads:  # first, since the reporter may end the run
             self._put(step_row(report))
+        self._reporter.on_step(report)
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
-        """Pass an epoch on, and log it."""
-        self._reporter.on_epoch(record, times)
+        """Log an epoch, and pass it on."""
         if self._threads:
             self._put(epoch_row(record, times))
+        self._reporter.on_epoch(record, times)
 
     def on_result(self, result: LogResult) -> None:
         """Log the result, and close the loggers: the run has finished."""

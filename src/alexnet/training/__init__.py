@@ -7,6 +7,7 @@
 - `setup`: everything a loop needs, from a recipe: data, network, augmentation, optimizer
 - `loop`, `step`, `epoch`: the loop; one update; the evaluation and record after an epoch
 - `loss_scaling`: the scale of the loss in fp16, and the steps that it skips
+- `reporter_calls`: what a reporter raises
 - `schedule`, `optimizers`: the learning rate of a step; the optimizers and their parameter groups
 - `device_loader`, `prefetch`: training batches on the device, preloaded or streamed
 - `memory`: what a step takes

@@ -115,6 +115,7 @@ def _write_checkpoint(
         history=tuple(state.history),
         times=tuple(state.times),
         loss_scaler=setup.loss_scaler,
+        last_epoch=state.last_epoch,
     )
     save_tensors(folder.checkpoint(state.step), tensors, info)
     checkpoints = folder.saved_checkpoints()
@@ -280,6 +281,7 @@ def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> 
         timer=EpochTimer(info.elapsed),
         history=list(info.history),
         times=list(info.times),
+        last_epoch=info.last_epoch,
     )
 
 

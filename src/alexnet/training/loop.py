@@ -17,6 +17,7 @@ from alexnet.training.epoch import (
 )
 from alexnet.training.loss_scaling import note_skipped
 from alexnet.training.replica import note_sent
+from alexnet.training.reporter_calls import reporter_call
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
 from alexnet.training.step import train_step
@@ -28,25 +29,31 @@ def fit(
 ) -> None:
     """Train from `state` to the last step; after each epoch evaluate, record and save.
 
+    A reporter may end it by `StopTraining`; what else it raises is passed on.
+
     Raises:
         DivergedError: a loss or a weight is not finite.
         TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
         TimeLimitReached: the recipe's minutes have passed; a checkpoint is saved.
     """
     first_step = state.step
-    while not has_ended(setup.recipe, state.history):
+    while not (has_ended(setup.recipe, state.history) or state.is_stopped):
         train_epoch(setup, state, checkpoints, reporter)
         record = epoch_record(setup, state, checkpoints)
         warn_if_at_chance(setup, [*state.history, record], reporter)
         times = state.end_epoch(record)
         checkpoints.folder.add_epoch(record, times)
-        reporter.on_epoch(record, times)
+        with reporter_call(state, checkpoints, record.epoch):
+            reporter.on_epoch(record, times)
+        (state.last_epoch,) = setup.world.max_over_ranks(state.last_epoch)  # rank 0 has a reporter
         checkpoints.save_if_best(state)
         checkpoints.save_if_due(state)
     checkpoints.save(state)
     note_skipped(setup.loss_scaler, state.step, reporter)
     note_sent(setup.replica, state.step - first_step, reporter)
-    if reason := reason_to_stop(setup.recipe.stopping, state.history):
+    reason = reason_to_stop(setup.recipe.stopping, state.history)
+    if reason or state.is_stopped:
+        reason = reason or "by the reporter (StopTraining)"
         reporter.note(f"ended after epoch {state.epoch}: {reason}")
 
 
@@ -64,7 +71,8 @@ def train_epoch(
         with record_last_update(setup, state, lr):
             loss, logits, mixed_targets = train_step(setup, pixels, labels, state.step, lr)
         state.end_step(loss, logits, setup.own(labels), mixed_targets, setup.rows_world)
-        reporter.on_step(step_report(setup, state, len(labels), lr))
+        with reporter_call(state, checkpoints, state.epoch + 1):
+            reporter.on_step(step_report(setup, state, len(labels), lr))
         check_weights(state)
         checkpoints.save_if_due(state)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alexnet.errors import AlexNetError
 from alexnet.io.files import append_text
-from alexnet.io.text import printable
+from alexnet.io.text import error_text, printable
 from alexnet.parallel.world import current_world, on_main
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import (
@@ -49,6 +49,9 @@ class LoggingReporter(ForwardsDataProgress):
         except (AlexNetError, TrainingInterrupted) as error:
             self.keep(str(error))
             raise
+        except Exception as error:
+            self.keep(f"{type(error).__name__}: {error_text(error)}")
+            raise
         if result.exists():
             self.keep("finished")
 
@@ -72,8 +75,8 @@ class LoggingReporter(ForwardsDataProgress):
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""
+        self.keep(epoch_text(record, times, self._total_epochs))  # the reporter may end the run
         self._reporter.on_epoch(record, times)
-        self.keep(epoch_text(record, times, self._total_epochs))
 
     def keep(self, text: str) -> None:
         """Add a line, with the time."""

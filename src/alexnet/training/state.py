@@ -71,6 +71,8 @@ class CheckpointInfo:
     times: tuple[EpochTimes, ...]
     loss_scaler: LossScaler | None = None
     """Of training in fp16."""
+    last_epoch: int = 0
+    """As of `TrainState`."""
 
 
 @dataclass
@@ -87,6 +89,13 @@ class TrainState:
     timer: EpochTimer = field(default_factory=EpochTimer)
     history: list[EpochRecord] = field(default_factory=list)
     times: list[EpochTimes] = field(default_factory=list)
+    last_epoch: int = 0
+    """The epoch, counted from 1, after which a reporter ends the run; 0: it does not."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a reporter has ended the run."""
+        return 0 < self.last_epoch <= self.epoch
 
     @property
     def epoch(self) -> int:

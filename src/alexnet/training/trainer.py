@@ -254,6 +254,8 @@ def _restore_run(
     earlier = earlier_results_note(folder)
     folder.remove_temp_files()
     folder.remove_ending()
+    if changes_end(before, epochs, stopping):
+        state.last_epoch = 0
     if recipe != before:
         folder.write_recipe(recipe)
     for text in filter(None, (describe_extension(before, recipe), earlier)):

@@ -66,8 +66,8 @@ class ConfirmTask:
     recipe: Recipe
 
 
-class TrialPrunedError(Exception):
-    """Hyperband ends the trial."""
+class TrialPrunedError(BaseException):
+    """Hyperband ends the trial; it is no `Exception`, since the run needs no checkpoint."""
 
 
 def carry_out(task: TrialTask | ConfirmTask, reporter: Reporter) -> None:
