@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from alexnet.api.models import evaluate, export, import_model, load, predict
     from alexnet.api.networks import create_model
     from alexnet.api.runs import report
-    from alexnet.api.training import pretrain, resume, resume_pretraining, train
+    from alexnet.api.training import find_lr, pretrain, resume, resume_pretraining, train
     from alexnet.config.presets import preset
     from alexnet.config.recipe import Recipe
     from alexnet.errors import AlexNetError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from alexnet.pretraining.recipe import AutoencoderRecipe, RbmRecipe
     from alexnet.reporter import Reporter, StopTraining
     from alexnet.serve.client import Client
+    from alexnet.training.lr_finder import LRRangeTest
     from alexnet.training.trainer import Run
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ __all__ = [
     "Classifier",
     "Client",
     "Evaluation",
+    "LRRangeTest",
     "ModelOptions",
     "Network",
     "Prediction",
@@ -55,6 +57,7 @@ __all__ = [
     "create_model",
     "evaluate",
     "export",
+    "find_lr",
     "import_model",
     "list_datasets",
     "list_models",
@@ -78,6 +81,7 @@ _MODULES = {
     "Classifier": "inference.classifier",
     "Client": "serve.client",
     "Evaluation": "evaluation.results",
+    "LRRangeTest": "training.lr_finder",
     "ModelOptions": "models.variants",
     "Network": "models.network",
     "Prediction": "inference.predictions",
@@ -91,6 +95,7 @@ _MODULES = {
     "create_model": "api.networks",
     "evaluate": "api.models",
     "export": "api.models",
+    "find_lr": "api.training",
     "import_model": "api.models",
     "list_datasets": "api.architectures",
     "list_models": "api.architectures",

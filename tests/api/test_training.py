@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,8 @@ import torch
 import alexnet
 from alexnet.config.recipe import Recipe
 from alexnet.errors import AlexNetError
-from alexnet.reporter import Reporter
-from alexnet.training import trainer
+from alexnet.reporter import Reporter, StepReport, StopTraining
+from alexnet.training import lr_finder, trainer
 from alexnet.training.run_folder import RunFolder
 from support.runs import Witness, empty_plot
 
@@ -78,6 +80,59 @@ def test_a_class_derived_from_reporter_needs_only_the_methods_it_uses(
 def test_another_value_is_no_reporter(small: Recipe) -> None:
     with pytest.raises(AlexNetError, match=r"reporter=.* has no method note; .* alexnet\.Reporter"):
         alexnet.train(small, reporter=print)  # type: ignore[arg-type]
+
+
+def test_notes_and_advice_are_in_the_words_of_python(
+    small: Recipe, place: Path, witness: Witness
+) -> None:
+    run = alexnet.train(replace(small, epochs=1, batch_size=20), reporter=witness)
+    told = " ".join([*witness.notes, *run.advice])
+    assert " batch_size=" in told
+    assert " --" not in told.replace(" --filters", "")  # of a command of the shell
+    assert "on_start" in witness.progress, "methods that a reporter need not have"
+
+
+def test_how_an_unfinished_run_is_resumed_is_told_in_python(small: Recipe, place: Path) -> None:
+    run = alexnet.train(small, max_minutes=1e-9, out="runs/a", reporter=None)
+    assert "resume with alexnet.resume('runs/a')" in html.unescape(run._repr_html_())
+
+    class Failing(Reporter):
+        def on_epoch(self, record: Any, times: Any) -> None:
+            raise ZeroDivisionError
+
+    recipe = replace(small, save_every_steps=None)
+    with pytest.raises(ZeroDivisionError) as failure:
+        alexnet.train(recipe, out="runs/b", reporter=Failing())
+    assert failure.value.__notes__[0].endswith("; resume with: alexnet.resume('runs/b')")
+    (place / "runs/b/model.safetensors").unlink()
+    with pytest.raises(AlexNetError, match=r"resume it after step 4: alexnet\.resume\('runs/b'\)"):
+        alexnet.load("runs/b")
+
+
+def test_a_learning_rate_is_found_by_words(
+    flowers: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lr_finder, "NUM_STEPS", 12)
+    words = {name: value for name, value in WORDS.items() if name != "epochs"}
+    found = alexnet.find_lr(flowers, reporter=None, **words)
+    assert isinstance(found, alexnet.LRRangeTest)
+    assert (found.lrs[0], found.lrs[-1]) == (1e-6, pytest.approx(10))
+    assert re.fullmatch(r"LRRangeTest\(suggestion \S+, 12 steps from 1e-06 to 10\)", repr(found))
+    assert len(found.plot("lenet5").axes) == 1
+    assert "<img" in found._repr_html_()
+    assert not (place / "runs").exists()
+    with pytest.raises(AlexNetError, match="unknown option 'learning_rate'; it is called lr here"):
+        alexnet.find_lr(flowers, reporter=None, learning_rate=0.1)
+
+
+def test_a_reporter_ends_a_range_test(flowers: Path, place: Path) -> None:
+    class Stopping(Reporter):
+        def on_step(self, report: StepReport) -> None:
+            if report.step == 10:
+                raise StopTraining
+
+    words = {name: value for name, value in WORDS.items() if name != "epochs"}
+    assert len(alexnet.find_lr(flowers, reporter=Stopping(), **words).lrs) == 10
 
 
 def test_a_run_is_resumed_by_its_folder_or_as_a_keyword(trained: RunFolder) -> None:

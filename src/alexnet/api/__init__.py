@@ -2,7 +2,7 @@
 
 - `recipes`: from the words of a call to a recipe.
 - `python_words`: messages that name keywords instead of flags.
-- `training`: `train`, `resume`, `pretrain`, `resume_pretraining`.
+- `training`: `train`, `find_lr`, `resume`, `pretrain`, `resume_pretraining`.
 - `networks`: `create_model`.
 - `models`: `load`, `predict`, `evaluate`, `export`, `import_model`.
 - `runs`: `report`.
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from alexnet.api.models import evaluate, export, import_model, load, predict
     from alexnet.api.networks import create_model
     from alexnet.api.runs import report
-    from alexnet.api.training import pretrain, resume, resume_pretraining, train
+    from alexnet.api.training import find_lr, pretrain, resume, resume_pretraining, train
 
 __all__ = [
     "create_model",
     "evaluate",
     "export",
+    "find_lr",
     "import_model",
     "list_datasets",
     "list_models",
@@ -47,6 +48,7 @@ __getattr__, __dir__ = attach(
         "create_model": "networks",
         "evaluate": "models",
         "export": "models",
+        "find_lr": "training",
         "import_model": "models",
         "list_datasets": "architectures",
         "list_models": "architectures",

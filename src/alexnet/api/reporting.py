@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
+from alexnet.api.python_words import python_text
 from alexnet.errors import UsageError
 from alexnet.pretraining.records import NullPretrainReporter, PretrainReporter
 from alexnet.reporter import NullReporter, Reporter
@@ -16,9 +17,23 @@ Reporting: TypeAlias = Reporter | Literal["auto"] | None
 PretrainReporting: TypeAlias = PretrainReporter | Literal["auto"] | None
 
 
+class PythonReporter:
+    """Passes on what it receives, and notes in the words of Python."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def note(self, text: str) -> None:
+        """A sentence for the user."""
+        self._reporter.note(python_text(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reporter, name)
+
+
 @contextmanager
 def reporting(reporter: Reporting, kind: type[NullReporter] = NullReporter) -> Iterator[Reporter]:
-    """The reporter that is meant, for a `with` block.
+    """The reporter that is meant, for a `with` block; it gets notes in the words of Python.
 
     Raises:
         UsageError: it is none, because it lacks a method of `kind`.
@@ -27,7 +42,7 @@ def reporting(reporter: Reporting, kind: type[NullReporter] = NullReporter) -> I
         from alexnet.progress import shell_reporter
 
         with shell_reporter() as shell:
-            yield shell
+            yield cast(Reporter, PythonReporter(shell))
         return
     methods = [name for name in dir(kind) if not name.startswith("_")]
     if missing := [name for name in methods if reporter and not hasattr(reporter, name)]:
@@ -35,7 +50,7 @@ def reporting(reporter: Reporting, kind: type[NullReporter] = NullReporter) -> I
             f"reporter={reporter!r} has no method {missing[0]}; give a class that is derived from "
             "alexnet.Reporter, None for silence, or 'auto'"
         )
-    yield reporter or kind()
+    yield cast(Reporter, PythonReporter(reporter or kind()))
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from alexnet.api.python_words import in_python
+from alexnet.api.python_words import in_python, python_text
 from alexnet.api.recipes import (
     FilePath,
     Start,
@@ -27,13 +28,16 @@ from alexnet.pretraining import pretrainer
 from alexnet.pretraining.pretrainer import Pretrained
 from alexnet.pretraining.recipe import KINDS, PretrainRecipe
 from alexnet.reports import page_of, save_page
-from alexnet.training import trainer
+from alexnet.runtime.device import float32_default
+from alexnet.training import lr_finder, trainer
+from alexnet.training.lr_finder import LRRangeTest
 from alexnet.training.run_folder import RunFolder, read_run_recipe
 from alexnet.training.trainer import Run
 
 Pretraining: TypeAlias = "bool | FilePath | Run"
 """True: torchvision's weights; False: random ones; a path, an address or a run: those in it."""
 TRAIN_KEYWORDS = ("recipe", "config", "out", "resume", "pretrained", "log", "reporter")
+FIND_LR_KEYWORDS = ("recipe", "config", "pretrained", "reporter")
 PRETRAIN_KEYWORDS = ("kind", "recipe", "out", "plots", "reporter")
 
 
@@ -100,7 +104,48 @@ def train(
             log=log,
         )
         page_of(run, told)
-        return run
+        return in_words_of_python(run)
+
+
+@show_options(Recipe)
+@in_python
+@check_positions
+def find_lr(
+    recipe: Start = "",
+    *,
+    config: FilePath = "",
+    pretrained: Pretraining | None = None,
+    reporter: Reporting = "auto",
+    **options: Any,
+) -> LRRangeTest:
+    """Suggest a learning rate: `alexnet.find_lr("photos/", batch_size=64).suggestion`.
+
+    It trains for up to a hundred steps while the learning rate rises from 1e-6 to 10, and keeps
+    nothing of it but the prepared images. A notebook shows the curve, which `.plot()` gives.
+
+    Args:
+        recipe: as for `train`, as are `config`, `pretrained` and `options`.
+        config: file of a recipe.
+        pretrained: the source of the weights.
+        reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
+        options: every flag of `alexnet train`, with underscores.
+
+    Raises:
+        UsageError: an unknown word, with the nearest one; or a value of the wrong type.
+        AlexNetError: the recipe, the data or the weights cannot work.
+        TrainingError: the loss is not finite in the first steps.
+    """
+    options = with_source(options, pretrained)
+    call = read_call(recipe, config, options)
+
+    def changed(**given: str) -> Recipe:
+        return changed_recipe(call.recipe(**given), options, FIND_LR_KEYWORDS)
+
+    with reporting(reporter) as told, float32_default():
+        chosen, notes = choose_weights(changed(), changed, told)
+        for text in notes:
+            told.note(text)
+        return lr_finder.find_lr(chosen, told)
 
 
 def with_source(options: dict[str, Any], pretrained: Pretraining | None) -> dict[str, Any]:
@@ -173,7 +218,12 @@ def resume(
             log=log,
         )
         page_of(run, told)
-        return run
+        return in_words_of_python(run)
+
+
+def in_words_of_python(run: Run) -> Run:
+    """The run with its advice about keywords instead of flags."""
+    return replace(run, advice=tuple(map(python_text, run.advice)))
 
 
 RESUME = resume

@@ -118,15 +118,13 @@ def find_lr(recipe: Recipe, path: Path, as_json: bool, reporter: Reporter) -> in
     """Print the suggestion of a range test and plot its losses."""
     from alexnet import plots
     from alexnet.parallel.world import on_main
-    from alexnet.plots.range_test import range_test
     from alexnet.plots.saving import figure_format
     from alexnet.training.lr_finder import find_lr as test_lrs
 
     figure_format(path)  # raises before the test
     found = test_lrs(recipe, reporter)
     title = plots.run_title("Learning-rate range test", (recipe.name, recipe.arch_name))
-    draw = partial(range_test, found.lrs, found.losses, found.suggestion, title)
-    on_main(plots.save_plot)(draw, path)
+    on_main(plots.save_plot)(partial(found.plot, title), path)
     if as_json:
         from alexnet.cli.outputs.train import FindLROutput
 

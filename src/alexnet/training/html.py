@@ -1,4 +1,4 @@
-"""A run as HTML for notebooks."""
+"""A run, and a range test, as HTML for notebooks."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from alexnet.io.text import count_text
 from alexnet.plots import figure_bytes, learning_curves
 
 if TYPE_CHECKING:
+    from alexnet.training.lr_finder import LRRangeTest
     from alexnet.training.trainer import Run
 
 DPI = 72
@@ -26,9 +27,16 @@ def run_html(run: Run) -> str:
     return panel(str(run.folder.path), parts)
 
 
+def range_test_html(test: LRRangeTest) -> str:
+    """The learning rate that is suggested, and the curve."""
+    suggestion = f"lr={test.suggestion:.2g}" if test.suggestion else "none: no loss falls clearly"
+    curve = picture(figure_bytes(test.plot(), dpi=DPI), "loss over the learning rate")
+    return panel("Learning-rate range test", [facts([("suggested", suggestion)]), curve])
+
+
 def _run_facts(run: Run) -> list[tuple[str, str]]:
     minutes = sum(times.elapsed_seconds for times in run.times) / 60
-    state = "" if run.is_finished else f"; resume with {run.folder.resume_command}"
+    state = "" if run.is_finished else f"; resume with alexnet.resume({str(run.folder.path)!r})"
     found = [("trained", f"{count_text(len(run.history), 'epoch')} in {minutes:.1f} min{state}")]
     if best := run.validation:
         error = percent_with_interval(best.top1_error, best.num_images)

@@ -8,16 +8,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError, TrainingError
-from alexnet.reporter import Reporter, StepReport
+from alexnet.reporter import Reporter, StepReport, StopTraining
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.state import count_wrong
 from alexnet.training.step import train_step
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MIN_LR, MAX_LR = 1e-6, 10.0
 NUM_STEPS = 100
@@ -37,7 +41,7 @@ MIN_STEPS = 10
 """Without as many there is no suggestion."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class LRRangeTest:
     """What a range test found."""
 
@@ -47,6 +51,23 @@ class LRRangeTest:
     """Smoothed, of each step."""
     suggestion: float | None
     """The learning rate in the middle of the fall of the loss; None where it does not fall."""
+
+    def __repr__(self) -> str:
+        suggestion = f"{self.suggestion:.2g}" if self.suggestion else "none"
+        steps, low, high = len(self.lrs), self.lrs[0], self.lrs[-1]
+        return f"LRRangeTest(suggestion {suggestion}, {steps} steps from {low:.2g} to {high:.2g})"
+
+    def _repr_html_(self) -> str:
+        """The suggestion and the curve, for notebooks."""
+        from alexnet.training.html import range_test_html
+
+        return range_test_html(self)
+
+    def plot(self, title: str = "") -> Figure:
+        """The smoothed loss over the learning rate, with the suggestion, as a matplotlib figure."""
+        from alexnet.plots.range_test import range_test  # matplotlib takes half a second
+
+        return range_test(self.lrs, self.losses, self.suggestion, title)
 
 
 def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
@@ -78,7 +99,10 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
         average = SMOOTHING * average + (1 - SMOOTHING) * losses[-1]
         watched.append(average / (1 - SMOOTHING ** (step + 1)))
         wrong, _, count = count_wrong(logits, setup.own(labels), setup.rows_world)
-        reporter.on_step(range_report(step, lr, watched[-1], losses[-1], wrong / count, count))
+        try:
+            reporter.on_step(range_report(step, lr, watched[-1], losses[-1], wrong / count, count))
+        except StopTraining:
+            break
         if watched[-1] > DIVERGED * min(watched):
             break
     if len(losses) < MIN_STEPS:
