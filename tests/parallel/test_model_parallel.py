@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.distributed import DistributedOptions
 from alexnet.config.recipe import BalanceOptions, OptimizerOptions, Recipe
 from alexnet.errors import AlexNetError, ConfigError
+from alexnet.reporter import NullReporter
+from alexnet.training.setup import set_up_training
 from support.processes import Processes
 from support.steps import assert_close, assert_same_bits, follow, paper
 
@@ -62,6 +66,23 @@ def test_four_processes_follow_one(scheme: str, name: str, tiny: Recipe, four: P
     for other in others:
         assert_same_bits(other, first)
     assert_close(first, follow(recipe, freeze_at))
+
+
+@pytest.mark.parametrize("scheme", ["data", "columns", "slices"])
+def test_layers_are_frozen_and_then_trained(
+    scheme: str, tiny: Recipe, pair: Processes, tmp_path: Path
+) -> None:
+    recipe = replace(paper(tiny), epochs=2)
+    network = set_up_training(recipe, NullReporter()).network
+    torch.save(network.state_dict(), weights := tmp_path / "weights.pt")
+    recipe = replace(recipe, init_from=str(weights), freeze_up_to="conv5", unfreeze_after_epoch=1)
+    options = SCHEMES.get(scheme, replace(COLUMNS, parallel="data"))
+    first, second = pair.run(follow, replace(recipe, distributed=options), 1)
+    assert_same_bits(first, second)
+    assert_close(first, alone := follow(recipe, 1))
+    weight = network.get_submodule("conv1").weight
+    assert not torch.equal(alone["weights"]["conv1.weight"], weight)
+    assert torch.equal(follow(recipe)["weights"]["conv1.weight"], weight)
 
 
 @pytest.mark.parametrize("scheme", ["columns", "all"])

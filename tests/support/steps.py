@@ -34,13 +34,20 @@ def paper(tiny: Recipe) -> Recipe:
 
 
 def follow(recipe: Recipe, freeze_at: int | None = None) -> dict[str, Any]:
-    """Losses and logits of some steps, and the model's weights after them."""
+    """Losses and logits of some steps, and the model's weights after them.
+
+    Args:
+        recipe: what is trained.
+        freeze_at: the step from which on the layers are frozen that are in its second epoch.
+    """
     setup = set_up_training(recipe, NullReporter())
+    setup.freeze(0)
     losses, all_logits = [], []
     setup.learner.train()
     for step, (pixels, labels) in enumerate(setup.loader.epoch(0)):
         if step == freeze_at:
-            setup.freeze(recipe.freeze_after_epoch)
+            setup.freeze(1)
+            setup.learner.train()
         loss, logits, _ = train_step(setup, pixels, labels, step, recipe.optimizer.lr)
         losses.append(loss.item())
         all_logits.append(of_whole_batch(setup, logits, len(labels)))

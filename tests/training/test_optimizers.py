@@ -383,3 +383,17 @@ class CountReads(TorchDispatchMode):
     ) -> Any:
         self.count += function is torch.ops.aten._local_scalar_dense.default
         return function(*args, **(kwargs or {}))
+
+
+def test_sgd_takes_weights_that_begin_to_learn_later() -> None:
+    """As each of them alone: torch's fused SGD takes momenta of all weights, or of none."""
+    weights = [nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))]
+    alone = [nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))]
+    options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, "fused": True}
+    optimizers = [SGD(weights, **options), *(torch.optim.SGD([w], **options) for w in alone)]
+    for learning in ((0,), (0, 1), (0, 1)):
+        for i in learning:
+            weights[i].grad = alone[i].grad = torch.full((3,), 2.0)
+        for optimizer in optimizers:
+            optimizer.step()
+    assert all(torch.equal(w, one) for w, one in zip(weights, alone, strict=True))

@@ -134,7 +134,16 @@ class PaperSGD(EagerOptimizer):
 
 
 class SGD(EagerOptimizer, torch.optim.SGD):
-    """torch's SGD."""
+    """torch's SGD, fused; some of its weights may begin to learn later than others."""
+
+    def update(self) -> None:
+        """As `step`, without its closure."""
+        for group in self.param_groups:
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            late = [weight for weight in weights if "momentum_buffer" not in self.state[weight]]
+            for weight in late if len(late) < len(weights) else ():  # torch needs all or none
+                self.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        super().update()
 
 
 class Adam(EagerOptimizer, torch.optim.Adam):
