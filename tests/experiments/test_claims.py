@@ -30,7 +30,7 @@ from alexnet.models.layers import (
     ResponseNorm,
     WithinChannelLRN,
 )
-from alexnet.training.setup import build_architecture
+from alexnet.training.build import build_architecture
 from alexnet.transforms.statistics import preprocessing_for
 from published import ERRORS
 from support.slow import every_nth_fast

@@ -23,8 +23,7 @@ from alexnet.inference.classifier import load
 from alexnet.parallel.world import current_world
 from alexnet.runtime.environment import describe_environment
 from alexnet.runtime.signals import TrainingInterrupted
-from alexnet.training import loop
-from alexnet.training import setup as training_setup
+from alexnet.training import build, loop
 from alexnet.training.processes import (
     JOB,
     RESTARTS,
@@ -190,7 +189,7 @@ def resume_from_another(recipe: Recipe, out: Path, what: str) -> str:
         if is_second and what == "checkpoint":
             patch.setattr(RunFolder, "saved_checkpoints", lambda folder: [])
         if is_second and what == "recipe":
-            patch.setattr(training_setup, "flat_values", lambda recipe: {"optimizer.lr": 0.5})
+            patch.setattr(build, "flat_values", lambda recipe: {"optimizer.lr": 0.5})
         if is_second and what == "images":
             patch.setattr(Store, "manifest_hash", lambda store: "other")
         with pytest.raises(TrainingError) as different:

@@ -21,8 +21,9 @@ from alexnet.models.network import check_compiler
 from alexnet.models.zoo import architecture
 from alexnet.reporter import NullReporter
 from alexnet.training import setup as module
+from alexnet.training.build import build_architecture, build_batches
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.setup import build_architecture, build_batches, set_up_training
+from alexnet.training.setup import set_up_training
 from support.runs import SetAside, Witness
 
 

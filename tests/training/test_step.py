@@ -16,7 +16,8 @@ from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import BalanceOptions, Recipe
 from alexnet.errors import ConfigError, TrainingError
 from alexnet.reporter import NullReporter
-from alexnet.training.setup import TrainingSetup, balanced_class_weights, set_up_training
+from alexnet.training.build import balanced_class_weights
+from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import derive_seed, mean_loss, train_step
 
 

@@ -13,7 +13,8 @@ from alexnet.errors import ConfigError
 from alexnet.models.variants import ModelOptions
 from alexnet.models.zoo import ZOO
 from alexnet.reporter import NullReporter
-from alexnet.training.setup import build_architecture, set_up_training
+from alexnet.training.build import build_architecture
+from alexnet.training.setup import set_up_training
 from alexnet.transforms.crops import LUMA_WEIGHTS
 
 

@@ -20,7 +20,7 @@ from alexnet.data.store.build import prepare
 from alexnet.ops.cores import num_cores
 from alexnet.reporter import SILENT, Reporter
 from alexnet.runtime.environment import Environment, describe_environment
-from alexnet.training.setup import build_architecture
+from alexnet.training.build import build_architecture
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.statistics import color_principal_axes, preprocessing_for
 

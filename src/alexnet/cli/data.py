@@ -143,7 +143,7 @@ def _training_recipe(data: str) -> Recipe:
 
 def _changes(recipe: Recipe, chosen: Mapping[str, Any]) -> Iterator[str]:
     """The flags that make a recipe train on images that were stored with the chosen options."""
-    from alexnet.training.setup import build_architecture
+    from alexnet.training.build import build_architecture
 
     options = recipe.data_options
     changed = {name: value for name, value in chosen.items() if value != getattr(options, name)}

@@ -14,10 +14,10 @@ from alexnet.experiments.plan import DATASET_SIZES
 from alexnet.models.variants import variant
 from alexnet.reporter import NullReporter
 from alexnet.runtime.device import choose_device
+from alexnet.training.build import build_architecture, build_network
 from alexnet.training.loss_scaling import build_loss_scaler
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.output_rows import NO_WEIGHTS
-from alexnet.training.setup import build_architecture, build_network
 from alexnet.training.step import update
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.statistics import preprocessing_for

@@ -44,11 +44,11 @@ from alexnet.pretraining.transfer import transfer
 from alexnet.runtime.device import float32_default
 from alexnet.runtime.environment import describe_environment
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
+from alexnet.training.build import start_facts
 from alexnet.training.changed_environment import warn_if_environment_changed
 from alexnet.training.initial_weights import resolve_paths
 from alexnet.training.processes import check_is_new
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.setup import start_facts
 
 
 @dataclass(frozen=True, eq=False)

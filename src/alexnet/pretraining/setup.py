@@ -28,8 +28,8 @@ from alexnet.pretraining.recipe import AutoencoderRecipe, PretrainRecipe, RbmRec
 from alexnet.pretraining.records import PretrainReporter
 from alexnet.pretraining.stack import PretrainedLayer, encode_through
 from alexnet.pretraining.stages import Stage, check_hidden_biases, find_stages, truncate
+from alexnet.training.build import build_augmenter, check_batch
 from alexnet.training.micro_batches import too_small_batch
-from alexnet.training.setup import build_augmenter, check_batch
 from alexnet.training.step import derive_seed
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import center_crop

@@ -19,10 +19,10 @@ from alexnet.io.text import error_text, shell_command
 from alexnet.models.architecture import Architecture
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reports.predictions import ImagePrediction, read_predictions
+from alexnet.training.build import build_architecture
 from alexnet.training.results import RunResult
 from alexnet.training.run_folder import RunFolder, read_recipe
 from alexnet.training.run_index import RunSummary, summarize_run
-from alexnet.training.setup import build_architecture
 
 T = TypeVar("T")
 

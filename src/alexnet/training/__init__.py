@@ -4,7 +4,7 @@
 (augment, forward, backward, update), `state` (metrics) and `checkpointing`.
 
 - `trainer`: `train`, `resume`, and what a run does before and after the loop
-- `setup`: everything a loop needs, from a recipe: data, network, augmentation, optimizer
+- `setup`: everything a loop needs, from a recipe; `build`: what it consists of
 - `loop`, `step`, `epoch`: the loop; one update; the evaluation and record after an epoch
 - `loss_scaling`: the scale of the loss in fp16, and the steps that it skips
 - `reporter_calls`: what a reporter raises
@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING
 from alexnet._lazy import attach
 
 if TYPE_CHECKING:
+    from alexnet.training.build import build_augmenter
     from alexnet.training.data import prepare_data
     from alexnet.training.optimizers import KerasAdam, PaperSGD, build_optimizer
     from alexnet.training.run_folder import RunFolder
     from alexnet.training.schedule import LRScheduler, build_scheduler, lr_at
-    from alexnet.training.setup import build_augmenter
     from alexnet.training.step import derive_seed
     from alexnet.training.trainer import Run, resume, train
 
@@ -56,7 +56,7 @@ __getattr__, __dir__ = attach(
         "PaperSGD": "optimizers",
         "Run": "trainer",
         "RunFolder": "run_folder",
-        "build_augmenter": "setup",
+        "build_augmenter": "build",
         "build_optimizer": "optimizers",
         "build_scheduler": "schedule",
         "derive_seed": "step",

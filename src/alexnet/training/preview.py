@@ -19,8 +19,8 @@ from alexnet.models.variants import variant
 from alexnet.models.zoo import architecture
 from alexnet.reporter import Reporter
 from alexnet.runtime.device import choose_device
+from alexnet.training.build import build_augmenter
 from alexnet.training.data import plan_data
-from alexnet.training.setup import build_augmenter
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.crops import denormalize, to_uint8_images
 from alexnet.transforms.mixing import mix
