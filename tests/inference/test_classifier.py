@@ -27,9 +27,9 @@ from alexnet.transforms.crops import center_crop, ten_crop
 
 
 @pytest.fixture(scope="module")
-def classifier(trained: RunFolder) -> alexnet.Classifier:
+def classifier(trained_once: RunFolder) -> alexnet.Classifier:
     """The tiny run's model, without its temperature."""
-    classifier = alexnet.load(trained.path)
+    classifier = alexnet.load(trained_once.path)
     return replace(classifier, info=replace(classifier.info, temperature=1.0))
 
 

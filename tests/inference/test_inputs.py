@@ -28,9 +28,9 @@ GRAY = RED[..., 1]
 
 
 @pytest.fixture(scope="module")
-def classifier(trained: RunFolder) -> alexnet.Classifier:
+def classifier(trained_once: RunFolder) -> alexnet.Classifier:
     """The tiny run's model."""
-    return alexnet.load(trained.path, "cpu")
+    return alexnet.load(trained_once.path, "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +20,9 @@ def training(tiny: Recipe) -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def pretraining_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+def pretraining_cache(new_cache: Callable[[], Path]) -> str:
     """The cache in which the store of `training`'s images is built once."""
-    return str(tmp_path_factory.mktemp("cache"))
+    return str(new_cache())
 
 
 @pytest.fixture

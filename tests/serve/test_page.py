@@ -48,11 +48,11 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def server(trained: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(trained_once: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two models: that of the tiny run, and one with random weights."""
     other = tmp_path_factory.mktemp("models") / "other.safetensors"
     made_classifier("alexnet").save(other)
-    words = (f"tiny={trained.path}", other, "--decoders", 1, "--training-images")
+    words = (f"tiny={trained_once.path}", other, "--decoders", 1, "--training-images")
     with running_server(*words) as running:
         yield running
 

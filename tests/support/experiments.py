@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -163,22 +163,30 @@ def make_cheap(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def finished(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def experiment_cache(new_cache: Callable[[], Path]) -> Path:
+    """The cache with the image store of the tiny experiment."""
+    return new_cache()
+
+
+@pytest.fixture(scope="session")
+def finished(
+    experiment: Experiment, experiment_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Finished:
     """The tiny experiment, run by one thread with empty plots: 15 runs; look at it and do not
     change it."""
     place, reporters = tmp_path_factory.mktemp("experiment"), RecordingReporters()
     with pytest.MonkeyPatch.context() as patch, torch_threads(1):
-        patch.setenv("ALEXNET_CACHE", str(place / "cache"))
+        patch.setenv("ALEXNET_CACHE", str(experiment_cache))
         make_cheap(patch)
         run_experiment(Plan(experiment=experiment), place / "out", reporters)
     return Finished(place / "out", tuple(reporters.descriptions))
 
 
 @pytest.fixture
-def own_out(finished: Finished, tmp_path: Path) -> Iterator[Path]:
+def own_out(finished: Finished, experiment_cache: Path, tmp_path: Path) -> Iterator[Path]:
     """A copy of the finished experiment, to write into, with the cache of its image store."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALEXNET_CACHE", str(finished.out.with_name("cache")))
+        patch.setenv("ALEXNET_CACHE", str(experiment_cache))
         make_cheap(patch)
         yield Path(shutil.copytree(finished.out, tmp_path / "own"))
 

@@ -9,7 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe
 from alexnet.data.datasets.toyflowers import dataset as toyflowers
 from alexnet.models.variants import ModelOptions
+from alexnet.training.data import prepare_data
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.trainer import train
 from support.commands import Alexnet, Command, CommandResult
@@ -85,13 +87,23 @@ def built_kernels(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPath
     return cache.mkdir("kernels") if cache else tmp_path_factory.mktemp("kernels")
 
 
+@pytest.fixture(scope="session")
+def new_cache(tmp_path_factory: pytest.TempPathFactory, built_kernels: Path) -> Callable[[], Path]:
+    """Makes a cache folder that has the kernels already."""
+    parent = tmp_path_factory.mktemp("caches")  # for each it would look at all earlier ones
+
+    def make() -> Path:
+        folder = Path(tempfile.mkdtemp(dir=parent))
+        (folder / "kernels").symlink_to(built_kernels)
+        return folder
+
+    return make
+
+
 @pytest.fixture(autouse=True)
-def cache(
-    tmp_path_factory: pytest.TempPathFactory, built_kernels: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+def cache(new_cache: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder for this test alone, so that none reads or writes the user's; no network."""
-    folder = tmp_path_factory.mktemp("cache")
-    (folder / "kernels").symlink_to(built_kernels)
+    folder = new_cache()
     monkeypatch.setenv("ALEXNET_CACHE", str(folder))
     monkeypatch.delenv("ALEXNET_DATA", raising=False)
     monkeypatch.setenv("ALEXNET_OFFLINE", "1")
@@ -138,12 +150,35 @@ def tiny(flowers: Path) -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def trained(tiny: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def flowers_cache(tiny: Recipe, new_cache: Callable[[], Path]) -> Path:
+    """A cache with the image store of the tiny recipe."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALEXNET_CACHE", str(folder := new_cache()))
+        prepare_data(tiny)
+    return folder
+
+
+@pytest.fixture
+def prepared_flowers(flowers_cache: Path, cache: Path) -> None:
+    """The test's cache has a copy of the tiny recipe's image store, which need not be built."""
+    shutil.copytree(flowers_cache / "stores", cache / "stores")
+
+
+@pytest.fixture(scope="session")
+def trained_once(
+    tiny: Recipe, flowers_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunFolder:
     """The tiny run, finished; tests must not change it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALEXNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("ALEXNET_CACHE", str(flowers_cache))
         out = tmp_path_factory.mktemp("runs") / "tiny"
         return train(tiny, out=out, save_plot=SAVE_PLOT).folder
+
+
+@pytest.fixture
+def trained(trained_once: RunFolder, prepared_flowers: None) -> RunFolder:
+    """As `trained_once`, and its image store is there."""
+    return trained_once
 
 
 @pytest.fixture
@@ -178,20 +213,28 @@ def small(tiny: Recipe) -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def small_whole(small: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """The small run, uninterrupted, beside the folder `cache` with its image store."""
-    place = tmp_path_factory.mktemp("small")
+def small_cache(new_cache: Callable[[], Path]) -> Path:
+    """The cache with the small recipe's image store."""
+    return new_cache()
+
+
+@pytest.fixture(scope="session")
+def small_whole(
+    small: Recipe, small_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunFolder:
+    """The small run, uninterrupted."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ALEXNET_CACHE", str(place / "cache"))
-        return train(small, out=place / "whole", save_plot=empty_plot).folder
+        patch.setenv("ALEXNET_CACHE", str(small_cache))
+        out = tmp_path_factory.mktemp("small") / "whole"
+        return train(small, out=out, save_plot=empty_plot).folder
 
 
 @pytest.fixture
 def small_place(
-    small_whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_whole: RunFolder, small_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> RunFolder:
     """Where a test may run the small recipe, whose image store is there already."""
-    monkeypatch.setenv("ALEXNET_CACHE", str(small_whole.path.with_name("cache")))
+    monkeypatch.setenv("ALEXNET_CACHE", str(small_cache))
     return RunFolder(tmp_path / "run")
 
 

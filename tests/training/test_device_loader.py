@@ -28,6 +28,8 @@ from alexnet.training.setup import set_up_training
 from alexnet.training.step import train_step
 from support.runs import Witness
 
+pytestmark = pytest.mark.usefixtures("prepared_flowers")
+
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 

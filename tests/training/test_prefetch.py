@@ -22,6 +22,8 @@ from alexnet.training.device_loader import stream
 from alexnet.training.prefetch import DeviceBatch, GPUCopies
 from alexnet.training.setup import set_up_training
 
+pytestmark = pytest.mark.usefixtures("prepared_flowers")
+
 SECONDS = 10.0
 """Until a test gives up."""
 

@@ -20,6 +20,8 @@ from alexnet.training.build import balanced_class_weights
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import derive_seed, mean_loss, train_step
 
+pytestmark = pytest.mark.usefixtures("prepared_flowers")
+
 
 def first_batch(setup: TrainingSetup) -> tuple[Tensor, Tensor]:
     """The first batch of a run."""

@@ -29,6 +29,8 @@ from alexnet.training.step import train_step
 from support.runs import SetAside, Witness, train
 from support.slow import first_fast
 
+pytestmark = pytest.mark.usefixtures("prepared_flowers")
+
 RULES = ("paper", "sgd", "adam", "adamw", "keras_adam")
 PLAIN = Augmentation(crop="center", flip=False, color_std=0.0)
 AT_ONCE = LRSchedule(schedule="constant")
