@@ -24,6 +24,7 @@ from alexnet.training.optimizers import Adam, AdamW, build_optimizer
 from alexnet.training.step import update
 from support.kernels import needs_kernels, randn, torch_threads, without_kernels
 from support.narrow_nets import narrow_classifier
+from support.slow import first_fast
 
 pytestmark = needs_kernels
 PAPER = OptimizerOptions(optimizer="paper", lr=0.01, weight_decay=5e-4)
@@ -229,7 +230,7 @@ def gradient_types(network: Network) -> set[torch.dtype]:
     return {p.grad.dtype for p in network.parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("rule", ["paper", "adam", "adamw", "keras_adam"])
+@pytest.mark.parametrize("rule", first_fast(["paper", "adam", "adamw", "keras_adam"], 2))
 def test_training_follows_that_with_casts(rule: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     lr = 0.01 if rule == "paper" else 1e-3
     recipe = Recipe(precision="bf16", optimizer=replace(PAPER, optimizer=rule, lr=lr))

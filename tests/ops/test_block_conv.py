@@ -16,6 +16,7 @@ from alexnet.ops.pixel_blocks import block_conv2d, should_use_blocks
 from alexnet.ops.tracing import is_bf16_step
 from support.convolutions import STRIDED
 from support.kernels import randn
+from support.narrow_nets import trunk
 
 
 def outcome(convolve: Any, shape: dict[str, Any], dtype: torch.dtype, bias: bool) -> list[Tensor]:
@@ -78,7 +79,7 @@ def tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("tiles")
 def test_the_first_layer_alone_uses_blocks_while_it_is_trained_in_bf16() -> None:
-    network = create_model("alexnet")
+    network = trunk("alexnet")
     assert chosen(network, torch.bfloat16) == ["conv1"]
     assert chosen(network, torch.float32) == []
     with torch.no_grad():
@@ -93,7 +94,7 @@ def test_the_first_layer_alone_uses_blocks_while_it_is_trained_in_bf16() -> None
 
 def test_without_tiles_no_layer_uses_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pixel_blocks, "has_tiles", lambda: False)
-    assert chosen(create_model("alexnet"), torch.bfloat16) == []
+    assert chosen(trunk("alexnet"), torch.bfloat16) == []
 
 
 @pytest.mark.usefixtures("tiles")

@@ -13,6 +13,7 @@ from alexnet.benchmark.throughput import random_images
 from alexnet.models.network import create_model
 from alexnet.ops.gpu_conv import gpu_conv2d, should_rewrite, without_groups
 from support.convolutions import STRIDED
+from support.narrow_nets import trunk
 
 SHAPES: dict[str, dict[str, Any]] = {
     **STRIDED,
@@ -54,7 +55,7 @@ def test_other_groups_have_zeros() -> None:
 
 
 def test_no_layer_is_rewritten_on_the_cpu() -> None:
-    convolutions = [m for m in create_model("alexnet").modules() if isinstance(m, nn.Conv2d)]
+    convolutions = [m for m in trunk("alexnet").modules() if isinstance(m, nn.Conv2d)]
     inputs = [torch.empty(1, layer.in_channels, 9, 9).bfloat16() for layer in convolutions]
     assert len(convolutions) == 5
     assert not any(map(should_rewrite, convolutions, inputs))

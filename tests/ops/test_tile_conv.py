@@ -18,6 +18,7 @@ from alexnet.ops import pixel_blocks, tile_conv
 from alexnet.ops.tile_conv import NARROW, should_use_tiles, tile_conv2d
 from alexnet.ops.tile_gradients import has_tile_kernels
 from support.kernels import randn, torch_threads, without_kernels
+from support.narrow_nets import trunk
 
 needs_tiles = pytest.mark.skipif(not has_tile_kernels(), reason="no kernels with AMX's tiles here")
 
@@ -41,7 +42,7 @@ def chosen(network: Network, dtype: torch.dtype = torch.bfloat16) -> list[str]:
 
 @pytest.mark.usefixtures("tiles")
 def test_layers_without_stride_use_tiles_while_they_are_trained_in_bf16() -> None:
-    network = create_model("alexnet")
+    network = trunk("alexnet")
     assert chosen(network) == ["conv2", "conv3", "conv4", "conv5"]
     assert chosen(network, torch.float32) == []
     with torch.no_grad():
@@ -104,7 +105,7 @@ def test_torch_sees_its_own_operations_where_it_looks_at_them() -> None:
 
 def test_without_kernels_no_layer_uses_tiles() -> None:
     with without_kernels():
-        assert chosen(create_model("alexnet")) == []
+        assert chosen(trunk("alexnet")) == []
 
 
 SHAPES: dict[str, tuple[dict[str, Any], tuple[int, int, int]]] = {

@@ -1,6 +1,11 @@
-"""The networks of the zoo, narrow, for small images, with random weights that all matter."""
+"""The networks of the zoo, narrow, for small images, with random weights that all matter.
+
+Or at full width, without their head.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 
@@ -9,7 +14,8 @@ from alexnet.config.recipe import Recipe
 from alexnet.inference.classifier import Classifier
 from alexnet.interop.published_preprocessing import published_preprocessing
 from alexnet.models.architecture import Architecture
-from alexnet.models.network import Network
+from alexnet.models.layers import Flatten, FullyConnected
+from alexnet.models.network import Network, create_model
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
 
@@ -25,6 +31,14 @@ def narrow_architecture(name: str) -> Architecture:
         ModelOptions(width=0.05, input_size=SIDES.get(name, 131)),
         num_classes=len(CLASS_NAMES),
     )
+
+
+def trunk(name: str) -> Network:
+    """The convolutions of a network in their full width, without the many weights behind them."""
+    arch = ZOO[name]
+    end = next(i for i, layer in enumerate(arch.layers) if isinstance(layer, Flatten))
+    layers = (*arch.layers[:end], Flatten("flatten"), FullyConnected("fc", 2))
+    return create_model(replace(arch, layers=layers))
 
 
 def narrow_classifier(name: str) -> Classifier:
