@@ -124,51 +124,54 @@ def test_an_option_that_is_not_given_is_null() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plain", "message"),
+    ("cls", "plain", "message"),
     [
-        ({"epoch": 3}, "^Recipe has no key 'epoch'; did you mean 'epochs'"),
-        ({"optimizer": {"lrs": 3}}, r"^Recipe\.optimizer has no key 'lrs'; .* 'lr'"),
-        ({"schedule": {"zzzzz": 3}}, r"^Recipe\.schedule has no key 'zzzzz'; known: schedule, "),
-        ({"epochs": "3"}, r"^Recipe\.epochs must be int, not '3'$"),
-        ({"epochs": 3.0}, r"^Recipe\.epochs must be int, not 3\.0$"),
-        ({"epochs": True}, r"^Recipe\.epochs must be int, not True$"),
-        ({"epochs": None}, r"^Recipe\.epochs must be int, not None$"),
-        ({"name": 3}, r"^Recipe\.name must be str, not 3$"),
-        ({"augment": {"flip": 1}}, r"^Recipe\.augment\.flip must be bool, not 1$"),
-        ({"optimizer": {"lr": "x"}}, r"^Recipe\.optimizer\.lr must be float, not 'x'$"),
-        ({"optimizer": {"lr": False}}, r"^Recipe\.optimizer\.lr must be float, not False$"),
-        ({"optimizer": []}, r"^Recipe\.optimizer must be an object, not \[\]$"),
+        (Recipe, {"epoch": 3}, "^Recipe has no key 'epoch'; did you mean 'epochs'"),
+        (Recipe, {"optimizer": {"lrs": 3}}, r"^Recipe\.optimizer has no key 'lrs'; .* 'lr'"),
         (
+            Recipe,
+            {"schedule": {"zzzzz": 3}},
+            r"^Recipe\.schedule has no key 'zzzzz'; known: schedule, ",
+        ),
+        (Recipe, {"epochs": "3"}, r"^Recipe\.epochs must be int, not '3'$"),
+        (Recipe, {"epochs": 3.0}, r"^Recipe\.epochs must be int, not 3\.0$"),
+        (Recipe, {"epochs": True}, r"^Recipe\.epochs must be int, not True$"),
+        (Recipe, {"epochs": None}, r"^Recipe\.epochs must be int, not None$"),
+        (Recipe, {"name": 3}, r"^Recipe\.name must be str, not 3$"),
+        (Recipe, {"augment": {"flip": 1}}, r"^Recipe\.augment\.flip must be bool, not 1$"),
+        (Recipe, {"optimizer": {"lr": "x"}}, r"^Recipe\.optimizer\.lr must be float, not 'x'$"),
+        (Recipe, {"optimizer": {"lr": False}}, r"^Recipe\.optimizer\.lr must be float, not False$"),
+        (Recipe, {"optimizer": []}, r"^Recipe\.optimizer must be an object, not \[\]$"),
+        (
+            Recipe,
             {"precision": "half"},
             r"^Recipe\.precision is 'half'; it can be auto, float32, bf16, fp16$",
         ),
-        ({"precision": ["auto"]}, r"^Recipe\.precision is \['auto'\]; it can be"),
-        ({"schedule": {"milestones": 3}}, r"\.milestones must be a list, not 3$"),
-        ({"schedule": {"milestones": [3, "4"]}}, r"\.milestones\[1\] must be int"),
-        ({"epochs": 0}, "^--epochs 0 must be at least 1$"),
-        ({"optimizer": {"momentum": 1}}, r"^--momentum 1\.0 must be from 0 to below 1$"),
-        ([], r"^Recipe must be an object, not \[\]$"),
-        (None, "^Recipe must be an object, not None$"),
+        (Recipe, {"precision": ["auto"]}, r"^Recipe\.precision is \['auto'\]; it can be"),
+        (Recipe, {"schedule": {"milestones": 3}}, r"\.milestones must be a list, not 3$"),
+        (Recipe, {"schedule": {"milestones": [3, "4"]}}, r"\.milestones\[1\] must be int"),
+        (Recipe, {"epochs": 0}, "^--epochs 0 must be at least 1$"),
+        (Recipe, {"optimizer": {"momentum": 1}}, r"^--momentum 1\.0 must be from 0 to below 1$"),
+        (Recipe, [], r"^Recipe must be an object, not \[\]$"),
+        (Recipe, None, "^Recipe must be an object, not None$"),
+        (
+            Preprocessing,
+            {"mean": [1, 2]},
+            r"^Preprocessing\.mean must be a list of 3, not \[1, 2\]$",
+        ),
+        (Preprocessing, {"mean": "abc"}, r"^Preprocessing\.mean must be a list of 3, not 'abc'$"),
+        (
+            Preprocessing,
+            {"mean": [1, 2, "x"]},
+            r"^Preprocessing\.mean\[2\] must be float, not 'x'$",
+        ),
+        (Preprocessing, {"channels": True}, r"^Preprocessing\.channels is True; it can be 1, 3$"),
+        (Preprocessing, {"channels": 2}, r"^Preprocessing\.channels is 2; it can be 1, 3$"),
     ],
 )
-def test_invalid_recipes(plain: object, message: str) -> None:
+def test_invalid_values(cls: type, plain: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        from_dict(Recipe, plain)
-
-
-@pytest.mark.parametrize(
-    ("plain", "message"),
-    [
-        ({"mean": [1, 2]}, r"^Preprocessing\.mean must be a list of 3, not \[1, 2\]$"),
-        ({"mean": "abc"}, r"^Preprocessing\.mean must be a list of 3, not 'abc'$"),
-        ({"mean": [1, 2, "x"]}, r"^Preprocessing\.mean\[2\] must be float, not 'x'$"),
-        ({"channels": True}, r"^Preprocessing\.channels is True; it can be 1, 3$"),
-        ({"channels": 2}, r"^Preprocessing\.channels is 2; it can be 1, 3$"),
-    ],
-)
-def test_invalid_preprocessing(plain: object, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        from_dict(Preprocessing, plain)
+        from_dict(cls, plain)
 
 
 def lenet() -> dict[str, Any]:

@@ -109,14 +109,10 @@ def test_an_abandoned_epoch_can_be_collected_at_any_moment() -> None:
 
 
 READER = """
-import sys, time
-import os
-import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 import numpy as np
-from alexnet.data.batches import Batches, balanced_order
+from alexnet.data.batches import Batches
 from alexnet.data.store.store import open_store
 
 def anonymous_bytes():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from alexnet.models.layers import (
     Dropout,
     Flatten,
     FullyConnected,
+    Layer,
     Pool,
     ResponseNorm,
     WithinChannelLRN,
@@ -28,6 +29,7 @@ from alexnet.models.layers import (
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
 
+Kind = TypeVar("Kind", bound=Layer)
 NORMS = (ResponseNorm, WithinChannelLRN, BatchNorm)
 
 
@@ -35,8 +37,12 @@ def names(arch: Architecture) -> list[str]:
     return [layer.name for layer in arch.layers]
 
 
+def layers_of(arch: Architecture, *types: type[Kind]) -> list[Kind]:
+    return [layer for layer in arch.layers if isinstance(layer, types)]
+
+
 def weighted(arch: Architecture) -> list[Conv | FullyConnected]:
-    return [layer for layer in arch.layers if isinstance(layer, Conv | FullyConnected)]
+    return layers_of(arch, Conv, FullyConnected)
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -47,24 +53,19 @@ def test_no_options_change_nothing(name: str) -> None:
 @pytest.mark.parametrize("function", ["relu", "tanh", "sigmoid"])
 def test_activation(function: Any) -> None:
     arch = variant(ZOO["alexnet"], ModelOptions(activation=function))
-    found = [layer for layer in arch.layers if isinstance(layer, Activation)]
-    assert {layer.function for layer in found} == {function}
+    assert {layer.function for layer in layers_of(arch, Activation)} == {function}
     assert names(arch) == names(ZOO["alexnet"])
 
 
 def test_activation_as_published_keeps_lenets_tanh() -> None:
-    found = [
-        layer
-        for layer in variant(ZOO["lenet5"], num_classes=3).layers
-        if isinstance(layer, Activation)
-    ]
+    found = layers_of(variant(ZOO["lenet5"], num_classes=3), Activation)
     assert {layer.function for layer in found} == {"tanh"}
 
 
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_notebook", "alexnet_bn"])
 def test_norm_none(name: str) -> None:
     arch = variant(ZOO[name], ModelOptions(norm="none"))
-    assert not any(isinstance(layer, NORMS) for layer in arch.layers)
+    assert not layers_of(arch, *NORMS)
     assert all(layer.bias for layer in weighted(arch))
     kept = [layer.name for layer in ZOO[name].layers if not isinstance(layer, NORMS)]
     assert names(arch) == kept
@@ -73,8 +74,7 @@ def test_norm_none(name: str) -> None:
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_notebook", "alexnet_bn"])
 def test_norm_response_is_the_papers(name: str) -> None:
     arch = variant(ZOO[name], ModelOptions(norm="response"))
-    found = [layer for layer in arch.layers if isinstance(layer, NORMS)]
-    assert found == [ResponseNorm("norm1"), ResponseNorm("norm2")]
+    assert layers_of(arch, *NORMS) == [ResponseNorm("norm1"), ResponseNorm("norm2")]
     order = names(arch)
     assert order[order.index("norm1") - 1] == "relu1"
     assert order[order.index("norm2") - 1] == "relu2"
@@ -94,7 +94,7 @@ def test_norm_batch_follows_every_weight_layer_but_the_last(name: str) -> None:
         assert after == BatchNorm(f"bn{suffix}")
         assert not layer.bias
     assert layers[-1].bias
-    assert sum(isinstance(layer, NORMS) for layer in arch.layers) == len(layers) - 1
+    assert len(layers_of(arch, *NORMS)) == len(layers) - 1
 
 
 def test_norm_batch_of_the_paper_is_alexnet_bns_order() -> None:
@@ -112,8 +112,7 @@ def test_norm_batch_finds_names_where_convolutions_and_others_have_the_same_numb
         FullyConnected("fc2", 2),
     )
     arch = variant(Architecture("own", "", (3, 8, 8), layers), ModelOptions(norm="batch"))
-    found = [layer.name for layer in arch.layers if isinstance(layer, BatchNorm)]
-    assert found == ["bn1", "bn_fc1", "bn__2"]
+    assert [layer.name for layer in layers_of(arch, BatchNorm)] == ["bn1", "bn_fc1", "bn__2"]
 
 
 def test_bias_comes_back_after_batch_norm() -> None:
@@ -124,8 +123,8 @@ def test_bias_comes_back_after_batch_norm() -> None:
 
 def test_pooling() -> None:
     def pools(option: Any, name: str = "alexnet") -> set[tuple[int, int]]:
-        layers = variant(ZOO[name], ModelOptions(pooling=option)).layers
-        return {(layer.size, layer.stride) for layer in layers if isinstance(layer, Pool)}
+        arch = variant(ZOO[name], ModelOptions(pooling=option))
+        return {(pool.size, pool.stride) for pool in layers_of(arch, Pool)}
 
     assert pools("non_overlapping") == {(2, 2)}
     assert pools("overlapping") == pools("published") == {(3, 2)}
@@ -139,15 +138,15 @@ def test_overlapping_pooling_comes_back() -> None:
 
 def test_pooling_keeps_how_the_rest_is_reduced() -> None:
     arch = variant(ZOO["cifar_quick"], ModelOptions(pooling="non_overlapping"))
-    pools = [layer for layer in arch.layers if isinstance(layer, Pool)]
+    pools = layers_of(arch, Pool)
     assert [pool.reduce for pool in pools] == ["max", "average", "average"]
     assert all(pool.ceil for pool in pools)
 
 
 def test_dropout() -> None:
     def probabilities(p: float | None) -> list[float]:
-        layers = variant(ZOO["alexnet"], ModelOptions(dropout=p)).layers
-        return [layer.p for layer in layers if isinstance(layer, Dropout)]
+        arch = variant(ZOO["alexnet"], ModelOptions(dropout=p))
+        return [layer.p for layer in layers_of(arch, Dropout)]
 
     assert probabilities(0.25) == [0.25, 0.25]
     assert probabilities(0) == []
@@ -156,27 +155,14 @@ def test_dropout() -> None:
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_groups(groups: int) -> None:
-    convs = [
-        layer
-        for layer in variant(ZOO["alexnet"], ModelOptions(groups=groups)).layers
-        if isinstance(layer, Conv)
-    ]
+    convs = layers_of(variant(ZOO["alexnet"], ModelOptions(groups=groups)), Conv)
     assert [conv.groups for conv in convs] == [1, groups, 1, groups, groups]
 
 
-def test_groups_of_the_norms() -> None:
-    norms = [
-        n
-        for n in variant(ZOO["alexnet_2012"], ModelOptions(groups=1)).layers
-        if isinstance(n, ResponseNorm)
-    ]
-    assert [norm.groups for norm in norms] == [1, 1]
-    norms = [
-        n
-        for n in variant(ZOO["alexnet"], ModelOptions(groups=4)).layers
-        if isinstance(n, ResponseNorm)
-    ]
-    assert [norm.groups for norm in norms] == [1, 1]  # the paper's norms see all channels
+@pytest.mark.parametrize(("name", "groups"), [("alexnet_2012", 1), ("alexnet", 4)])
+def test_the_papers_norms_see_all_channels(name: str, groups: int) -> None:
+    arch = variant(ZOO[name], ModelOptions(groups=groups))
+    assert [norm.groups for norm in layers_of(arch, ResponseNorm)] == [1, 1]
 
 
 def test_one_group_has_the_parameters_of_the_tutorials_table() -> None:
@@ -195,9 +181,9 @@ def test_one_group_has_the_parameters_of_the_tutorials_table() -> None:
     ],
 )
 def test_width(width: float, channels: list[int], features: list[int]) -> None:
-    layers = weighted(variant(ZOO["alexnet"], ModelOptions(width=width)))
-    assert [layer.channels for layer in layers if isinstance(layer, Conv)] == channels
-    assert [layer.features for layer in layers if isinstance(layer, FullyConnected)] == features
+    arch = variant(ZOO["alexnet"], ModelOptions(width=width))
+    assert [layer.channels for layer in layers_of(arch, Conv)] == channels
+    assert [layer.features for layer in layers_of(arch, FullyConnected)] == features
 
 
 def test_width_1_is_not_rounded() -> None:
@@ -269,7 +255,7 @@ def test_a_convolution_can_be_the_classifier() -> None:
     arch = variant(ALL_CONVOLUTIONS, options, num_classes=17)
     assert arch.num_classes == 17
     assert names(arch) == ["conv1", "bn1", "relu1", "cls", "gap", "flatten"]
-    assert [layer.channels for layer in weighted(arch) if isinstance(layer, Conv)] == [32, 17]
+    assert [layer.channels for layer in layers_of(arch, Conv)] == [32, 17]
     assert variant(ALL_CONVOLUTIONS, options).num_classes == 10
 
 
@@ -320,7 +306,7 @@ def test_many_options_at_once() -> None:
         "conv2", 64, 5, padding=2, groups=4, bias=False, init=weighted(ZOO["alexnet"])[1].init
     )
     assert arch.layers[2] == Activation("relu1", "tanh")
-    assert not any(isinstance(layer, Dropout) for layer in arch.layers)
+    assert not layers_of(arch, Dropout)
     assert arch.num_classes == 17
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -91,36 +92,36 @@ def test_every_round_reads_the_weights_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "bytes_per_second"),
+    ("read", "text", "value"),
     [
-        ("100Mbit", 12.5e6),
-        ("1gbit", 125e6),
-        ("10 Gbit/s", 1.25e9),
-        ("400Gbps", 50e9),
-        ("32GB", 32e9),
-        ("1.5TB/s", 1.5e12),
+        (read_bandwidth, "100Mbit", 12.5e6),
+        (read_bandwidth, "1gbit", 125e6),
+        (read_bandwidth, "10 Gbit/s", 1.25e9),
+        (read_bandwidth, "400Gbps", 50e9),
+        (read_bandwidth, "32GB", 32e9),
+        (read_bandwidth, "1.5TB/s", 1.5e12),
+        (read_latency, "50us", 5e-5),
+        (read_latency, "0.2 ms", 2e-4),
+        (read_latency, "1s", 1),
+        (read_latency, "0", 0),
     ],
 )
-def test_bandwidths(text: str, bytes_per_second: float) -> None:
-    assert read_bandwidth(text) == pytest.approx(bytes_per_second)
+def test_values_with_units(read: Callable[[str], float], text: str, value: float) -> None:
+    assert read(text) == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "fast", "1gb", "0GB", "-1GB", "1e9B", "1.2.3GB", ".B", "nanB"]
+    ("read", "message", "texts"),
+    [
+        (
+            read_bandwidth,
+            "write bits as 100Mbit",
+            ["", "1", "fast", "1gb", "0GB", "-1GB", "1e9B", "1.2.3GB", ".B", "nanB"],
+        ),
+        (read_latency, "write it as 50us", ["", "5", "fast", "-1us", "1h"]),
+    ],
 )
-def test_no_bandwidths(text: str) -> None:
-    with pytest.raises(UsageError, match="write bits as 100Mbit"):
-        read_bandwidth(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("50us", 5e-5), ("0.2 ms", 2e-4), ("1s", 1), ("0", 0)]
-)
-def test_latencies(text: str, seconds: float) -> None:
-    assert read_latency(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize("text", ["", "5", "fast", "-1us", "1h"])
-def test_no_latencies(text: str) -> None:
-    with pytest.raises(UsageError, match="write it as 50us"):
-        read_latency(text)
+def test_no_values_with_units(read: Callable[[str], float], message: str, texts: list[str]) -> None:
+    for text in texts:
+        with pytest.raises(UsageError, match=message):
+            read(text)

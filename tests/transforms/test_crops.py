@@ -138,20 +138,13 @@ def test_the_first_five_crops(side: int) -> None:
         assert torch.equal(found, expected)
 
 
-def check_flipped_crops(side: int) -> None:
+@pytest.mark.parametrize("side", [11, 12])  # 12: the margin is odd
+def test_the_other_five_are_flipped(side: int) -> None:
     pixels = stored(2, side)
     crops = ten_crop(pixels, preprocessing(side, 7))
     flips = [crop.flip(3) for crop in corners(pixels, 7)]
     for flip in flips:
         assert sum(torch.equal(flip, crop) for crop in crops[5:]) == 1
-
-
-def test_the_other_five_are_flipped() -> None:
-    check_flipped_crops(11)
-
-
-def test_the_other_five_are_flipped_when_the_margin_is_odd() -> None:
-    check_flipped_crops(12)
 
 
 def test_all_ten_crops_differ() -> None:

@@ -133,16 +133,12 @@ def test_a_batch_is_mixed_in_one_of_the_two_ways() -> None:
     assert mix(images, labels, 6, Augmentation(), generator(0))[2] is False
 
 
-@pytest.mark.parametrize("alpha", [-0.1, 101.0])
-def test_an_alpha_out_of_range_is_rejected(alpha: float) -> None:
-    with pytest.raises(ConfigError, match="--mixup"):
-        Augmentation(mixup=alpha)
-
-
-@pytest.mark.parametrize("p", [-0.1, 1.1])
-def test_a_probability_out_of_range_is_rejected(p: float) -> None:
-    with pytest.raises(ConfigError, match="--cutmix"):
-        Augmentation(cutmix=p)
+@pytest.mark.parametrize(
+    ("option", "value"), [("mixup", -0.1), ("mixup", 101.0), ("cutmix", -0.1), ("cutmix", 1.1)]
+)
+def test_an_option_out_of_range_is_rejected(option: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"--{option}"):
+        Augmentation(**{option: value})  # type: ignore[arg-type]
 
 
 def test_mixed_steps_do_not_count_in_the_training_metrics() -> None:
