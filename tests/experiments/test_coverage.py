@@ -18,10 +18,11 @@ import pytest
 
 from alexnet.experiments import intervals
 from alexnet.experiments.experiment import Comparison, Scale
-from alexnet.experiments.intervals import Interval, effect_interval, verdict
+from alexnet.experiments.intervals import Interval, verdict
 from alexnet.experiments.outcome import Outcome
 from alexnet.experiments.run import epochs_worth_waiting
 from alexnet.experiments.tuning import LRTrial, best_trial, choose_lr, next_lrs
+from support.effects import effect_interval
 
 GRID = (0.001, 0.003, 0.01)
 NUM_IMAGES = 300

@@ -14,7 +14,6 @@ from alexnet.experiments.experiment import Comparison, Scale
 from alexnet.experiments.intervals import (
     Interval,
     Verdict,
-    effect_interval,
     image_noise,
     interval_of,
     overall_verdict,
@@ -22,6 +21,7 @@ from alexnet.experiments.intervals import (
     verdict,
 )
 from alexnet.experiments.outcome import Outcome
+from support.effects import effect_interval
 from support.slow import first_fast
 
 

@@ -63,8 +63,9 @@ def test_a_map_tells_its_data(own: RunFolder) -> None:
     assert "Blue is right" not in text
 
 
-def test_the_page_of_a_run(own: RunFolder) -> None:
-    """The image store of the run is in another test's cache, so there are no pixels."""
+def test_the_page_of_a_run(own: RunFolder, cache: Path) -> None:
+    """Without the image store of the run there are no pixels."""
+    shutil.rmtree(cache / "stores")
     page = read(write_run_report(own.path))
     result = json.loads(own.result.read_text())["test"]
     assert f"{100 * result['top1_error']:.1f} % test error 95 % interval" in page.sections["main"]

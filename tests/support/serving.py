@@ -12,9 +12,11 @@ import httpx
 import numpy as np
 from PIL import Image
 
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.inference.classifier import Classifier
 from alexnet.serve.app import create_app
-from alexnet.serve.decoders import Decoders, DirectDecoder
+from alexnet.serve.decode_worker import DecodedUpload, decode_upload
+from alexnet.serve.decoders import Decoders
 from alexnet.serve.guard import Access
 from alexnet.serve.limits import Limits
 from alexnet.serve.models import Models, ModelSource
@@ -31,6 +33,26 @@ class MadeModel(ModelSource):
 
     def read(self, device: str) -> Classifier:
         return made_classifier(self.place)
+
+
+class DirectDecoder:
+    """Decodes in this process, which must trust the images."""
+
+    num_alive = 1
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+    async def decode(self, content: bytes, preprocessing: Preprocessing) -> DecodedUpload:
+        """An image file as pixels, or the problem with it."""
+        p = preprocessing
+        return decode_upload(content, p.resize, p.resize_size, self.limits.pixels)
 
 
 def made_classifier(name: str) -> Classifier:

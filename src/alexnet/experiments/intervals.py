@@ -44,19 +44,6 @@ class Interval:
     """Whether there is no upper end; `high` is then meaningless."""
 
 
-def effect_interval(seeds: Sequence[Sequence[Pair]], scale: Scale) -> Interval:
-    """The 95 % confidence interval of an effect.
-
-    Args:
-        seeds: for every seed the pairs whose effects are averaged, in the same order.
-        scale: worse minus better, or worse divided by better; ratios are averaged geometrically.
-
-    Where the worse value is censored there is no upper end, and where the better one is there is
-    no lower end. With one seed there is neither.
-    """
-    return interval_of(seed_effects(seeds, scale), image_noise(seeds, scale), seeds, scale)
-
-
 def interval_of(
     effects: Sequence[float],
     noise: np.ndarray,
@@ -64,7 +51,10 @@ def interval_of(
     scale: Scale,
     level: float = CONFIDENCE_LEVEL,
 ) -> Interval:
-    """The interval of effects that are known already.
+    """The confidence interval of an effect.
+
+    Where the worse value is censored there is no upper end, and where the better one is there is
+    no lower end. With one seed there is neither.
 
     Args:
         effects: as `seed_effects` gives them.
@@ -87,7 +77,12 @@ def interval_of(
 
 
 def seed_effects(seeds: Sequence[Sequence[Pair]], scale: Scale) -> list[float]:
-    """Every seed's effect, averaged over its pairs; of ratios the logarithm."""
+    """Every seed's effect, averaged over its pairs; of ratios the logarithm.
+
+    Args:
+        seeds: for every seed the pairs whose effects are averaged, in the same order.
+        scale: worse minus better, or worse divided by better; ratios are averaged geometrically.
+    """
     return [float(np.mean([_effect(pair, scale) for pair in pairs])) for pairs in seeds]
 
 

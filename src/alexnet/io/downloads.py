@@ -85,7 +85,6 @@ def download_unverified(
     target: Path,
     *,
     token: str = "",
-    max_bytes: int = MAX_DOWNLOAD_BYTES,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Path:
     """As `download`, for a file whose checksum is not published: its length is all that is checked.
@@ -94,13 +93,13 @@ def download_unverified(
         url: as for `download`.
         target: the file to make.
         token: sent to the server of `url` alone; "" for none.
-        max_bytes: a larger file is an error.
         on_progress: called with the bytes received and the bytes in all.
 
     Raises:
         MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set.
     """
-    return _download(RemoteFile(url, max_bytes, token=token), target, None, None, on_progress)
+    remote = RemoteFile(url, MAX_DOWNLOAD_BYTES, token=token)
+    return _download(remote, target, None, None, on_progress)
 
 
 def _download(

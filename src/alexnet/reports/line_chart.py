@@ -11,6 +11,8 @@ WIDTH, HEIGHT = 420, 236
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 28
 MAX_POINTS = 600
 """Points of a line; of more epochs every second, third and so on is drawn."""
+MAX_EPOCH_STEPS = 7
+"""Between the ticks of an axis of epochs."""
 COLORS = ("blue", "orange", "green", "purple", "violet", "gold", "ink", "soft")
 """Names of the page's colors, in the order of the lines."""
 
@@ -231,11 +233,11 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [10.0**power for power in range(first, last + step, step)]
 
 
-def epoch_ticks(first: int, last: int, count: int = 7) -> list[int]:
+def epoch_ticks(first: int, last: int) -> list[int]:
     """Whole numbers between two epochs, the first among them."""
     if last <= first:
         return [first]
-    raw = (last - first) / count
+    raw = (last - first) / MAX_EPOCH_STEPS
     power = 10 ** max(0, math.floor(math.log10(raw))) if raw >= 1 else 1
     step = next(f * power for f in (1, 2, 5, 10) if f * power >= raw)
     ticks = [x for x in range(0, last + 1, step) if x > first]

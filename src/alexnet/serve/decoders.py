@@ -22,7 +22,6 @@ from alexnet.serve.decode_worker import (
     RESIZES,
     UNUSABLE,
     DecodedUpload,
-    decode_upload,
 )
 from alexnet.serve.limits import Limits
 from alexnet.serve.problems import UNREADABLE, ProblemError, too_busy
@@ -315,26 +314,6 @@ class DecoderPool:
 
 def _none_can_be_started() -> ProblemError:
     return too_busy("no process that decodes images can be started")
-
-
-class DirectDecoder:
-    """Decodes in this process: for tests, and where the images can be trusted."""
-
-    num_alive = 1
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-
-    async def start(self) -> None:
-        """Nothing to start."""
-
-    async def close(self) -> None:
-        """Nothing to end."""
-
-    async def decode(self, content: bytes, preprocessing: Preprocessing) -> DecodedUpload:
-        """An image file as pixels, or the problem with it."""
-        p = preprocessing
-        return decode_upload(content, p.resize, p.resize_size, self.limits.pixels)
 
 
 def pixels_of(decoded: DecodedUpload) -> np.ndarray:
