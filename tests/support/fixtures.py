@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import importlib
+import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,8 @@ SLOW_FIXTURES = frozenset({"pair", "four", "onnx_exports"})
 
 SAVE_PLOT = plots.save_plot
 """The real one, also while a test replaces it."""
+NUMBERS = itertools.count()
+"""For the folders of tests and their caches, in this session."""
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -88,12 +91,28 @@ def built_kernels(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests have their folders."""
+    return tmp_path_factory.mktemp("tests")
+
+
+@pytest.fixture
+def tmp_path(folders: Path, request: pytest.FixtureRequest) -> Path:
+    """As pytest's own, which finds its number by a look at the folders of all earlier tests."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = folders / f"{name}{next(NUMBERS)}"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def new_cache(tmp_path_factory: pytest.TempPathFactory, built_kernels: Path) -> Callable[[], Path]:
     """Makes a cache folder that has the kernels already."""
-    parent = tmp_path_factory.mktemp("caches")  # for each it would look at all earlier ones
+    parent = tmp_path_factory.mktemp("caches")
 
     def make() -> Path:
-        folder = Path(tempfile.mkdtemp(dir=parent))
+        folder = parent / str(next(NUMBERS))
+        folder.mkdir()
         (folder / "kernels").symlink_to(built_kernels)
         return folder
 
