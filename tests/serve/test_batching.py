@@ -58,18 +58,12 @@ def test_images_that_wait_are_joined_by_key_and_in_their_order() -> None:
 def test_a_batch_waits_for_images_on_their_way_and_not_for_long(
     wait: float, batches: list[tuple[str, int]]
 ) -> None:
-    async def late(batcher: Batcher[str]) -> None:
-        with batcher.coming():
-            await asyncio.sleep(0.02)
-            result = batcher.submit("a", pixels(1))
-        await result
-
     async def ask(batcher: Batcher[str]) -> None:
-        async def first() -> None:
-            await asyncio.sleep(0.005)
-            await batcher.submit("a", pixels(2))
-
-        await asyncio.gather(late(batcher), first())
+        with batcher.coming():
+            first = batcher.submit("a", pixels(1))
+            await asyncio.wait([first], timeout=0.02 if wait else None)
+            second = batcher.submit("a", pixels(2))
+        await asyncio.gather(first, second)
 
     network = Network()
     run(network, ask, wait)

@@ -134,7 +134,7 @@ def test_processes_that_cannot_be_started_are_tried_ever_more_rarely(
     num_decoders: int, python: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("alexnet.serve.decoders.DecodeProcess", SlowDecoder)
-    monkeypatch.setattr("alexnet.serve.decoders.RESTART_SECONDS", 0.05)
+    monkeypatch.setattr("alexnet.serve.decoders.RESTART_SECONDS", 0.02)
     attempts: list[str] = []
 
     async def fail(self: DecodeProcess) -> None:
@@ -149,8 +149,8 @@ def test_processes_that_cannot_be_started_are_tried_ever_more_rarely(
             for one in [*pool._all]:
                 pool._idle.clear()
                 pool._replace(one)
-            await asyncio.sleep(1)
-            assert num_decoders + 2 <= len(attempts) <= num_decoders + 5  # after .05, .15, .35, .75
+            await asyncio.sleep(0.4)
+            assert num_decoders + 2 <= len(attempts) <= num_decoders + 5  # after .02, .06, .14, .3
         while pool.num_alive < num_decoders:
             await asyncio.sleep(0.01)
         await pool.close()
