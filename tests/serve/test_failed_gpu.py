@@ -12,12 +12,11 @@ import torch
 from alexnet.errors import AlexNetError
 from alexnet.inference.classifier import Classifier
 from alexnet.runtime import device
-from alexnet.serve.decoders import DirectDecoder
 from alexnet.serve.guard import Access
 from alexnet.serve.models import ServedModel
 from alexnet.serve.server import bind, run_server
 from alexnet.serve.service import Service
-from support.serving import LIMITS, PNG, image_file, made_models, with_client
+from support.serving import LIMITS, PNG, DirectDecoder, image_file, made_models, with_client
 
 STICKY = "CUDA error: device-side assert triggered"
 
