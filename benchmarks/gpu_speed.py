@@ -141,7 +141,7 @@ def noise_store(options: DataOptions, num_images: int, num_classes: int, folder:
         splits=("",) * num_images,
         images=ImageArray(pixels),
     )
-    return prepare(source, resize=options.resize, side=side, cache=folder)
+    return prepare(source, options.stored_form, cache=folder)
 
 
 def bare_update(setup: TrainingSetup) -> Function:

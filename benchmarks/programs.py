@@ -359,6 +359,7 @@ def keras_torch_notebook(flags: argparse.Namespace) -> Step:
 
 def ours_prepare(flags: argparse.Namespace) -> Step:
     """Build the image store of a folder."""
+    from alexnet.config.preprocessing import StoredForm
     from alexnet.data.datasets.catalogue import open_source
     from alexnet.data.store.build import prepare
 
@@ -366,7 +367,7 @@ def ours_prepare(flags: argparse.Namespace) -> Step:
 
     def step() -> None:
         with tempfile.TemporaryDirectory(dir=flags.folder) as cache:
-            prepare(source, resize="shortest_edge", side=256, cache=Path(cache))
+            prepare(source, StoredForm(), cache=Path(cache))
 
     return step
 

@@ -15,13 +15,14 @@ from alexnet.data.store.build import prepare
 from alexnet.data.store.store import open_store
 from alexnet.errors import UsageError
 from support.commands import Command
+from support.noise_stores import TINY_FORM
 from support.runs import SetAside
 
 
 @pytest.fixture
 def store(cache: Path, set_aside: SetAside) -> Path:
     """A store of 12 images in the cache, last used 40 days ago, and newer toyflowers."""
-    made = prepare(folder_source(set_aside("test")), resize="stretch", side=8).folder
+    made = prepare(folder_source(set_aside("test")), TINY_FORM).folder
     for path in (made, *made.iterdir()):
         os.utime(path, (time.time() - 40 * 86_400,) * 2)
     (cache / "data" / "toyflowers-1").mkdir(parents=True)

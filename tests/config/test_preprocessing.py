@@ -23,8 +23,8 @@ def test_numbers_out_of_range(change: dict[str, Any]) -> None:
 
 
 def test_the_input_is_as_large_as_the_crop_unless_given() -> None:
-    assert Preprocessing(crop_size=31).side == 31
-    assert Preprocessing(crop_size=31, input_size=24).side == 24
+    assert Preprocessing(crop_size=31).input_side == 31
+    assert Preprocessing(crop_size=31, input_size=24).input_side == 24
 
 
 def test_the_steps_in_words() -> None:

@@ -13,6 +13,7 @@ import pytest
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError, UsageError
+from support.noise_stores import TINY_FORM
 from support.shards import (
     labelled_photos,
     photo,
@@ -50,7 +51,7 @@ def test_shards_at_an_address_are_those_on_the_disk(
     assert source.name == "flowers"
     assert source.class_names == local.class_names
     assert source.splits == local.splits
-    stores = [prepare(one, resize="stretch", side=8) for one in (source, local)]
+    stores = [prepare(one, TINY_FORM) for one in (source, local)]
     assert np.array_equal(stores[0].images(range(12)), stores[1].images(range(12)))
 
 
@@ -92,7 +93,7 @@ def test_a_lost_file_is_no_reason_to_reject_its_images(
     memory.rm("/b/f", recursive=True)
     monkeypatch.setattr(type(source.images), "signatures", lambda self: [b"same"])
     with pytest.raises(DataError, match="cannot be read now"):
-        prepare(source, resize="stretch", side=8)
+        prepare(source, TINY_FORM)
 
 
 @pytest.mark.parametrize(

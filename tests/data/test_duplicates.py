@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from alexnet.config.preprocessing import StoreFormat
+from alexnet.config.preprocessing import StoredForm, StoreFormat
 from alexnet.config.recipe import DataOptions, Recipe
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.duplicates import duplicate_advice, duplicate_groups, same_images
@@ -78,7 +78,7 @@ def test_an_image_is_found_in_a_store(photos: Path, store_format: StoreFormat) -
     """By the pixels of its file, and by those that are stored."""
     shutil.copy(photos / "train" / "rose" / "1.png", photos / "test" / "rose" / "copy.png")
     source = folder_source(photos)
-    store = prepare(source, resize="stretch", side=24, store_format=store_format)
+    store = prepare(source, StoredForm(resize="stretch", resize_size=24, store_format=store_format))
     copies = [i for i, name in enumerate(source.names) if name.endswith(("e/1.png", "copy.png"))]
     with source.images.open(copies[1]) as image:
         pixels = decode(image, "stretch", 24)

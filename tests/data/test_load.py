@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from alexnet.config.preprocessing import StoredForm
 from alexnet.data import load_dataset, open_source
 from alexnet.data.load import report_rejected
-from alexnet.data.store.build import planned_store, prepare
+from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Skipped
 from alexnet.errors import ConfigError, DataError, UnknownNameError
 from alexnet.reporter import NullReporter
-from support.noise_stores import write_images
+from support.noise_stores import TINY_FORM, write_images
 from support.runs import Witness
 
 
@@ -59,11 +60,8 @@ def test_a_form_that_no_store_has_is_told_before_anything_is_decoded(
     folder = str(write_images(tmp_path))
     with pytest.raises((ConfigError, UnknownNameError), match=re.escape(text)):
         load_dataset(folder, **{"resize_size": 8, **wrong}, reporter=witness)
-    form = {"resize": "stretch", "side": 8, **wrong}
-    form["side"] = form.pop("resize_size", 8)
-    for make in (prepare, planned_store):
-        with pytest.raises((ConfigError, UnknownNameError), match=re.escape(text)):
-            make(open_source(folder), **form)
+    with pytest.raises((ConfigError, UnknownNameError), match=re.escape(text)):
+        StoredForm(**wrong)
     assert witness.progress == {}
 
 
@@ -95,8 +93,8 @@ def test_rejected_images_and_skipped_files_are_reported(tmp_path: Path) -> None:
 
 def test_notes_of_the_source_are_reported_and_not_stored(tmp_path: Path) -> None:
     source = open_source(str(write_images(tmp_path)))
-    store = prepare(replace(source, notes=("labels are the column 'x'",)), resize="stretch", side=8)
+    store = prepare(replace(source, notes=("labels are the column 'x'",)), TINY_FORM)
     reporter = Notes()
     report_rejected(store, 1.0, reporter)
     assert reporter.notes[0] == "labels are the column 'x'"
-    assert prepare(source, resize="stretch", side=8).notes == ()
+    assert prepare(source, TINY_FORM).notes == ()

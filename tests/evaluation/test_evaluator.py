@@ -26,6 +26,7 @@ from alexnet.inference.classifier import Classifier
 from alexnet.reporter import NullReporter
 from alexnet.training.run_folder import RunFolder
 from support.narrow_nets import narrow_classifier
+from support.noise_stores import TINY_FORM
 from support.oracles import CLASSES, PROBABILITIES, Oracle, store
 from support.runs import SetAside
 
@@ -172,7 +173,7 @@ def test_other_data_keep_their_own_splits(set_aside: SetAside) -> None:
     recipe = replace(classifier.info.recipe, data_options=options)
     classifier = replace(classifier, info=replace(classifier.info, recipe=recipe))
     data = set_aside("train", "val")
-    images = prepare(folder_source(data), resize="stretch", side=8)
+    images = prepare(folder_source(data), TINY_FORM)
     name, indices = select_split(classifier, images, str(data), "auto")
     assert (name, len(indices)) == ("val", 12)
 
@@ -184,10 +185,7 @@ def test_no_images_is_an_error() -> None:
 
 def test_on_a_real_model_the_parts_agree(trained: RunFolder, flowers: Path, cache: Path) -> None:
     classifier = alexnet.load(trained.path)
-    preprocessing = classifier.info.preprocessing
-    data = prepare(
-        folder_source(flowers), resize=preprocessing.resize, side=preprocessing.resize_size
-    )
+    data = prepare(folder_source(flowers), classifier.info.stored_form)
     indices = np.flatnonzero(np.array(data.info.splits) == "test")
     result = evaluate_images(classifier, data, indices)
     found = classifier.probabilities(data.images(indices))

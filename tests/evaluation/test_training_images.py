@@ -168,7 +168,7 @@ def test_a_damaged_store_of_that_size_is_passed_over(
     classifier: Classifier, mixed: Path, cache: Path
 ) -> None:
     options = classifier.info.recipe.data_options
-    ending = store_ending(options.resize, options.resize_size, options.store_format)
+    ending = store_ending(options.stored_form)
     for name, text in (("broken", "{"), ("older", '{"format": 1}')):
         folder = cache / "stores" / f"{name}-0{ending}"
         folder.mkdir()

@@ -348,7 +348,7 @@ def test_a_mean_image_is_subtracted(trained: RunFolder, image_path: Path, tmp_pa
     preprocessing = info.preprocessing
     image = (
         torch.tensor(preprocessing.mean)[:, None, None]
-        .expand(3, preprocessing.side, preprocessing.side)
+        .expand(3, preprocessing.input_side, preprocessing.input_side)
         .contiguous()
     )
     path = tmp_path / "model.safetensors"

@@ -26,7 +26,7 @@ def test_caffe() -> None:
 def test_notebook() -> None:
     notebook = published_preprocessing("published", ZOO["alexnet_notebook"])
     assert (notebook.resize, notebook.resize_size) == ("stretch", 224)
-    assert notebook.side == 224
+    assert notebook.input_side == 224
     assert (notebook.mean, notebook.std) == ((0, 0, 0), (255, 255, 255))
 
 

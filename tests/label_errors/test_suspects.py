@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from alexnet.cli import mistakes
+from alexnet.config.preprocessing import StoredForm
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
@@ -33,7 +34,9 @@ HOSTILE = "<img src=x onerror=alert(1)>\"'&.jpg"
 def store(flowers: Path, tmp_path: Path) -> Store:
     shutil.copytree(flowers / "train", tmp_path / "flowers")
     (tmp_path / "flowers" / "rose" / "0000.jpg").rename(tmp_path / "flowers" / "rose" / HOSTILE)
-    return prepare(folder_source(tmp_path / "flowers"), resize="stretch", side=32)
+    return prepare(
+        folder_source(tmp_path / "flowers"), StoredForm(resize="stretch", resize_size=32)
+    )
 
 
 def planted(store: Store) -> LabelErrors:

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.config.preprocessing import Resize, StoreFormat
+from alexnet.config.preprocessing import Resize, StoredForm, StoreFormat
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.source import Images, Source
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 
 SIDE = 24
+TINY_FORM = StoredForm(resize="stretch", resize_size=8)
 
 
 def noise(path: Path, seed: int, size: tuple[int, int] = (30, 26)) -> None:
@@ -74,7 +75,7 @@ def recording(source: Source) -> tuple[Source, RecordingImages]:
 
 def build(folder: Path, resize: Resize = "shortest_edge", side: int = SIDE) -> Store:
     """The store of a folder."""
-    return prepare(folder_source(folder), resize=resize, side=side)
+    return prepare(folder_source(folder), StoredForm(resize=resize, resize_size=side))
 
 
 class Interrupted(BaseException):
@@ -90,9 +91,7 @@ def interrupted_build(
         if number == done:
             raise Interrupted
 
+    form = replace(TINY_FORM, store_format=store_format)
     with pytest.raises(Interrupted):
-        prepare(
-            source, resize="stretch", side=8, store_format=store_format, cache=cache, chunk=1,
-            on_progress=stop,
-        )  # fmt: skip
+        prepare(source, form, cache=cache, chunk=1, on_progress=stop)
     return next((cache / "stores").glob("*.partial"))

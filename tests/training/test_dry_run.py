@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from alexnet.cli.trials import memory_text
+from alexnet.config.preprocessing import StoredForm
 from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.data.datasets.folder import folder_source
-from alexnet.data.store import build
+from alexnet.data.store import plan
 from alexnet.data.store.build import planned_store, prepare
 from alexnet.errors import DataError
 from alexnet.reporter import NullReporter
@@ -85,15 +86,15 @@ def test_memory_of_each_of_two_processes(tiny: Recipe, pair: Processes) -> None:
 
 def test_a_planned_store_is_the_store_without_its_images(flowers: Path, tmp_path: Path) -> None:
     source = folder_source(flowers)
-    planned, is_there = planned_store(source, resize="stretch", side=16)
+    planned, is_there = planned_store(source, StoredForm(resize="stretch", resize_size=16))
     assert not is_there
-    whole = prepare(source, resize="stretch", side=16)
+    whole = prepare(source, StoredForm(resize="stretch", resize_size=16))
     assert (planned.folder, planned.info) == (whole.folder, whole.info)
     assert (planned.labels == whole.labels).all()
     assert planned.images([0, 59]).shape == whole.images([0, 59]).shape
     assert planned.num_bytes == whole.num_bytes
     assert np.shares_memory(planned.images([0])[0], planned.images([0])[0]) is False
-    again, is_there = planned_store(source, resize="stretch", side=16)
+    again, is_there = planned_store(source, StoredForm(resize="stretch", resize_size=16))
     assert is_there
     assert (again.images([5]) == whole.images([5])).all()
 
@@ -101,7 +102,7 @@ def test_a_planned_store_is_the_store_without_its_images(flowers: Path, tmp_path
 def test_a_large_store_is_announced_before_it_is_built(
     tiny: Recipe, witness: Witness, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "LARGE_STORE_BYTES", 60 * 72 * 72 * 3)
+    monkeypatch.setattr(plan, "LARGE_STORE_BYTES", 60 * 72 * 72 * 3)
     prepare_data(tiny, witness)
     announced = [note for note in witness.notes if "GB in" in note]
     assert len(announced) == 1

@@ -231,7 +231,7 @@ def test_preprocessing_that_cannot_work(values: dict[str, object], message: str)
 def test_crops_are_resized_to_the_input() -> None:
     values = Preprocessing(resize_size=40, crop_size=32, input_size=16)
     pixels = torch.randint(256, (3, 40, 40, 3), dtype=torch.uint8)
-    assert values.side == 16
+    assert values.input_side == 16
     assert {crop.shape for crop in ten_crop(pixels, values)} == {(3, 3, 16, 16)}
     assert center_crop(pixels, values).shape == (3, 3, 16, 16)
 

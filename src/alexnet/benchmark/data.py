@@ -67,9 +67,7 @@ def benchmark_data(
             start = time.perf_counter()
             store = prepare(
                 source,
-                resize=options.resize,
-                side=options.resize_size,
-                store_format=options.store_format,
+                options.stored_form,
                 cache=Path(folder) / str(repeat),
                 hash_images=options.split == "hash",
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alexnet.config.preprocessing import Preprocessing
+from alexnet.config.preprocessing import Preprocessing, StoredForm
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.io.paths import path_text
@@ -46,6 +46,15 @@ class ModelInfo:
     temperature: float = 1.0
     """Logits are divided by it before the softmax, so that probabilities can be believed; fitted on
     the validation split, 1 without one."""
+
+    @property
+    def stored_form(self) -> StoredForm:
+        """The form in which an image store keeps images for the network."""
+        return StoredForm(
+            resize=self.preprocessing.resize,
+            resize_size=self.preprocessing.resize_size,
+            store_format=self.recipe.data_options.store_format,
+        )
 
 
 def save_model(

@@ -55,7 +55,7 @@ def check_preprocessing(
     Raises:
         ArchitectureError: the images or the mean image have another shape than the input.
     """
-    shape = (preprocessing.channels, preprocessing.side, preprocessing.side)
+    shape = (preprocessing.channels, preprocessing.input_side, preprocessing.input_side)
     if shape != arch.input:
         raise ArchitectureError(f"its preprocessing gives {shape}, and its input is {arch.input}")
     if preprocessing.has_mean_image != (mean_image is not None):

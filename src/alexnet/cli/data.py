@@ -107,9 +107,7 @@ def prepare_action(arguments: Sequence[str]) -> int:
     with ProgressReporter() as reporter:
         store = prepare(
             source,
-            resize=options.resize,
-            side=options.resize_size,
-            store_format=options.store_format,
+            options.stored_form,
             on_progress=reporter.on_prepare,
             on_note=reporter.note,
         )

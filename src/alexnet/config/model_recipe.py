@@ -87,8 +87,8 @@ def _with_preprocessing(recipe: Recipe, found: Preprocessing) -> DataOptions:
         "resize_size": found.resize_size,
         "padding": found.padding,
     }
-    if (options.crop_size or found.side) != found.crop_size:
-        values["crop_size"] = None if found.crop_size == found.side else found.crop_size
+    if (options.crop_size or found.input_side) != found.crop_size:
+        values["crop_size"] = None if found.crop_size == found.input_side else found.crop_size
     if not (is_trained and options.mean in OF_THE_IMAGES):
         values["mean"] = _mean_word(found)
     if not (is_trained and options.scale in OF_THE_IMAGES):

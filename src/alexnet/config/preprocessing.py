@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from numbers import Integral
+from typing import Literal, TypeAlias, get_args
 
-from alexnet.errors import require
+from alexnet.errors import UnknownNameError, require
 from alexnet.io.limits import MAX_STORED_SIDE
 
 RESAMPLING = {"resize": "Lanczos", "crop_to_input": "bilinear, antialiased"}
@@ -15,6 +16,36 @@ Resize: TypeAlias = Literal["shortest_edge", "stretch"]
 StoreFormat: TypeAlias = Literal["pixels", "jpeg"]
 """How an image store keeps its images."""
 RGB: TypeAlias = tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredForm:
+    """The form in which an image store keeps its images: all square, and of one size.
+
+    Raises:
+        ConfigError: the side is no whole number, or out of range.
+        UnknownNameError: no such way to resize, or no such format.
+    """
+
+    resize: Resize = "shortest_edge"
+    """How an image becomes square."""
+    resize_size: int = 256
+    """Side of the stored images in pixels."""
+    store_format: StoreFormat = "pixels"
+    """Whether they are kept as pixels or as JPEGs."""
+
+    def __post_init__(self) -> None:
+        if self.resize not in get_args(Resize):
+            raise UnknownNameError("resize", str(self.resize), get_args(Resize))
+        if self.store_format not in get_args(StoreFormat):
+            raise UnknownNameError("store_format", str(self.store_format), get_args(StoreFormat))
+        side = self.resize_size
+        require(
+            isinstance(side, Integral) and 1 <= side <= MAX_STORED_SIDE,
+            f"the side of stored images (resize_size) must be a whole number from 1 to "
+            f"{MAX_STORED_SIDE}, not {side!r}",
+        )
+        object.__setattr__(self, "resize_size", int(side))  # JSON takes no integer of numpy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +82,7 @@ class Preprocessing:
     """Whether a mean image is subtracted instead of `mean`."""
 
     @property
-    def side(self) -> int:
+    def input_side(self) -> int:
         """Side of the network's input in pixels."""
         return self.crop_size if self.input_size is None else self.input_size
 
@@ -73,8 +104,8 @@ class Preprocessing:
         if self.padding:
             steps.append(f"{self.padding} pixels of zeros on each side")
         steps.append(f"center crop {self.crop_size}")
-        if self.side != self.crop_size:
-            steps.append(f"resize to {self.side} ({RESAMPLING['crop_to_input']})")
+        if self.input_side != self.crop_size:
+            steps.append(f"resize to {self.input_side} ({RESAMPLING['crop_to_input']})")
         steps.append("RGB" if self.channels == 3 else "gray (0.299 R + 0.587 G + 0.114 B)")
         steps.append("values of 0 to 255")
         return (*steps, *(self._normalization() if normalized else ()))
@@ -85,7 +116,7 @@ class Preprocessing:
         return f"minus {subtracted}", f"divided by ({std})"
 
     def __post_init__(self) -> None:
-        sides = (self.resize_size, self.padding, self.crop_size, self.side)
+        sides = (self.resize_size, self.padding, self.crop_size, self.input_side)
         require(
             self.resize_size >= 1
             and self.input_size != 0

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from alexnet.config.augmentation import DEFAULT_AUGMENTATION, Augmentation
 from alexnet.config.distributed import ONE_PROCESS, DistributedOptions
 from alexnet.config.label_pattern import compile_label_pattern
-from alexnet.config.preprocessing import Resize, StoreFormat
+from alexnet.config.preprocessing import Resize, StoredForm, StoreFormat
 from alexnet.errors import (
     require,
     require_finite,
@@ -80,6 +80,13 @@ class DataOptions:
     none."""
     max_rejected_fraction: float = 0.1
     """Stop before training if more than this fraction of the images cannot be used."""
+
+    @property
+    def stored_form(self) -> StoredForm:
+        """The form in which the images are stored."""
+        return StoredForm(
+            resize=self.resize, resize_size=self.resize_size, store_format=self.store_format
+        )
 
     def __post_init__(self) -> None:
         require_finite(self)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from alexnet.config.preprocessing import Resize, StoreFormat
+from alexnet.config.preprocessing import Resize, StoredForm, StoreFormat
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.images.find import describe_skipped
 from alexnet.data.store.build import prepare
-from alexnet.data.store.formats import check_stored_form
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 from alexnet.reporter import SILENT, Reporter
@@ -44,7 +43,32 @@ def load_dataset(
             `resize` or `store_format`.
         DataError: the data set is not there or cannot be used, or the store cannot be written.
     """
-    check_stored_form(resize, resize_size, store_format)
+    return prepare_dataset(
+        data,
+        data_root,
+        StoredForm(resize=resize, resize_size=resize_size, store_format=store_format),
+        allow_unlabelled=allow_unlabelled,
+        label_from=label_from,
+        hash_images=hash_images,
+        reporter=reporter,
+    )
+
+
+def prepare_dataset(
+    data: str,
+    data_root: str,
+    form: StoredForm,
+    *,
+    allow_unlabelled: bool = False,
+    label_from: str = "",
+    hash_images: bool = False,
+    reporter: Reporter = SILENT,
+) -> Store:
+    """As `load_dataset`, with a form in place of its options.
+
+    Raises:
+        UnknownNameError, DataError: as `load_dataset`.
+    """
     source = open_source(
         data,
         data_root,
@@ -54,9 +78,7 @@ def load_dataset(
     )
     return prepare(
         source,
-        resize=resize,
-        side=resize_size,
-        store_format=store_format,
+        form,
         on_progress=reporter.on_prepare,
         on_note=reporter.note,
         hash_images=hash_images,

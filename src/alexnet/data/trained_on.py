@@ -34,12 +34,7 @@ def trained_on(earlier: EarlierTraining, store: Store, indices: np.ndarray) -> n
     options, is_same = earlier.data_options, earlier.manifest_hash == store.manifest_hash()
     needs_hashes, then = options.split == "hash", store
     if not is_same or (needs_hashes and store.image_hashes is None):
-        found = find_store(
-            earlier.manifest_hash,
-            resize=options.resize,
-            side=options.resize_size,
-            store_format=options.store_format,
-        )
+        found = find_store(earlier.manifest_hash, options.stored_form)
         if found is None or (needs_hashes and found.image_hashes is None):
             return None
         then = found

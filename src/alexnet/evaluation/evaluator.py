@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from alexnet.data.load import load_dataset, report_rejected
+from alexnet.data.load import prepare_dataset, report_rejected
 from alexnet.data.splits import Splits, split_indices
 from alexnet.data.store.store import Store, as_indices
 from alexnet.errors import DataError, MissingDataError, UsageError
@@ -185,19 +185,17 @@ def open_evaluation_data(
     Raises:
         UsageError: no data is given, and the classifier names none.
     """
-    recipe, preprocessing = classifier.info.recipe, classifier.info.preprocessing
+    recipe = classifier.info.recipe
     source, root = data or recipe.data, data_root or recipe.data_root
     if not source:
         raise UsageError("the model was imported and names no data set; give one with --data")
     if not label_from and is_training_path(classifier, data):
         label_from = recipe.data_options.label_from
     with _known_as_trained_on(data):
-        store = load_dataset(
+        store = prepare_dataset(
             source,
             root,
-            resize=preprocessing.resize,
-            resize_size=preprocessing.resize_size,
-            store_format=recipe.data_options.store_format,
+            classifier.info.stored_form,
             label_from=label_from,
             hash_images=recipe.data_options.split == "hash",
             reporter=reporter,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from alexnet.config.recipe import Recipe
-from alexnet.data.load import load_dataset
+from alexnet.data.load import prepare_dataset
 from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
 from alexnet.evaluation.evaluator import predict_probabilities
@@ -76,12 +76,10 @@ def evaluated_images(
     evaluated after every epoch.
     """
     options = replace(recipe.data_options, test_per_class=None)
-    store = load_dataset(
+    store = prepare_dataset(
         recipe.data,
         recipe.data_root,
-        resize=options.resize,
-        resize_size=options.resize_size,
-        store_format=options.store_format,
+        options.stored_form,
         label_from=options.label_from,
         hash_images=options.split == "hash",
         reporter=reporter,

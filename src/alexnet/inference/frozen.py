@@ -155,7 +155,7 @@ def normalized_crops(
         crops: 1 or 10.
         kernels: those that resize.
     """
-    padding, size, side = preprocessing.padding, preprocessing.crop_size, preprocessing.side
+    padding, size, side = preprocessing.padding, preprocessing.crop_size, preprocessing.input_side
     pixels = np.pad(pixels, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     colors = preprocessing.mean, preprocessing.std
     mean, std = (np.array(rgb, np.float32) for rgb in colors)

@@ -68,7 +68,7 @@ def resize_matrix(preprocessing: Preprocessing) -> Tensor | None:
 
     ONNX's antialiased Resize is another one than torch's, and not in opsets before 18.
     """
-    size, side = preprocessing.crop_size, preprocessing.side
+    size, side = preprocessing.crop_size, preprocessing.input_side
     if size == side:
         return None
     rows = torch.eye(size)[None, None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet.data.load import load_dataset, report_rejected
+from alexnet.data.load import prepare_dataset, report_rejected
 from alexnet.data.splits import split_indices
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError, UsageError
@@ -45,19 +45,17 @@ def load_real_images(
         UsageError: no data is given, and the classifier was imported, so it names none.
         DataError: the data cannot be used, or has fewer than 2 images.
     """
-    recipe, preprocessing = classifier.info.recipe, classifier.info.preprocessing
+    recipe = classifier.info.recipe
     reporter = reporter or NullReporter()
     if not (data or recipe.data):
         raise UsageError(
             "--half and --int8 compare the file with the model on real images, and this model "
             "names none; give some with --data FOLDER"
         )
-    store = load_dataset(
+    store = prepare_dataset(
         data or recipe.data,
         data_root or recipe.data_root,
-        resize=preprocessing.resize,
-        resize_size=preprocessing.resize_size,
-        store_format=recipe.data_options.store_format,
+        classifier.info.stored_form,
         allow_unlabelled=True,
         label_from="" if data else recipe.data_options.label_from,
         hash_images=not data and recipe.data_options.split == "hash",

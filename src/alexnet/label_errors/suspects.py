@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from alexnet.data.duplicates import duplicate_groups
-from alexnet.data.load import load_dataset, report_rejected
+from alexnet.data.load import prepare_dataset, report_rejected
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError, UsageError
 from alexnet.evaluation.training_images import is_training_data
@@ -198,13 +198,10 @@ def _labelled_rows(store: Store) -> np.ndarray:
 def _open_store(
     classifier: Classifier, data: str, data_root: str, label_from: str, reporter: Reporter
 ) -> Store:
-    preprocessing = classifier.info.preprocessing
-    store = load_dataset(
+    store = prepare_dataset(
         data,
         data_root,
-        resize=preprocessing.resize,
-        resize_size=preprocessing.resize_size,
-        store_format=classifier.info.recipe.data_options.store_format,
+        classifier.info.stored_form,
         label_from=label_from,
         reporter=reporter,
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.data.batches import Batches
-from alexnet.data.load import load_dataset, report_rejected
+from alexnet.data.load import prepare_dataset, report_rejected
 from alexnet.data.splits import Splits, require_training_images, split_indices
 from alexnet.data.store.store import Store
 from alexnet.models.network import Network
@@ -152,12 +152,10 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
     if isinstance(recipe, RbmRecipe):
         check_hidden_biases(arch, stages)
     preprocessing_for(arch, options)  # rejects impossible options before any image is decoded
-    store = load_dataset(
+    store = prepare_dataset(
         recipe.data,
         recipe.data_root,
-        resize=options.resize,
-        resize_size=options.resize_size,
-        store_format=options.store_format,
+        options.stored_form,
         label_from=options.label_from,
         allow_unlabelled=True,
         hash_images=options.split == "hash",

@@ -43,7 +43,7 @@ def model_card(
         evaluation=_evaluation(run, info.class_names) if run else None,
         hidden_images=hidden_images,
         limits=model_limits(len(info.class_names), run),
-        input_size=info.preprocessing.side,
+        input_size=info.preprocessing.input_side,
         is_joined=is_joined,
     )
 

@@ -150,7 +150,7 @@ def _variables(content: CardContent) -> dict[str, Any]:
     """What the template shows."""
     run, info = content.run, content.info
     evaluation, num_more = run.evaluation, max(0, len(info.class_names) - MAX_CLASS_ROWS)
-    height, channels = info.preprocessing.side, info.preprocessing.channels
+    height, channels = info.preprocessing.input_side, info.preprocessing.channels
     shown: dict[str, Any] = {
         "title": content.repository.partition("/")[2],
         "address": f"hf:{content.repository}",

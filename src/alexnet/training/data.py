@@ -10,7 +10,7 @@ from alexnet.data.advice import many_held_out, split_advice, unused_fractions
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.datasets.published import PUBLISHED, published_source
 from alexnet.data.duplicates import check_command, duplicate_advice
-from alexnet.data.load import load_dataset, report_rejected
+from alexnet.data.load import prepare_dataset, report_rejected
 from alexnet.data.source import Source
 from alexnet.data.splits import Splits, require_training_images, split_indices
 from alexnet.data.store.build import planned_store
@@ -31,12 +31,10 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
     """
     reporter = reporter or NullReporter()
     options = recipe.data_options
-    store = load_dataset(
+    store = prepare_dataset(
         recipe.data,
         recipe.data_root,
-        resize=options.resize,
-        resize_size=options.resize_size,
-        store_format=options.store_format,
+        options.stored_form,
         label_from=options.label_from,
         hash_images=options.split == "hash",
         reporter=reporter,
@@ -62,9 +60,7 @@ def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
     source = _source_or_published(recipe, reporter)
     store, is_there = planned_store(
         source,
-        resize=options.resize,
-        side=options.resize_size,
-        store_format=options.store_format,
+        options.stored_form,
         hash_images=options.split == "hash",
     )
     splits = split_for_training(recipe, store, reporter)

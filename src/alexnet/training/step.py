@@ -87,7 +87,7 @@ def network_inputs(
     """
     recipe, augmenter, count = setup.recipe, setup.augmenter, len(labels)
     generator = torch.Generator(setup.device).manual_seed(derive_seed(recipe.seed, "views", step))
-    epoch, side = step // setup.steps_per_epoch, augmenter.preprocessing.side
+    epoch, side = step // setup.steps_per_epoch, augmenter.preprocessing.input_side
     applied = augmenter.choose(count, pixels.shape[1], generator, epoch)
     mixing = choose_mixing(count, side, side, recipe.augment, generator)
     targets = F.one_hot(labels, len(setup.info.class_names)).float()

@@ -82,7 +82,7 @@ class Augmenter:
     def _choose_for_crops(self, count: int, applied: Applied, generator: torch.Generator) -> None:
         """What is random about the pixels of the crops."""
         options, preprocessing, device = self.options, self.preprocessing, generator.device
-        side = preprocessing.side
+        side = preprocessing.input_side
         if options.noise_std:
             shape = (count, preprocessing.channels, side, side)
             applied.noise = options.noise_std * torch.randn(
@@ -128,7 +128,7 @@ class Augmenter:
     @property
     def _crop_size(self) -> int:
         """Samples along a side of a crop, before it is resized to the network's input."""
-        return self.preprocessing.side if self._is_scaled else self.preprocessing.crop_size
+        return self.preprocessing.input_side if self._is_scaled else self.preprocessing.crop_size
 
     def _crop_boxes(self, count: int, size: int, generator: torch.Generator) -> Tensor:
         sample_boxes = random_resized_crop_boxes if self._is_scaled else random_crop_boxes
@@ -136,7 +136,7 @@ class Augmenter:
 
     def _crop(self, pixels: Tensor, applied: Applied) -> Tensor:
         """Crops on the 0-255 scale, rotated and distorted: [B, C, side, side]."""
-        preprocessing, side = self.preprocessing, self.preprocessing.side
+        preprocessing, side = self.preprocessing, self.preprocessing.input_side
         if applied.operations and self._can_use_kernel(pixels, applied):
             zero, one = torch.zeros(3), torch.ones(3)
             shifts = torch.zeros_like(applied.color_shifts)
@@ -165,7 +165,7 @@ class Augmenter:
 
         Crops that are rotated or distorted and then resized are left to torch.
         """
-        side = self.preprocessing.side
+        side = self.preprocessing.input_side
         is_small = max(pixels.shape[1], side) <= MAX_KERNEL_SIDE
         is_plain = self.preprocessing.channels == 3 and not self.options.noise_std
         is_wanted = self.use_kernel and pixels.device.type == "cpu"
@@ -178,7 +178,7 @@ class Augmenter:
             return None
         preprocessing, side, shifts = (
             self.preprocessing,
-            self.preprocessing.side,
+            self.preprocessing.input_side,
             applied.color_shifts,
         )
         if applied.crop_size != side:

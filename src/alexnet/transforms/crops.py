@@ -104,7 +104,7 @@ def crop_and_normalize(
 ) -> Tensor:
     """The normalized crop [B, C, side, side] whose first pixel is (top, left)."""
     size = preprocessing.crop_size
-    if size != preprocessing.side:
+    if size != preprocessing.input_side:
         box = pixels.new_tensor(box_of(top, left, size, flip), dtype=torch.float32)
         boxes = box.repeat(len(pixels), 1)
         resized = resized_crops(pixels, boxes, preprocessing, mean_image)
@@ -112,7 +112,7 @@ def crop_and_normalize(
             return resized
     crop = pixels[:, top : top + size, left : left + size]
     images = to_float_chw(crop.flip(2) if flip else crop, preprocessing)
-    return normalize(resize(images, preprocessing.side), preprocessing, mean_image)
+    return normalize(resize(images, preprocessing.input_side), preprocessing, mean_image)
 
 
 def resized_crops(
@@ -134,7 +134,7 @@ def resized_crops(
     Returns:
         float32 [B, 3, side, side] in channels-last memory; None where there is no kernel for them.
     """
-    kernels, side = load_kernels(), preprocessing.side
+    kernels, side = load_kernels(), preprocessing.input_side
     if kernels is None or pixels.device.type != "cpu" or preprocessing.channels != 3:
         return None
     if shifts is None:

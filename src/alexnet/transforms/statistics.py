@@ -92,7 +92,7 @@ def _mean_image(preprocessing: Preprocessing, store: Store, indices: np.ndarray)
         )
     window = slice(offset, offset + preprocessing.crop_size)
     mean_image = torch.from_numpy(store.mean_image(indices)[window, window]).permute(2, 0, 1)
-    return resize(mean_image[None], preprocessing.side)[0].contiguous()
+    return resize(mean_image[None], preprocessing.input_side)[0].contiguous()
 
 
 def _rgb(values: np.ndarray) -> RGB:

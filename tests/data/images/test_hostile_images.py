@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet.config.preprocessing import StoredForm
 from alexnet.data.check import check
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.datasets.image_lists.source import list_source
@@ -72,7 +73,7 @@ def test_rejected_with_its_reason(zoo: Path, bad: Bad) -> None:
 
 
 def test_the_store_uses_and_rejects_the_same(zoo: Path) -> None:
-    store = prepare(folder_source(zoo), resize="stretch", side=SIDE)
+    store = prepare(folder_source(zoo), StoredForm(resize="stretch", resize_size=SIDE))
     info = json.loads((store.folder / "store.json").read_text())
     reasons = {Path(one["name"]).name: one["reason"] for one in info["rejected"]}
     assert reasons.keys() == {bad.name for bad in BAD}
@@ -184,7 +185,7 @@ def test_an_image_replaced_by_a_special_file_is_rejected(tmp_path: Path, name: s
         splits=("", ""),
         images=ImageFiles(tmp_path, ("whole.png", name)),
     )
-    store = within(10, lambda: prepare(source, resize="stretch", side=SIDE))
+    store = within(10, lambda: prepare(source, StoredForm(resize="stretch", resize_size=SIDE)))
     (rejected,) = store.info.rejected
     assert rejected.name == "replaced"
     assert str(tmp_path) not in rejected.reason
@@ -231,6 +232,6 @@ def test_a_thousand_classes(tmp_path: Path) -> None:
         (tmp_path / f"class {i}").mkdir()
         (tmp_path / f"class {i}" / "1.bmp").write_bytes(content[i % 7])
     source = folder_source(tmp_path)
-    store = prepare(source, resize="stretch", side=4)
+    store = prepare(source, StoredForm(resize="stretch", resize_size=4))
     assert len(store.info.class_names) == len(set(store.labels.tolist())) == 1000
     assert store.info.rejected == ()

@@ -17,7 +17,7 @@ from filelock import FileLock
 from PIL import Image
 
 import alexnet
-from alexnet.config.preprocessing import StoreFormat
+from alexnet.config.preprocessing import StoredForm, StoreFormat
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.images import open as opening
 from alexnet.data.images.formats import FORMATS
@@ -30,6 +30,7 @@ from alexnet.io import locks as module
 from support.cores import set_cores
 from support.noise_stores import (
     SIDE,
+    TINY_FORM,
     build,
     contents,
     interrupted_build,
@@ -48,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_second_build_decodes_nothing(folder: Path) -> None:
     source, images = recording(folder_source(folder))
     first = build(folder)
-    second = prepare(source, resize=first.info.resize, side=first.info.side)
+    second = prepare(source, StoredForm(resize=first.info.resize, resize_size=first.info.side))
     assert images.opened == []
     assert second.folder == first.folder
     assert second.info == first.info
@@ -75,8 +76,8 @@ def test_a_store_of_another_format_is_not_found(folder: Path) -> None:
 
 def test_a_store_has_the_same_bytes_wherever_it_is_built(folder: Path, tmp_path: Path) -> None:
     source = folder_source(folder)
-    one = prepare(source, resize="stretch", side=8, cache=tmp_path / "one").folder
-    two = prepare(source, resize="stretch", side=8, cache=tmp_path / "two").folder
+    one = prepare(source, TINY_FORM, cache=tmp_path / "one").folder
+    two = prepare(source, TINY_FORM, cache=tmp_path / "two").folder
     assert contents(one) == contents(two)
     assert set(contents(one)) == {"images.npy", "labels.npy", "color_moments.npy", "store.json"}
 
@@ -102,11 +103,11 @@ def test_an_image_is_decoded_once_its_decoder_is_here(
     source = folder_source(photos)
     with monkeypatch.context() as patched:
         without_decoders(patched)
-        before = prepare(source, resize="stretch", side=8, store_format=store_format)
+        before = prepare(source, replace(TINY_FORM, store_format=store_format))
     assert [image.index for image in before.info.rejected] == [6, 8]
-    planned, is_there = planned_store(source, resize="stretch", side=8, store_format=store_format)
+    planned, is_there = planned_store(source, replace(TINY_FORM, store_format=store_format))
     assert not is_there
-    after = prepare(source, resize="stretch", side=8, store_format=store_format)
+    after = prepare(source, replace(TINY_FORM, store_format=store_format))
     assert [image.index for image in after.info.rejected] == [8]
     assert after.images([6]).any()
     assert planned.folder == after.folder
@@ -115,21 +116,21 @@ def test_an_image_is_decoded_once_its_decoder_is_here(
     assert before.manifest_hash() != after.manifest_hash()
 
     source, images = recording(source)
-    again = prepare(source, resize="stretch", side=8, store_format=store_format)
+    again = prepare(source, replace(TINY_FORM, store_format=store_format))
     assert (again.folder, images.opened) == (after.folder, [])
-    assert planned_store(source, resize="stretch", side=8, store_format=store_format)[1]
+    assert planned_store(source, replace(TINY_FORM, store_format=store_format))[1]
 
 
 def test_a_resumed_build_decodes_what_lacked_a_decoder(
     photos: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, images = recording(folder_source(photos))
-    complete = prepare(source, resize="stretch", side=8, cache=tmp_path / "complete").folder
+    complete = prepare(source, TINY_FORM, cache=tmp_path / "complete").folder
     with monkeypatch.context() as patched:
         without_decoders(patched)
         interrupted_build(source, cache)
     images.opened.clear()
-    store = prepare(source, resize="stretch", side=8)
+    store = prepare(source, TINY_FORM)
     assert sorted(images.opened) == [6, 9, 10, 11, 12]
     assert contents(store.folder) == contents(complete)
 
@@ -141,7 +142,7 @@ def test_skipped_files_are_counted_each_time(folder: Path) -> None:
     (folder / "a" / "0.cr2").unlink()
     for name in ("a/0.svg", "b/1.svg"):
         (folder / name).write_bytes(b"<svg/>")
-    planned, is_there = planned_store(folder_source(folder), resize="shortest_edge", side=SIDE)
+    planned, is_there = planned_store(folder_source(folder), StoredForm(resize_size=SIDE))
     assert is_there
     for store in (build(folder), planned):
         assert store.folder == first.folder
@@ -150,7 +151,7 @@ def test_skipped_files_are_counted_each_time(folder: Path) -> None:
 
 def test_progress_counts_to_the_end(folder: Path) -> None:
     calls: list[tuple[int, int]] = []
-    prepare(folder_source(folder), resize="stretch", side=8, on_progress=lambda *n: calls.append(n))
+    prepare(folder_source(folder), TINY_FORM, on_progress=lambda *n: calls.append(n))
     assert calls[-1] == (12, 12)
     assert calls == sorted(calls)
 
@@ -159,10 +160,10 @@ def test_after_an_interruption_only_the_rest_is_decoded(
     folder: Path, tmp_path: Path, cache: Path
 ) -> None:
     source, images = recording(folder_source(folder))
-    complete = prepare(source, resize="stretch", side=8, cache=tmp_path / "complete").folder
+    complete = prepare(source, TINY_FORM, cache=tmp_path / "complete").folder
     interrupted_build(source, cache)
     images.opened.clear()
-    store = prepare(source, resize="stretch", side=8)
+    store = prepare(source, TINY_FORM)
     assert sorted(images.opened) == [9, 10, 11]
     assert contents(store.folder) == contents(complete)
 
@@ -176,7 +177,7 @@ from alexnet.data.images import open as opening
 from alexnet.data.images.formats import FORMATS
 from alexnet.data.store import build as build_module
 from alexnet.data.store.build import prepare
-from support.noise_stores import recording
+from support.noise_stores import TINY_FORM, recording
 
 source, images = recording(folder_source(Path(sys.argv[1])))
 images.delay_seconds = float(sys.argv[2])
@@ -184,7 +185,7 @@ images.delay_seconds = float(sys.argv[2])
 def on_progress(done, total):
     print(done, flush=True)
 
-store = prepare(source, resize="stretch", side=8, chunk=1, on_progress=on_progress)
+store = prepare(source, TINY_FORM, chunk=1, on_progress=on_progress)
 print("ready", store.folder, flush=True)
 """
 
@@ -205,7 +206,7 @@ def test_a_killed_build_resumes_and_ends_in_the_same_bytes(
 ) -> None:
     """The rejected image is among those that were done before the kill."""
     source, images = recording(folder_source(folder))
-    complete = prepare(source, resize="stretch", side=8, cache=tmp_path / "complete").folder
+    complete = prepare(source, TINY_FORM, cache=tmp_path / "complete").folder
     with build_in_a_process(folder, 0.05) as process:
         assert process.stdout is not None
         while int(process.stdout.readline()) < 8:
@@ -216,7 +217,7 @@ def test_a_killed_build_resumes_and_ends_in_the_same_bytes(
     assert 8 <= (status != PENDING).sum() < 12, "the kill came too late"
     assert status[7] == REJECTED
     images.opened.clear()
-    store = prepare(source, resize="stretch", side=8)
+    store = prepare(source, TINY_FORM)
     assert sorted(images.opened) == np.flatnonzero(status == PENDING).tolist()
     assert contents(store.folder) == contents(complete)
     assert not list((cache / "stores").glob("*.partial"))
@@ -240,7 +241,7 @@ def test_of_four_processes_one_builds_and_a_killed_one_is_followed_by_the_next(
 ) -> None:
     """Every image is decoded once, but for those that the killed process was at."""
     source = folder_source(folder)
-    complete = prepare(source, resize="stretch", side=8, cache=tmp_path / "complete").folder
+    complete = prepare(source, TINY_FORM, cache=tmp_path / "complete").folder
     with ExitStack() as stack:
         first = stack.enter_context(build_in_a_process(folder, 0.1))
         assert first.stdout is not None
@@ -263,7 +264,7 @@ def test_a_process_that_waits_says_so_once(folder: Path, monkeypatch: pytest.Mon
     """And builds the store itself when the other one has gone without doing so."""
     monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
     source, notes = folder_source(folder), list[str]()
-    planned = planned_store(source, resize="stretch", side=8)[0].folder
+    planned = planned_store(source, TINY_FORM)[0].folder
     planned.parent.mkdir(parents=True)
     other = FileLock(planned.with_name(f"{planned.name}.lock"))
     other.acquire()
@@ -273,7 +274,7 @@ def test_a_process_that_waits_says_so_once(folder: Path, monkeypatch: pytest.Mon
             other.release()
 
     monkeypatch.setattr(build_module, "_report_other", lambda spec: end())
-    store = prepare(source, resize="stretch", side=8, on_note=notes.append)
+    store = prepare(source, TINY_FORM, on_note=notes.append)
     assert store.folder == planned
     assert len(notes) == 1
     assert notes[0].startswith(f"another process makes the store {planned.name}; waiting for it")
@@ -288,9 +289,7 @@ def test_a_waiting_process_reports_the_progress_of_the_other(
     with build_in_a_process(folder, 0.15) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        prepare(
-            folder_source(folder), resize="stretch", side=8, on_progress=lambda *n: calls.append(n)
-        )
+        prepare(folder_source(folder), TINY_FORM, on_progress=lambda *n: calls.append(n))
     assert len(calls) > 1
     assert {total for _, total in calls} == {12}
     assert 0 < calls[0][0] < 12
@@ -322,7 +321,7 @@ def test_a_file_system_without_locks_holds_stores(
 
     monkeypatch.setattr(FileLock, "acquire", no_locks)
     notes: list[str] = []
-    store = prepare(folder_source(folder), resize="stretch", side=8, on_note=notes.append)
+    store = prepare(folder_source(folder), TINY_FORM, on_note=notes.append)
     assert [path for path in (cache / "stores").iterdir() if path.is_dir()] == [store.folder]
     assert len(notes) == 1
     assert notes[0].startswith(f"the file system of {cache / 'stores'} has no file locks: ")
@@ -334,9 +333,7 @@ def test_one_thread_or_many_build_the_same_bytes(
     source, stores = folder_source(folder), []
     for cores in (1, 8):
         set_cores(monkeypatch, cores)
-        stores.append(
-            prepare(source, resize="stretch", side=8, cache=tmp_path / f"{cores}", chunk=3)
-        )
+        stores.append(prepare(source, TINY_FORM, cache=tmp_path / f"{cores}", chunk=3))
     assert contents(stores[0].folder) == contents(stores[1].folder)
 
 
@@ -352,7 +349,7 @@ def test_when_no_image_can_be_used_nothing_is_left(tmp_path: Path, cache: Path) 
 def test_a_cache_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"cannot write the store .*ALEXNET_CACHE"):
-        prepare(folder_source(folder), resize="stretch", side=8, cache=tmp_path / "file")
+        prepare(folder_source(folder), TINY_FORM, cache=tmp_path / "file")
 
 
 def test_a_full_disk_is_an_error_and_the_space_is_given_back(
@@ -371,7 +368,7 @@ def test_a_full_disk_is_an_error_and_the_space_is_given_back(
 
 def test_a_name_that_is_no_file_name_becomes_one(folder: Path, cache: Path) -> None:
     source = replace(folder_source(folder), name="../ü/" + "x" * 300)
-    store = prepare(source, resize="stretch", side=8)
+    store = prepare(source, TINY_FORM)
     assert store.folder.parent == cache / "stores"
 
 

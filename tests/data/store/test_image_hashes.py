@@ -21,7 +21,7 @@ from alexnet.data.store.build import planned_store, prepare
 from alexnet.data.store.image_hashes import hash_images, with_image_hashes
 from alexnet.data.store.store import HASHES_FILE, open_store
 from alexnet.errors import DataError
-from support.noise_stores import recording, write_images
+from support.noise_stores import TINY_FORM, recording, write_images
 from support.shards import labelled_photos, write_folder, write_parquet, write_shards
 
 
@@ -32,17 +32,15 @@ def content_hash(content: bytes) -> int:
 
 def test_they_are_of_the_files_and_computed_once(tmp_path: Path) -> None:
     source = folder_source(write_images(tmp_path))
-    plain = prepare(source, resize="stretch", side=8)
+    plain = prepare(source, TINY_FORM)
     assert plain.image_hashes is None
     calls: list[tuple[int, int]] = []
-    store = prepare(
-        source, resize="stretch", side=8, hash_images=True, on_progress=lambda *n: calls.append(n)
-    )
+    store = prepare(source, TINY_FORM, hash_images=True, on_progress=lambda *n: calls.append(n))
     assert calls == [(i, 12) for i in range(1, 13)]
     files = [tmp_path / "images" / name for name in store.info.names]
     assert store.image_hashes is not None
     assert store.image_hashes.tolist() == [content_hash(file.read_bytes()) for file in files]
-    again = prepare(source, resize="stretch", side=8)
+    again = prepare(source, TINY_FORM)
     assert np.array_equal(again.image_hashes, store.image_hashes), "also for who does not ask"
     assert again.manifest_hash() == plain.manifest_hash()
 
@@ -50,9 +48,9 @@ def test_they_are_of_the_files_and_computed_once(tmp_path: Path) -> None:
 def test_planned_stores_and_files_that_cannot_be_read(tmp_path: Path) -> None:
     folder = write_images(tmp_path)
     source = folder_source(folder)
-    planned, is_there = planned_store(source, resize="stretch", side=8, hash_images=True)
+    planned, is_there = planned_store(source, TINY_FORM, hash_images=True)
     assert (is_there, planned.folder.exists()) == (False, False)
-    store = prepare(source, resize="stretch", side=8, hash_images=True)
+    store = prepare(source, TINY_FORM, hash_images=True)
     assert np.array_equal(planned.image_hashes, store.image_hashes)
     (folder / "a" / "0.png").unlink()
     assert hash_images(source.images, source.names)[0] == 0
@@ -81,7 +79,7 @@ def test_a_cache_that_cannot_be_written_and_a_damaged_file(
 
     with monkeypatch.context() as patch:
         patch.setattr(image_hashes, "atomic_write", refuse)
-        store = prepare(source, resize="stretch", side=8, hash_images=True)
+        store = prepare(source, TINY_FORM, hash_images=True)
     assert store.image_hashes is not None
     assert not (store.folder / HASHES_FILE).exists()
     np.save(store.folder / HASHES_FILE, store.image_hashes[:5])
@@ -106,8 +104,6 @@ def test_of_an_array_they_are_of_the_pixels() -> None:
 
 
 def test_a_plan_for_images_that_are_not_here_has_about_as_many_test_images() -> None:
-    store, _ = planned_store(
-        published_source("flowers17"), resize="stretch", side=8, hash_images=True
-    )
+    store, _ = planned_store(published_source("flowers17"), TINY_FORM, hash_images=True)
     splits = split_indices(store, DataOptions(split="hash"), 0)
     assert len(splits.test) / len(store) == pytest.approx(store.info.test_fraction, abs=0.04)

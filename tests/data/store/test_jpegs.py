@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from alexnet.config.preprocessing import StoredForm
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.images.decode import color_moments, decode
 from alexnet.data.store.build import planned_store, prepare
@@ -17,9 +19,17 @@ from alexnet.data.store.store import Store
 from alexnet.errors import DataError
 from alexnet.io import arrays as disk
 from support.cores import set_cores
-from support.noise_stores import SIDE, build, contents, interrupted_build, recording, write_images
+from support.noise_stores import (
+    SIDE,
+    TINY_FORM,
+    build,
+    contents,
+    interrupted_build,
+    recording,
+    write_images,
+)
 
-prepare_jpegs = partial(prepare, resize="stretch", side=8, store_format="jpeg")
+prepare_jpegs = partial(prepare, form=replace(TINY_FORM, store_format="jpeg"))
 
 
 @pytest.fixture
@@ -31,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 def build_jpegs(folder: Path) -> Store:
     """The store of a folder, of images of the size of `build`."""
     source = folder_source(folder)
-    return prepare(source, resize="shortest_edge", side=SIDE, store_format="jpeg")
+    return prepare(source, StoredForm(resize_size=SIDE, store_format="jpeg"))
 
 
 def test_images_are_nearly_the_decoded_ones(folder: Path) -> None:
@@ -141,8 +151,8 @@ def test_a_planned_store_tells_about_the_size_of_the_whole_one(tmp_path: Path) -
     """Of photos; noise takes more."""
     source = folder_source(write_images(tmp_path))
     planned, is_there = planned_store(
-        source, resize="stretch", side=256, store_format="jpeg"
-    )  # fmt: skip
+        source, StoredForm(resize="stretch", resize_size=256, store_format="jpeg")
+    )
     assert not is_there
     assert planned.num_bytes == estimated_bytes(12, 256) == pytest.approx(12 * 22e3, rel=0.05)
     assert planned.images([3]).shape == (1, 256, 256, 3)

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexnet.config.preprocessing import StoredForm
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError
 from alexnet.io import arrays as module
 from support.noise_stores import (
     SIDE,
+    TINY_FORM,
     build,
     contents,
     interrupted_build,
@@ -34,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 def test_what_a_power_cut_lost_is_decoded_again(folder: Path, tmp_path: Path, cache: Path) -> None:
     """The status may reach the disk before the pixels, the moments and the reasons do."""
     source, recorded = recording(folder_source(folder))
-    complete = prepare(source, resize="stretch", side=8, cache=tmp_path / "complete").folder
+    complete = prepare(source, TINY_FORM, cache=tmp_path / "complete").folder
     partial = interrupted_build(source, cache)
     images = np.load(partial / "images.npy", mmap_mode="r+")
     images[2], images[5, 7] = 0, 0
@@ -44,7 +46,7 @@ def test_what_a_power_cut_lost_is_decoded_again(folder: Path, tmp_path: Path, ca
     moments.flush()
     (partial / "rejected.jsonl").write_text('{"index": 7, "rea')
     recorded.opened.clear()
-    store = prepare(source, resize="stretch", side=8)
+    store = prepare(source, TINY_FORM)
     assert sorted(recorded.opened) == [2, 3, 5, 7, 9, 10, 11]
     assert contents(store.folder) == contents(complete)
 
@@ -57,20 +59,20 @@ def test_a_damaged_array_is_made_anew(
     folder: Path, tmp_path: Path, cache: Path, name: str, damage: bytes
 ) -> None:
     source = folder_source(folder)
-    complete = prepare(source, resize="stretch", side=8, cache=tmp_path / "complete").folder
+    complete = prepare(source, TINY_FORM, cache=tmp_path / "complete").folder
     partial = interrupted_build(source, cache)
     (partial / name).write_bytes(damage)
-    assert contents(prepare(source, resize="stretch", side=8).folder) == contents(complete)
+    assert contents(prepare(source, TINY_FORM).folder) == contents(complete)
 
 
 def test_the_temporary_file_of_a_killed_process_is_removed(
     folder: Path, tmp_path: Path, cache: Path
 ) -> None:
     source = folder_source(folder)
-    complete = prepare(source, resize="stretch", side=8, cache=tmp_path / "complete").folder
+    complete = prepare(source, TINY_FORM, cache=tmp_path / "complete").folder
     partial = interrupted_build(source, cache)
     (partial / ".store.json.123.tmp").write_text("{")
-    assert contents(prepare(source, resize="stretch", side=8).folder) == contents(complete)
+    assert contents(prepare(source, TINY_FORM).folder) == contents(complete)
 
 
 def test_space_of_a_killed_process_is_freed_before_free_space_is_measured(
@@ -87,7 +89,7 @@ def test_space_of_a_killed_process_is_freed_before_free_space_is_measured(
         return before(path)
 
     monkeypatch.setattr(module.shutil, "disk_usage", usage)
-    prepare(source, resize="stretch", side=8)
+    prepare(source, TINY_FORM)
     assert existed == [False]
 
 
@@ -104,7 +106,7 @@ def test_images_that_change_during_the_build_make_no_store(
             noise(path, 77, (31, 26))
 
     with pytest.raises(DataError, match="images changed while they were prepared"):
-        prepare(folder_source(folder), resize="stretch", side=8, on_progress=disturb)
+        prepare(folder_source(folder), TINY_FORM, on_progress=disturb)
     assert [path.suffix for path in (cache / "stores").iterdir()] in ([], [".lock"])
     assert len(build(folder)) == (11 if change == "removed" else 12)
 
@@ -119,5 +121,5 @@ def test_a_failing_machine_is_no_reason_to_reject_an_image(folder: Path, number:
     source, images = recording(folder_source(folder))
     images.errors[10] = OSError(number, os.strerror(number))
     with pytest.raises(DataError, match=r"b/4\.png cannot be read now .*run the same again"):
-        prepare(source, resize="shortest_edge", side=SIDE)
+        prepare(source, StoredForm(resize_size=SIDE))
     assert [image.index for image in build(folder).info.rejected] == [7]

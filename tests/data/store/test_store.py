@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.config.preprocessing import Resize, StoreFormat
+from alexnet.config.preprocessing import Resize, StoredForm, StoreFormat
 from alexnet.config.recipe import DataOptions
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.images.decode import decode
 from alexnet.data.splits import split_indices
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError
-from support.noise_stores import SIDE, build, noise, write_images
+from support.noise_stores import SIDE, TINY_FORM, build, noise, write_images
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_images_are_read_in_the_order_of_the_indices(folder: Path) -> None:
 @pytest.mark.parametrize("store_format", ["pixels", "jpeg"])
 def test_indices_are_those_of_numpy(folder: Path, store_format: StoreFormat) -> None:
     source = folder_source(folder)
-    store = prepare(source, resize="stretch", side=8, store_format=store_format)
+    store = prepare(source, replace(TINY_FORM, store_format=store_format))
     array = np.stack([store.image(index) for index in range(12)])
     in_memory = replace(store, _images=array)
     mask, last = store.labels == 1, np.array([11], np.uint8)
@@ -76,7 +76,9 @@ def test_a_copy_reads_the_same_images_from_the_disk(
     folder: Path, store_format: StoreFormat
 ) -> None:
     source = folder_source(folder)
-    store = prepare(source, resize="stretch", side=128, store_format=store_format)
+    store = prepare(
+        source, StoredForm(resize="stretch", resize_size=128, store_format=store_format)
+    )
     pickled = pickle.dumps(store)
     assert len(pickled) < store.num_bytes / 10
     for copied in (pickle.loads(pickled), copy.copy(store), copy.deepcopy(store)):

@@ -82,7 +82,8 @@ def test_mean_and_std(
 ) -> None:
     found = preprocessing(tmp_path, [*before, *lenet5], read_lenet5).preprocessing
     assert found is not None
-    assert (found.resize, found.resize_size, found.crop_size, found.side) == ("stretch", 32, 32, 32)
+    assert (found.resize, found.resize_size) == ("stretch", 32)
+    assert (found.crop_size, found.input_side) == (32, 32)
     assert found.channels == 1
     np.testing.assert_allclose(found.mean[0], mean, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(found.std[0], std, rtol=1e-6)
@@ -208,7 +209,7 @@ def test_normalization_in_a_file_of_weights_alone(
         write_keras3(file, [normalization([100.0], [2500.0]), *lenet5])
     found = read_lenet5(tmp_path / "w.weights.h5").preprocessing
     assert found is not None
-    assert (found.mean, found.std, found.side) == ((100,) * 3, (50,) * 3, 32)
+    assert (found.mean, found.std, found.input_side) == ((100,) * 3, (50,) * 3, 32)
 
 
 def quick_layers(weights: dict[str, Tensor]) -> Layers:

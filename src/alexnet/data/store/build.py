@@ -7,7 +7,6 @@ One process builds a store at a time; a second one waits and then uses it.
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,18 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.config.preprocessing import Resize, StoreFormat
+from alexnet.config.preprocessing import StoredForm
 from alexnet.data.images.decode import color_moments, decode
-from alexnet.data.images.open import lacked_decoder, optional_formats
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
 from alexnet.data.source import Source
-from alexnet.data.store.formats import (
-    PlannedImages,
-    check_stored_form,
-    planned_bytes,
-    store_files,
-    store_fingerprint,
-)
+from alexnet.data.store.formats import PlannedImages
 from alexnet.data.store.image_hashes import with_image_hashes
 from alexnet.data.store.partial import (
     PENDING,
@@ -38,21 +30,17 @@ from alexnet.data.store.partial import (
     read_reasons,
     reason_line,
 )
-from alexnet.data.store.store import (
-    Rejected,
-    Skipped,
-    Store,
-    StoreInfo,
-    open_store,
-    store_ending,
-    store_text,
+from alexnet.data.store.plan import (
+    StorePlan,
+    find_planned,
+    open_planned,
+    plan_store,
+    size_note,
 )
+from alexnet.data.store.store import Rejected, Store, store_text
 from alexnet.data.threads import map_bounded
 from alexnet.errors import DataError
 from alexnet.io.files import remove_folder, write_text
-from alexnet.io.paths import cache_folder, existing_parent
-from alexnet.io.resumable import ResumableFolder
-from alexnet.io.text import folder_name
 from alexnet.ops.cores import num_cores
 from alexnet.reporter import NoteCallback, ProgressCallback, ignore_note, ignore_progress
 
@@ -60,85 +48,13 @@ CHUNK = 32
 """Images a thread decodes between two calls of `on_progress`."""
 CHUNKS_PER_CORE = 4
 """At least, of images that are decoded; with fewer one core would end long before another."""
-LARGE_STORE_BYTES = 1e9
-"""From which size on a store is announced before it is built."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _StorePlan:
-    """What a store of a source is, and where."""
-
-    source: Source
-    source_fingerprint: str
-    """When the build began."""
-    resize: Resize
-    side: int
-    store_format: StoreFormat
-    cache: Path
-    decoders: tuple[str, ...] = ()
-    """The formats that are read here and not everywhere, where a store lacked one of them."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the store."""
-        return store_fingerprint(self.source_fingerprint, self.store_format, self.decoders)
-
-    @property
-    def num_bytes(self) -> int:
-        """What the images take on the disk; of JPEGs about."""
-        return planned_bytes(self.store_format, len(self.source), self.side)
-
-    @property
-    def target(self) -> ResumableFolder:
-        """The folder of the store."""
-        name = f"{folder_name(self.source.name)}-{self.fingerprint}"
-        ending = store_ending(self.resize, self.side, self.store_format)
-        return ResumableFolder(
-            what="store",
-            folder=self.cache / "stores" / f"{name}{ending}",
-            files=store_files(self.store_format),
-            way_out=f"free some space there{self.other_ways}",
-        )
-
-    @property
-    def other_ways(self) -> str:
-        """What else to do where there is too little space."""
-        if self.store_format == "jpeg" or self.num_bytes < LARGE_STORE_BYTES:
-            return " or set ALEXNET_CACHE to another folder"
-        size = planned_bytes("jpeg", len(self.source), self.side)
-        return (
-            ", set ALEXNET_CACHE to another folder, or add --store-format jpeg, which takes about "
-            f"{size / 1e9:.1f} GB"
-        )
-
-    def info(self, rejected: tuple[Rejected, ...]) -> StoreInfo:
-        """The description of the store."""
-        source = self.source
-        return StoreInfo(
-            name=source.name,
-            fingerprint=self.fingerprint,
-            resize=self.resize,
-            side=self.side,
-            store_format=self.store_format,
-            test_fraction=source.test_fraction,
-            class_names=source.class_names,
-            rejected=rejected,
-            names=source.names,
-            splits=source.splits,
-            skipped=_skipped(source),
-            decoders=self.decoders,
-        )
-
-
-def _skipped(source: Source) -> tuple[Skipped, ...]:
-    return tuple(Skipped(reason=reason, files=n) for reason, n in source.skipped.items())
 
 
 @dataclass(frozen=True, kw_only=True)
 class _BuildSpec:
     """How a store is built."""
 
-    plan: _StorePlan
+    plan: StorePlan
     partial_folder: Path
     """Where the store is built."""
     on_progress: ProgressCallback
@@ -152,10 +68,8 @@ class _BuildSpec:
 
 def prepare(
     source: Source,
+    form: StoredForm,
     *,
-    resize: Resize,
-    side: int,
-    store_format: StoreFormat = "pixels",
     cache: Path | None = None,
     on_progress: ProgressCallback = ignore_progress,
     on_note: NoteCallback = ignore_note,
@@ -168,9 +82,7 @@ def prepare(
 
     Args:
         source: what to decode.
-        resize: how an image becomes square.
-        side: of the stored images, in pixels.
-        store_format: whether they are kept as pixels or as JPEGs.
+        form: of the stored images.
         cache: folder that holds stores; the user's cache unless given.
         on_progress: called with (images done, images in all).
         on_note: called with the size of a large store before it is built, and if another process
@@ -179,15 +91,14 @@ def prepare(
         hash_images: with `Store.image_hashes`, which a split by hash needs.
 
     Raises:
-        ConfigError, UnknownNameError: as `check_stored_form`.
         DataError: no image can be used, the images change meanwhile, or the store cannot be
             written.
     """
-    plan, store = _find(_plan(source, resize, side, store_format, cache))
+    plan, store = find_planned(plan_store(source, form, cache))
     is_here = store is not None
     if store is None:
-        if size_note := _size_note(plan):
-            on_note(size_note)
+        if note := size_note(plan):
+            on_note(note)
         target = plan.target
         spec = _BuildSpec(
             plan=plan, partial_folder=target.partial_folder, on_progress=on_progress, chunk=chunk
@@ -197,7 +108,7 @@ def prepare(
             lambda: _report_other(spec),
             on_note,
         )
-        store = _open(plan)
+        store = open_planned(plan)
     if hash_images:
         show = on_progress if is_here else ignore_progress  # else it has told of these images
         store = with_image_hashes(store, source.images, show)
@@ -205,96 +116,32 @@ def prepare(
 
 
 def planned_store(
-    source: Source,
-    *,
-    resize: Resize,
-    side: int,
-    store_format: StoreFormat = "pixels",
-    hash_images: bool = False,
+    source: Source, form: StoredForm, *, hash_images: bool = False
 ) -> tuple[Store, bool]:
     """The store of a source if it is there, else one as it would be, with gray images.
 
     Args:
         source: what would be decoded.
-        resize: how an image becomes square.
-        side: of the stored images, in pixels.
-        store_format: whether they are kept as pixels or as JPEGs.
+        form: of the stored images.
         hash_images: with `Store.image_hashes`; this reads the images.
 
     Returns:
         The store, and whether it is there. A planned one takes no memory and no disk space.
-
-    Raises:
-        ConfigError, UnknownNameError: as `check_stored_form`.
     """
-    plan, found = _find(_plan(source, resize, side, store_format))
+    plan, found = find_planned(plan_store(source, form))
     store = found or _planned(plan)
     if hash_images:
         store = with_image_hashes(store, source.images)
     return store, found is not None
 
 
-def _planned(plan: _StorePlan) -> Store:
-    source, side, store_format = plan.source, plan.side, plan.store_format
-    images = PlannedImages(len(source), side, store_format)
+def _planned(plan: StorePlan) -> Store:
+    source, form = plan.source, plan.form
+    images = PlannedImages(len(source), form.resize_size, form.store_format)
     moments = np.broadcast_to(color_moments(images.read([0])[0]), (len(source), 9))
     info = plan.info(rejected=())
     folder, labels = plan.target.folder, source.labels
     return Store(folder, info, images, labels, moments, source.notes, is_planned=True)
-
-
-def _plan(
-    source: Source,
-    resize: Resize,
-    side: int,
-    store_format: StoreFormat,
-    cache: Path | None = None,
-) -> _StorePlan:
-    check_stored_form(resize, side, store_format)
-    return _StorePlan(
-        source=source,
-        source_fingerprint=source.fingerprint(),
-        resize=resize,
-        side=int(side),  # JSON takes no integer of numpy
-        store_format=store_format,
-        cache=cache or cache_folder(),
-    )
-
-
-def _find(plan: _StorePlan) -> tuple[_StorePlan, Store | None]:
-    """The plan of the store to use, and that store if it is finished.
-
-    A store that lacks images which can be decoded now stays for the runs that were trained on it,
-    and another one takes its place.
-    """
-    store = _open(plan) if plan.target.is_finished else None
-    if store is None or not any(lacked_decoder(image.reason) for image in store.info.rejected):
-        return plan, store
-    plan = replace(plan, decoders=optional_formats())
-    return plan, _open(plan) if plan.target.is_finished else None
-
-
-def _open(plan: _StorePlan) -> Store:
-    """The finished store, with what its source tells now of files that are no part of it."""
-    store, source = open_store(plan.target.folder), plan.source
-    return replace(store, info=replace(store.info, skipped=_skipped(source)), notes=source.notes)
-
-
-def _size_note(plan: _StorePlan) -> str:
-    """How much space a large store takes, and how much there is; "" for a small one."""
-    if plan.num_bytes < LARGE_STORE_BYTES:
-        return ""
-    folder, source = plan.target.folder, plan.source
-    free = shutil.disk_usage(existing_parent(folder)).free
-    about = "about " if plan.store_format == "jpeg" else ""
-    text = (
-        f"the {len(source):,} images of {source.name} take {about}{plan.num_bytes / 1e9:.1f} GB in "
-        f"{folder.parent}, where {free / 1e9:.1f} GB are free; $ALEXNET_CACHE is another place"
-    )
-    if plan.store_format == "jpeg":
-        return text
-    size = planned_bytes("jpeg", len(source), plan.side)
-    return f"{text}, and --store-format jpeg takes about {size / 1e9:.1f} GB"
 
 
 def _report_other(spec: _BuildSpec) -> None:
@@ -321,8 +168,8 @@ def _fill(spec: _BuildSpec) -> None:
 
 def _decode_all(spec: _BuildSpec) -> tuple[Rejected, ...]:
     """Decode what is pending; the images that cannot be used. Leaves no array mapped."""
-    plan = spec.plan
-    partial = open_partial(spec.partial_folder, plan.store_format, len(plan.source), plan.side)
+    form, count = spec.plan.form, len(spec.source)
+    partial = open_partial(spec.partial_folder, form.store_format, count, form.resize_size)
     _decode_pending(spec, partial)
     partial.flush()
     return _read_rejected(partial, spec.source)
@@ -376,10 +223,10 @@ def _decode_chunk(spec: _BuildSpec, partial: Partial, chunk: list[int]) -> list[
 
 def _decode_image(spec: _BuildSpec, partial: Partial, index: int) -> _Decoded:
     """Decode one image into the partial store."""
-    source, plan = spec.source, spec.plan
+    source, form = spec.source, spec.plan.form
     try:
-        with source.images.open(index, plan.side) as image:
-            decoded = decode(image, plan.resize, plan.side)
+        with source.images.open(index, form.resize_size) as image:
+            decoded = decode(image, form.resize, form.resize_size)
     except IMAGE_ERRORS as error:
         return _Decoded(index, rejection_reason(error, source.names[index]), b"")
     pixels, content = partial.writer.encode(index, decoded)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 
-from alexnet.config.preprocessing import Resize, StoreFormat
+from alexnet.config.preprocessing import StoreFormat
 from alexnet.data.store.jpegs import (
     JPEG_FILES,
     JPEG_IDENTITY,
@@ -18,8 +18,6 @@ from alexnet.data.store.jpegs import (
     estimated_bytes,
 )
 from alexnet.data.store.pixels import PIXEL_FILES, PixelReader, PixelWriter
-from alexnet.errors import UnknownNameError, require
-from alexnet.io.limits import MAX_STORED_SIDE
 
 STORE_FILES = ("labels.npy", "color_moments.npy", "store.json")
 """What a finished store of either format holds beside its images."""
@@ -119,21 +117,3 @@ def open_writer(folder: Path, store_format: StoreFormat, count: int, side: int) 
     if store_format == "jpeg":
         return JpegWriter(folder, count, side)
     return PixelWriter(folder, count, side)
-
-
-def check_stored_form(resize: Resize, side: int, store_format: StoreFormat) -> None:
-    """Reject a form that no store has, before anything is downloaded or decoded.
-
-    Raises:
-        ConfigError: the side is no whole number, or out of range.
-        UnknownNameError: no such way to resize, or no such format.
-    """
-    if resize not in get_args(Resize):
-        raise UnknownNameError("resize", str(resize), get_args(Resize))
-    if store_format not in get_args(StoreFormat):
-        raise UnknownNameError("store_format", str(store_format), get_args(StoreFormat))
-    require(
-        isinstance(side, int | np.integer) and 1 <= side <= MAX_STORED_SIDE,
-        f"the side of stored images (resize_size) must be a whole number from 1 to "
-        f"{MAX_STORED_SIDE}, not {side!r}",
-    )

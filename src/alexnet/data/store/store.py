@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.config.preprocessing import Resize, StoreFormat
+from alexnet.config.preprocessing import Resize, StoredForm, StoreFormat
 from alexnet.config.serialization import from_dict, parse_json, to_json
 from alexnet.data.source import first_invalid_label
 from alexnet.data.store.formats import ImageReader, open_reader
@@ -249,21 +249,16 @@ def read_store(folder: Path) -> Store:
     return Store(folder, info, images, labels, moments, image_hashes=hashes)
 
 
-def find_store(
-    manifest_hash: str, *, resize: Resize, side: int, store_format: StoreFormat = "pixels"
-) -> Store | None:
+def find_store(manifest_hash: str, form: StoredForm) -> Store | None:
     """The store in the cache of some images, wherever they are or were; None without one.
 
     Of several, as of images that were changed under the same names, the one that was used last.
 
     Args:
         manifest_hash: as `Store.manifest_hash`.
-        resize: how the images became square.
-        side: of the stored images, in pixels.
-        store_format: whether they are kept as pixels or as JPEGs.
+        form: of its images.
     """
-    ending = store_ending(resize, side, store_format)
-    folders = (cache_folder() / "stores").glob(f"*{ending}")
+    folders = (cache_folder() / "stores").glob(f"*{store_ending(form)}")
     for folder in sorted(folders, key=_used_at, reverse=True):
         with suppress(DataError):  # such as one that is damaged, or removed meanwhile
             store = read_store(folder)
@@ -285,16 +280,10 @@ def _used_at(folder: Path) -> float:
         return 0.0
 
 
-def store_ending(resize: Resize, side: int, store_format: StoreFormat) -> str:
-    """The end of the name of a store's folder, after the source's name and the fingerprint.
-
-    Args:
-        resize: how the images became square.
-        side: of the stored images, in pixels.
-        store_format: whether they are kept as pixels or as JPEGs.
-    """
-    kind = "" if store_format == "pixels" else f"-{store_format}"
-    return f"-{resize}-{side}{kind}-v{STORE_FORMAT}"
+def store_ending(form: StoredForm) -> str:
+    """The end of the name of a store's folder, after the source's name and the fingerprint."""
+    kind = "" if form.store_format == "pixels" else f"-{form.store_format}"
+    return f"-{form.resize}-{form.resize_size}{kind}-v{STORE_FORMAT}"
 
 
 def store_text(info: StoreInfo) -> str:

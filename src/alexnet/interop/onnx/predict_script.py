@@ -58,7 +58,7 @@ def predict_script(classifier: Classifier, file: str, takes: Takes) -> str:
         takes: "image", or "normalized": then the preprocessing is written out.
     """
     preprocessing = classifier.info.preprocessing
-    if takes != "image" and preprocessing.side != preprocessing.crop_size:
+    if takes != "image" and preprocessing.input_side != preprocessing.crop_size:
         return ""
     has_mean_image = takes != "image" and preprocessing.has_mean_image
     modules = ["argparse", *(["base64"] if has_mean_image else []), "json", "sys"]

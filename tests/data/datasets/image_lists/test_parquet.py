@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from alexnet.config.preprocessing import StoredForm
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.datasets.image_lists import parquet, parquet_images
 from alexnet.data.datasets.image_lists.source import list_source
@@ -24,6 +25,7 @@ from alexnet.data.source import Source
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError, UsageError
 from support.drawing import draw_all
+from support.noise_stores import TINY_FORM
 
 
 def png(red: int) -> bytes:
@@ -143,7 +145,7 @@ def test_a_store_of_it(tmp_path: Path) -> None:
     columns["label"] = ["ab"[i % 2] for i in range(27)]
     path = write(tmp_path / "x.parquet", columns)
     source = list_source(path)
-    store = prepare(source, resize="stretch", side=4, cache=tmp_path, chunk=2)
+    store = prepare(source, StoredForm(resize="stretch", resize_size=4), cache=tmp_path, chunk=2)
     assert store.images(range(25))[:, 0, 0, 0].tolist() == values
     assert [image.index for image in store.info.rejected] == [25, 26]
     assert store.info.rejected[1].reason == "its row holds no bytes"
@@ -259,8 +261,8 @@ def test_a_failing_machine_rejects_no_image(
     with monkeypatch.context() as patch:
         patch.setattr(pq.ParquetFile, "read_row_group", fail)
         with pytest.raises(DataError, match="cannot be read now"):
-            prepare(source, resize="stretch", side=8)
-    assert not prepare(source, resize="stretch", side=8).info.rejected
+            prepare(source, TINY_FORM)
+    assert not prepare(source, TINY_FORM).info.rejected
 
 
 def test_row_groups_and_columns_that_are_too_large(

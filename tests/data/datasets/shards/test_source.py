@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from alexnet.checkpoints.model_file import load_model
+from alexnet.config.preprocessing import StoredForm
 from alexnet.config.recipe import Recipe
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.datasets.shards.names import missing_shards_note
@@ -19,6 +20,7 @@ from alexnet.data.source import Source
 from alexnet.data.store.build import prepare
 from alexnet.errors import DataError, UsageError
 from alexnet.training.trainer import train
+from support.noise_stores import TINY_FORM
 from support.runs import empty_plot
 from support.shards import (
     labelled_photos,
@@ -51,7 +53,7 @@ def test_folder_tar_and_parquet_give_the_same_images_in_the_same_order(tmp_path:
         write_parquet(tmp_path / "parquet", photos),
     )
     sources = [open_source(str(place)) for place in places]
-    stores = [prepare(source, resize="shortest_edge", side=16) for source in sources]
+    stores = [prepare(source, StoredForm(resize_size=16)) for source in sources]
     first, *others = stores
     for store in others:
         assert store.info.class_names == first.info.class_names == ("iris", "lily", "rose")
@@ -213,7 +215,7 @@ def test_what_is_no_image_is_rejected_and_the_rest_stays(tmp_path: Path) -> None
                ("c.jpg", b""), ("c.cls", "b"), ("d.jpg", PHOTO), ("d.cls", "b")]  # fmt: skip
     path = write(tmp_path / "s-0.tar", *members)
     source = open_source(str(path))
-    store = prepare(source, resize="stretch", side=8)
+    store = prepare(source, TINY_FORM)
     assert [one.index for one in store.info.rejected] == [1, 2]
     before = source.fingerprint()
     write(path, *members[:-2], ("d.jpg", photo(1)), ("d.cls", "b"))
