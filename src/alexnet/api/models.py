@@ -29,13 +29,12 @@ from alexnet.interop.exporter import SUFFIXES, export_model
 from alexnet.interop.importer import ChannelOrderOption, PreprocessingOption
 from alexnet.interop.torchvision import torchvision_weights
 from alexnet.io.hub import PREFIX, is_head
-from alexnet.io.paths import path_text
+from alexnet.io.paths import FilePath, path_text
 from alexnet.keywords import check_keywords
 from alexnet.models.architecture import Architecture
 from alexnet.reporter import progress_callback
 from alexnet.training.trainer import Run
 
-FilePath: TypeAlias = "str | os.PathLike[str]"
 Device: TypeAlias = "str | torch.device"
 Model: TypeAlias = "FilePath | Run | Classifier"
 """A run folder or a model file, what `train` returned, or a classifier."""

@@ -24,14 +24,13 @@ from alexnet.data.datasets.catalogue import DATASETS, open_source
 from alexnet.data.datasets.image_lists.source import is_list_name
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.io import hub
-from alexnet.io.paths import path_text, similar_path, table_hint
+from alexnet.io.paths import FilePath, path_text, similar_path, table_hint
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import ABLATIONS, ZOO
 from alexnet.reporter import Reporter, progress_callback
 
 R = TypeVar("R", bound=BaseRecipe)
 F = TypeVar("F", bound=Callable[..., Any])
-FilePath: TypeAlias = "str | os.PathLike[str]"
 Start: TypeAlias = "Recipe | FilePath"
 """A recipe, the name of a preset, or data: a path, or the name of a data set."""
 

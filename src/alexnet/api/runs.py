@@ -10,13 +10,12 @@ from typing import TypeAlias
 
 from alexnet.api.python_words import in_python
 from alexnet.errors import UsageError
-from alexnet.io.paths import path_text
+from alexnet.io.paths import FilePath, path_text
 from alexnet.io.run_paths import find_run
 from alexnet.keywords import check_keywords
 from alexnet.reports import write_comparison, write_run_report
 from alexnet.training.trainer import Run
 
-FilePath: TypeAlias = "str | os.PathLike[str]"
 RunPath: TypeAlias = "FilePath | Run"
 """A run folder, the name of a run in runs/, or what `train` returned."""
 

@@ -9,11 +9,14 @@ from collections.abc import Iterable
 from glob import glob
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 import platformdirs
 
 from alexnet.errors import MissingDataError, UsageError
 
+FilePath: TypeAlias = "str | os.PathLike[str]"
+"""As a caller may give it."""
 MAX_NAMES = 10_000
 """Of a folder, among which a similar name is looked for."""
 MIN_LIKENESS = 0.75
