@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from alexnet.checkpoints.checkpoint_content import (
     is_earlier,
     tensor_size,
 )
-from alexnet.checkpoints.file_format import DESCRIPTIONS, REMEDIES, file_format
+from alexnet.checkpoints.file_format import DESCRIPTIONS, REMEDIES, FileFormat, file_format
 from alexnet.checkpoints.layer_names import local_names
 from alexnet.checkpoints.missing_model import no_model_text
 from alexnet.checkpoints.numpy_file import open_npy, open_npz
@@ -117,36 +117,34 @@ def read_weights(path: Path, arch: Architecture, *, average: bool = False) -> Fo
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[object]:
+def _open_safetensors(path: Path) -> Iterator[object]:
+    check_file(path)
+    tensors = load_file(path)
+    yield {name: tensors[name] for name in sorted(tensors, key=_natural_order)}
+
+
+OPENERS: dict[FileFormat, Callable[[Path], AbstractContextManager[object]]] = {
+    "safetensors": _open_safetensors,
+    "torch": open_torch_file,
+    "torch_legacy": open_legacy_torch_file,
+    "pickle": open_pickle,
+    "npy": open_npy,
+    "npz": open_npz,
+}
+"""Of the formats that are read here."""
+
+
+def _open(path: Path) -> AbstractContextManager[object]:
     """The content of a file, by its format."""
     found = file_format(path)
     if found != "folder":
         check_size(path, is_torch_zip=found == "torch")
-    match found:
-        case "safetensors":
-            check_file(path)
-            tensors = load_file(path)
-            yield {name: tensors[name] for name in sorted(tensors, key=_natural_order)}
-        case "torch":
-            with open_torch_file(path) as content:
-                yield content
-        case "torch_legacy":
-            with open_legacy_torch_file(path) as content:
-                yield content
-        case "pickle":
-            with open_pickle(path) as content:
-                yield content
-        case "npy":
-            with open_npy(path) as content:
-                yield content
-        case "npz":
-            with open_npz(path) as content:
-                yield content
-        case other:
-            remedy = REMEDIES.get(other, "").format(file=path.name)
-            raise ModelFileError(
-                f"{path} cannot be read as weights: it is {DESCRIPTIONS[other]}{remedy}"
-            )
+    if found not in OPENERS:
+        remedy = REMEDIES.get(found, "").format(file=path.name)
+        raise ModelFileError(
+            f"{path} cannot be read as weights: it is {DESCRIPTIONS[found]}{remedy}"
+        )
+    return OPENERS[found](path)
 
 
 def _natural_order(name: str) -> list[tuple[int, str]]:
