@@ -8,7 +8,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from alexnet.config.serialization import from_dict, own_file_error, parse_json
-from alexnet.errors import ConfigError, ModelFileError
+from alexnet.errors import ConfigError, ModelFileError, UsageError
 from alexnet.models.architecture import Architecture
 from alexnet.models.limits import check_limits
 
@@ -24,6 +24,12 @@ def read_header(path: Path) -> dict[str, Any]:
     except (SafetensorError, OSError, ValueError):
         return {}
     return plain if isinstance(plain, dict) else {}
+
+
+def reject_own_model(path: Path) -> None:
+    """Raise UsageError for a model file that this program wrote, and for a run folder."""
+    if read_header(path / "model.safetensors" if path.is_dir() else path):
+        raise UsageError(f"{path} is a model of this program already; no import is needed")
 
 
 def read_architecture(path: Path) -> Architecture:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from alexnet.checkpoints.file_header import reject_own_model
 from alexnet.cli.console import name_list, note, note_next, print_json
 from alexnet.cli.flags import parse
 from alexnet.errors import UsageError
-from alexnet.interop.defaults import chosen_architecture, reject_own_model
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
 
@@ -116,6 +116,8 @@ def _check(flags: ImportFlags) -> tuple[Architecture, tuple[str, ...]]:
         raise UsageError(f"--input-size {flags.input_size} must be above 0")
     if flags.file:
         reject_own_model(Path(flags.file))
+    from alexnet.interop.defaults import chosen_architecture
+
     return chosen_architecture(flags.arch, flags.file, flags.weights, flags.input_size)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from alexnet.checkpoints.file_header import read_header
 from alexnet.config.architecture_file import find_architecture
 from alexnet.errors import UsageError
+from alexnet.interop.recognition import fitting_architectures
 from alexnet.models.architecture import Architecture
 from alexnet.models.zoo import architecture
 
@@ -36,8 +36,6 @@ def chosen_architecture(
     default = "alexnet_notebook" if file.endswith(KERAS_SUFFIXES) else default
     if arch or default:
         return find_architecture(arch or default), ()
-    from alexnet.interop.recognition import fitting_architectures
-
     fitting = fitting_architectures(Path(file), input_size)
     if len(fitting) == 1:
         return architecture(fitting[0]), (
@@ -47,9 +45,3 @@ def chosen_architecture(
         f"--arch is needed: the architecture of {file}; by its layers it can be "
         f"{', '.join(fitting)}; see alexnet summary"
     )
-
-
-def reject_own_model(path: Path) -> None:
-    """Raise UsageError for a model file that this program wrote, and for a run folder."""
-    if read_header(path / "model.safetensors" if path.is_dir() else path):
-        raise UsageError(f"{path} is a model of this program already; no import is needed")

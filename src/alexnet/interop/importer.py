@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from alexnet.checkpoints.file_format import FileFormat, file_format
+from alexnet.checkpoints.file_header import reject_own_model
 from alexnet.checkpoints.model_file import ModelInfo, save_model
 from alexnet.checkpoints.validation import check_preprocessing, first_nonfinite
 from alexnet.config.model_recipe import recipe_of_model
@@ -19,7 +20,6 @@ from alexnet.errors import ConfigError, ModelFileError, UsageError
 from alexnet.inference.classifier import Classifier, build_classifier
 from alexnet.interop.caffe.reader import read_caffe
 from alexnet.interop.class_names import default_class_names, fit_to_outputs, is_imagenet
-from alexnet.interop.defaults import reject_own_model
 from alexnet.interop.keras.reader import read_keras
 from alexnet.interop.match import MatchedModel
 from alexnet.interop.onnx.graph import Graph
