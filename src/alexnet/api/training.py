@@ -20,9 +20,9 @@ from alexnet.api.recipes import (
 from alexnet.api.reporting import PretrainReporting, Reporting, pretrain_reporting, reporting
 from alexnet.config.options import with_options
 from alexnet.config.recipe import SCRATCH, Recipe, StoppingOptions
-from alexnet.config.serialization import short_repr
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.io.paths import path_text
+from alexnet.io.text import short_repr
 from alexnet.keywords import check_keywords, check_options, check_positions
 from alexnet.pretraining import pretrainer
 from alexnet.pretraining.pretrainer import Pretrained

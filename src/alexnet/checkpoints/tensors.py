@@ -16,11 +16,11 @@ from torch import Tensor
 
 from alexnet.checkpoints.file_format import DESCRIPTIONS, file_format
 from alexnet.checkpoints.file_header import HEADER_KEY
-from alexnet.config.serialization import from_dict, json_text, parse_json, short_repr, to_dict
+from alexnet.config.serialization import from_dict, json_text, parse_json, to_dict
 from alexnet.errors import ConfigError, ModelFileError
 from alexnet.io.files import atomic_write, open_regular
 from alexnet.io.limits import MAX_HEADER_BYTES, MAX_WEIGHTS_BYTES
-from alexnet.io.text import error_text
+from alexnet.io.text import error_text, short_repr
 
 T = TypeVar("T")
 

@@ -12,9 +12,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import is_dataclass, replace
 from typing import Any, TypeVar, get_args
 
-from alexnet.config.serialization import UnknownKeyError, field_types, parse_value, short_repr
+from alexnet.config.serialization import UnknownKeyError, field_types, parse_value
 from alexnet.errors import NEAR, ConfigError, UsageError
 from alexnet.io.paths import table_hint
+from alexnet.io.text import short_repr
 from alexnet.keywords import unknown_keyword
 from alexnet.models.field_checks import plain_number
 from alexnet.other_words import ANSWERS, explain, option_for

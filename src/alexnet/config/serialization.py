@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import math
-import reprlib
 import tomllib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -25,7 +24,7 @@ from typing import (
 )
 
 from alexnet.errors import NEAR, ConfigError, require
-from alexnet.io.text import LONE_SURROGATE
+from alexnet.io.text import LONE_SURROGATE, short_repr
 from alexnet.models.field_checks import plain_number
 from alexnet.models.layers import LAYER_TYPES, Layer
 
@@ -166,13 +165,6 @@ def _int64(digits: str) -> int:
     if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
         raise ValueError(f"{short_repr(digits)} has more than 64 bits")
     return int(digits)
-
-
-def short_repr(value: object) -> str:
-    """The value's `repr` for messages, shortened however large or deeply nested it is."""
-    short = reprlib.Repr()
-    short.maxlevel, short.maxstring, short.maxother, short.maxlong = 4, 120, 80, 40
-    return short.repr(value)
 
 
 class UnknownKeyError(ConfigError):

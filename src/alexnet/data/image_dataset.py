@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from alexnet.config.serialization import short_repr
 from alexnet.data.batches import Batches
 from alexnet.data.store.store import Store, as_indices
 from alexnet.errors import UsageError
 from alexnet.io.html import panel, picture
+from alexnet.io.text import short_repr
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

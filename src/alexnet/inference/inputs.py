@@ -17,7 +17,6 @@ from typing import IO, TYPE_CHECKING, TypeAlias, TypeGuard, cast
 import numpy as np
 from PIL import Image
 
-from alexnet.config.serialization import short_repr
 from alexnet.data.images.concurrency import silence_warnings
 from alexnet.data.images.find import find_paths, match_paths, no_image_text
 from alexnet.data.images.open import open_image, read_image
@@ -28,6 +27,7 @@ from alexnet.io.files import open_regular
 from alexnet.io.http import is_offline
 from alexnet.io.limits import MAX_IMAGE_BYTES, MAX_URL_IMAGE_BYTES, MAX_URL_SECONDS
 from alexnet.io.paths import expand_home, is_table
+from alexnet.io.text import short_repr
 from alexnet.io.url import is_address, is_secure, read_url
 
 if TYPE_CHECKING:

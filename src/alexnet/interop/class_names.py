@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.imagenet_classes import (
     BACKGROUND,
     WNID,
@@ -34,6 +33,7 @@ from alexnet.data.datasets.imagenet_classes import (
 from alexnet.errors import ModelFileError
 from alexnet.io.files import read_regular
 from alexnet.io.limits import MAX_TEXT_BYTES
+from alexnet.io.text import short_repr
 
 KEYS = ("id2label", "class_names", "classes", "names", "labels", "categories", "class_to_idx")
 """Of an object with more than names, in this order."""

@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from alexnet.config.preprocessing import RESAMPLING, Preprocessing
-from alexnet.config.serialization import from_dict, json_text, parse_json, short_repr, to_dict
+from alexnet.config.serialization import from_dict, json_text, parse_json, to_dict
 from alexnet.errors import ConfigError
 from alexnet.inference.classifier import Classifier
 from alexnet.io.limits import MAX_TEXT_BYTES
+from alexnet.io.text import short_repr
 from alexnet.models.layers import Shape
 
 CLASS_NAMES = "alexnet.class_names"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 import shlex
 from collections.abc import Iterable
 
@@ -38,6 +39,13 @@ def is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def short_repr(value: object) -> str:
+    """The value's `repr` for messages, shortened however large or deeply nested it is."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother, short.maxlong = 4, 120, 80, 40
+    return short.repr(value)
 
 
 def is_file_name(text: str) -> bool:

@@ -15,7 +15,8 @@ from typing import get_args
 
 from alexnet.errors import ArchitectureError, UnknownNameError, require
 from alexnet.io.limits import MAX_INPUT_SIDE, MAX_LAYERS
-from alexnet.models.field_checks import check_choice, is_integer, plain_number, short_repr
+from alexnet.io.text import short_repr
+from alexnet.models.field_checks import check_choice, is_integer, plain_number
 from alexnet.models.layers import (
     LAYER_TYPES,
     Activation,

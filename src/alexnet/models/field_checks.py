@@ -69,9 +69,3 @@ def is_integer(value: object) -> bool:
 def is_number(value: object) -> bool:
     """Whether a value is a number, of Python or numpy; True and False are none."""
     return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def short_repr(value: object) -> str:
-    """The value's `repr` for messages, at most 80 characters of it."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 from alexnet.errors import ConfigError, require, require_choice, require_finite
+from alexnet.io.text import short_repr
 from alexnet.models.architecture import Architecture
-from alexnet.models.field_checks import is_integer, is_number, make_numbers_plain, short_repr
+from alexnet.models.field_checks import is_integer, is_number, make_numbers_plain
 from alexnet.models.layers import (
     Activation,
     BatchNorm,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from alexnet.config.recipe import DataOptions, Recipe
-from alexnet.config.serialization import short_repr
 from alexnet.data.advice import many_held_out, split_advice, unused_fractions
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.datasets.published import PUBLISHED, published_source
@@ -17,6 +16,7 @@ from alexnet.data.store.build import planned_store
 from alexnet.data.store.store import Store
 from alexnet.data.summary import missing_classes, summarize, summary_notes
 from alexnet.errors import DataError, MissingDataError
+from alexnet.io.text import short_repr
 from alexnet.reporter import NullReporter, Reporter
 
 

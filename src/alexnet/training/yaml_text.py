@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 import yaml
 
-from alexnet.config.serialization import parse_json, short_repr
+from alexnet.config.serialization import parse_json
 from alexnet.errors import ConfigError
+from alexnet.io.text import short_repr
 
 TAG = "tag:yaml.org,2002:"
 """How the tags of YAML itself begin."""

@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.folder_tree import FolderTree, join
 from alexnet.data.datasets.split_names import SplitName, is_generic, parse_split_name, split_of
 from alexnet.errors import DataError
+from alexnet.io.text import short_repr
 
 BY_PARENT = "--label-from '([^/]+)/[^/]+$'"
 """The class of an image is the folder that it is in."""

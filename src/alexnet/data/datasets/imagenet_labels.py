@@ -18,14 +18,13 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.imagenet_classes import WNID, imagenet_words
 from alexnet.data.datasets.imagenet_layout import SPLIT_ANNOTATIONS, Layout
 from alexnet.data.datasets.mat import read_mat
 from alexnet.errors import DataError
 from alexnet.io.files import read_regular
 from alexnet.io.limits import MAX_TEXT_BYTES
-from alexnet.io.text import error_text
+from alexnet.io.text import error_text, short_repr
 
 SOLUTION = "LOC_val_solution.csv"
 CAFFE_LIST = "val.txt"

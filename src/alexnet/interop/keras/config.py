@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from alexnet.config.serialization import short_repr
 from alexnet.errors import ModelFileError
-from alexnet.io.text import printable
+from alexnet.io.text import printable, short_repr
 
 Config: TypeAlias = dict[str, Any]
 MODELS = ("Sequential", "Functional", "Model")

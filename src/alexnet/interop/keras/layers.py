@@ -8,7 +8,6 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 import numpy as np
 
-from alexnet.config.serialization import short_repr
 from alexnet.errors import ArchitectureError, ModelFileError
 from alexnet.interop.keras.config import Config, LayerConfig
 from alexnet.interop.keras.weights import (
@@ -19,6 +18,7 @@ from alexnet.interop.keras.weights import (
     torch_arrays,
 )
 from alexnet.interop.match import ParsedLayer
+from alexnet.io.text import short_repr
 from alexnet.models.layers import (
     Activation,
     AdaptivePool,

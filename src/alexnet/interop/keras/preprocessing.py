@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from alexnet.config.preprocessing import RGB, Preprocessing, Resize
-from alexnet.config.serialization import short_repr
 from alexnet.errors import ModelFileError
 from alexnet.interop.keras.config import LayerConfig
 from alexnet.interop.keras.layers import square
 from alexnet.interop.keras.weights import VARIABLES, StoredLayer, find_stored
 from alexnet.interop.published_preprocessing import published_preprocessing
+from alexnet.io.text import short_repr
 from alexnet.models.architecture import Architecture
 
 MIN_STD = 1e-7

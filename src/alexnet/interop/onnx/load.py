@@ -8,13 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from alexnet.config.serialization import short_repr
 from alexnet.errors import ModelFileError
 from alexnet.interop.onnx.constants import tensor_array
 from alexnet.interop.onnx.whole_model import cut_network, is_whole
 from alexnet.io.files import open_regular, read_regular
 from alexnet.io.limits import MAX_ONNX_BYTES
-from alexnet.io.text import error_text, is_file_name
+from alexnet.io.text import error_text, is_file_name, short_repr
 from alexnet.runtime.extras import require_extra
 
 Model: TypeAlias = Any

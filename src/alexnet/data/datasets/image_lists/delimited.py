@@ -13,13 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.image_lists.columns import is_header
 from alexnet.data.datasets.image_lists.table import Table, TableRow, is_image_name
 from alexnet.errors import DataError
 from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_CSV_BYTES
-from alexnet.io.text import error_text
+from alexnet.io.text import error_text, short_repr
 
 if TYPE_CHECKING:
     import _csv

@@ -10,7 +10,6 @@ from collections import Counter
 from functools import lru_cache
 from typing import NamedTuple
 
-from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.image_lists.columns import (
     TRUE,
     Columns,
@@ -29,6 +28,7 @@ from alexnet.data.datasets.image_lists.table import Table, TableRow, is_image_na
 from alexnet.data.datasets.split_names import split_of
 from alexnet.data.source import SPLITS
 from alexnet.errors import DataError
+from alexnet.io.text import short_repr
 
 WRITTEN_HEADER = ("path", "label", "split")
 """The columns of the lists that this program writes."""

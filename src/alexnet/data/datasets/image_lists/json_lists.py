@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.image_lists.columns import is_header
 from alexnet.data.datasets.image_lists.delimited import read_text
 from alexnet.data.datasets.image_lists.table import Table, TableRow, cell_text, is_image_name
 from alexnet.data.datasets.split_names import split_of
 from alexnet.errors import DataError
-from alexnet.io.text import error_text
+from alexnet.io.text import error_text, short_repr
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 FORMS = (

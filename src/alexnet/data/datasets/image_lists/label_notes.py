@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from alexnet.config.serialization import short_repr
+from alexnet.io.text import short_repr
 
 NO_MULTI_LABEL = (
     "a classifier here gives an image one label (multi-label data is not supported): keep one "

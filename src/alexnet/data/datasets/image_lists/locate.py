@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from alexnet.config.serialization import short_repr
 from alexnet.data.datasets.image_lists.entries import Entry, header_error, plain_path
 from alexnet.data.datasets.image_lists.table import Table, is_image_name
 from alexnet.data.datasets.split_names import is_generic, parse_split_name, split_of
 from alexnet.data.images.find import is_hidden
 from alexnet.data.images.formats import SUFFIXES
 from alexnet.errors import DataError
+from alexnet.io.text import short_repr
 
 MAX_FOLDERS = 100
 """Folders beside a list in which its images are looked for."""
