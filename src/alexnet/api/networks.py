@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from alexnet.api.python_words import in_python
-from alexnet.api.recipes import FilePath
 from alexnet.api.reporting import Reporting, reporting
 from alexnet.api.training import Pretraining, source_of
 from alexnet.checkpoints.weights import LoadReport, load_matching_weights
@@ -22,7 +21,7 @@ from alexnet.interop.torchvision import (
     torchvision_weights,
     unfit_convolution,
 )
-from alexnet.io.paths import find, path_text
+from alexnet.io.paths import FilePath, find, path_text
 from alexnet.keywords import check_options
 from alexnet.models import network as networks
 from alexnet.models.architecture import Architecture

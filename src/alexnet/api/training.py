@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 from alexnet.api.python_words import in_python, python_text
 from alexnet.api.recipes import (
-    FilePath,
     Start,
     changed_recipe,
     choose_weights,
@@ -21,7 +20,7 @@ from alexnet.api.reporting import PretrainReporting, Reporting, pretrain_reporti
 from alexnet.config.options import with_options
 from alexnet.config.recipe import SCRATCH, Recipe, StoppingOptions
 from alexnet.errors import UnknownNameError, UsageError
-from alexnet.io.paths import path_text
+from alexnet.io.paths import FilePath, path_text
 from alexnet.io.text import short_repr
 from alexnet.keywords import check_keywords, check_options, check_positions
 from alexnet.pretraining import pretrainer
