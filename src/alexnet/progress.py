@@ -151,6 +151,10 @@ class ProgressReporter:
         """Before the first step of a session: epochs that are finished, and those in all."""
         self._total_epochs = total
 
+    def on_hash(self, done: int, total: int) -> None:
+        """While images are read for a split by hash: those that are hashed."""
+        self._show_count("hashed", done, total)
+
     def on_step(self, report: StepReport) -> None:
         """After every step."""
         text = f"loss {report.loss:.3f}  error {report.top1_error:6.1%}"

@@ -79,7 +79,7 @@ def progress_callback(reporter: Reporter, name: str) -> ProgressCallback:
 
 
 class ForwardsDataProgress:
-    """Passes on what `open_source` tells, to a reporter that need not have these methods."""
+    """Passes on what opening a data set tells, to a reporter that need not have these methods."""
 
     _reporter: Reporter
 
@@ -98,6 +98,10 @@ class ForwardsDataProgress:
     def on_index(self, done: int, total: int) -> None:
         """While shards are read the first time: shards that are done."""
         progress_callback(self._reporter, "on_index")(done, total)
+
+    def on_hash(self, done: int, total: int) -> None:
+        """While images are read for a split by hash: those that are hashed."""
+        progress_callback(self._reporter, "on_hash")(done, total)
 
 
 def epoch_title(epoch: int, total_epochs: int = 0) -> str:

@@ -94,15 +94,44 @@ def test_with_a_split_by_hash_none_are_among_the_test_images_after_a_change(
     info = replace(classifier.info, recipe=replace(recipe, data_options=options))
     own = trained_on(str(folder), replace(classifier, info=info))
     before = open_evaluation_data(own, "", "", NullReporter())
-    own = replace(own, info=replace(own.info, manifest_hash=before.manifest_hash()))
+    own = replace(own, info=replace(own.info, manifest_hash=before.manifest_hash("hash")))
     first = evaluate(own)
     for i, image in enumerate(images[-12:]):
         shutil.copy(image, folder / image.parent.name / f"0-{i:02}.png")
     result = evaluate(own, reporter=witness)
     assert any(
-        note.endswith("same images as then, and some of the new ones") for note in witness.notes
+        "same images as then, and some of the new ones, which" in note for note in witness.notes
     )
     assert (result.num_trained_on, result.num_images >= first.num_images) == (0, True)
+
+
+def test_with_a_split_by_hash_they_are_found_after_their_files_were_edited(
+    classifier: Classifier, flowers: Path, tmp_path: Path, witness: Witness
+) -> None:
+    """Every hash is another one then, and so the split."""
+    folder = tmp_path / "photos"
+    for i, image in enumerate(sorted(flowers.glob("*/*/*"))):
+        (folder / image.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, folder / image.parent.name / f"{i:02}.png")
+    recipe = classifier.info.recipe
+    options = replace(recipe.data_options, split="hash", test_fraction=0.4)
+    info = replace(classifier.info, recipe=replace(recipe, data=str(folder), data_options=options))
+    own = replace(classifier, info=info)
+    before = open_evaluation_data(own, "", "", NullReporter())
+    own = replace(own, info=replace(info, manifest_hash=before.manifest_hash("hash")))
+    assert evaluate(own, reporter=witness).num_trained_on == 0
+    assert not any("changed" in note for note in witness.notes)
+    for image in folder.glob("*/*"):
+        image.write_bytes(image.read_bytes() + b"a comment")
+    result = evaluate(own, reporter=witness)
+    assert 0 < result.num_trained_on <= result.num_images
+    assert any(note.endswith("test split may contain training images") for note in witness.notes)
+    assert not any("it is unknown" in note for note in witness.notes)
+    compared = compare_models({"a": own, "b": own})
+    assert compared.num_images == result.num_images - result.num_trained_on
+    shutil.rmtree(before.folder)
+    assert evaluate(own, reporter=witness).num_trained_on == 0
+    assert any("it is unknown" in note for note in witness.notes)
 
 
 def test_an_evaluation_on_other_data_counts_them(classifier: Classifier, mixed: Path) -> None:

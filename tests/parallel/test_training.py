@@ -191,7 +191,7 @@ def resume_from_another(recipe: Recipe, out: Path, what: str) -> str:
         if is_second and what == "recipe":
             patch.setattr(build, "flat_values", lambda recipe: {"optimizer.lr": 0.5})
         if is_second and what == "images":
-            patch.setattr(Store, "manifest_hash", lambda store: "other")
+            patch.setattr(Store, "manifest_hash", lambda store, split: "other")
         with pytest.raises(TrainingError) as different:
             resume(out)
     return str(different.value)

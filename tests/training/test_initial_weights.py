@@ -19,6 +19,7 @@ from alexnet.config.presets import FINETUNE
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, MissingDataError, ModelFileError, UnknownNameError
 from alexnet.interop import torchvision
+from alexnet.io.files import remove_folder
 from alexnet.models.layers import FullyConnected
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
@@ -234,6 +235,29 @@ def test_test_images_that_the_initial_weights_were_trained_on_are_told(
     for changes in ({"manifest_hash": ""}, {"manifest_hash": "0" * 16}):
         save_model(file, setup.network.state_dict(), replace(setup.info, **changes))
         assert notes_on_test_images(again) == [], "imported, or its store is not here"
+
+
+def test_test_images_of_a_split_by_hash_are_found_after_their_files_were_edited(
+    tiny: Recipe, photos: Path, tmp_path: Path, cache: Path
+) -> None:
+    options = replace(tiny.data_options, split="hash", test_fraction=0.4)
+    recipe = replace(tiny, data=str(photos), data_options=options)
+    setup = set_up_training(recipe, NullReporter())
+    file = tmp_path / "first.safetensors"
+    save_model(file, setup.network.state_dict(), setup.info)
+    again = replace(recipe, init_from=str(file))
+    other = replace(again, data_options=replace(options, split="stratified"))
+    assert notes_on_test_images(again) == []
+    (note,) = notes_on_test_images(other)
+    assert note.endswith("train with --split-seed 0 --split hash --test-fraction 0.4")
+    for image in photos.glob("*/*"):
+        image.write_bytes(image.read_bytes() + b"a comment")
+    (note,) = notes_on_test_images(again)
+    assert re.search(r"trained on \d+ of the \d+ test images", note)
+    assert note.endswith("changes a split by hash; give it a test folder of its own")
+    remove_folder(setup.store.folder)
+    (note,) = notes_on_test_images(again)
+    assert "it cannot be known how many" in note
 
 
 def saved_run(recipe: Recipe, file: Path) -> Network:

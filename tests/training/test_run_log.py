@@ -60,7 +60,7 @@ def test_a_run_that_diverges_says_where(small: Recipe, small_place: RunFolder) -
     assert not small_place.diverged.exists()
 
 
-@pytest.mark.parametrize("method", ["on_download", "on_paint", "on_unpack", "on_index"])
+@pytest.mark.parametrize("method", ["on_download", "on_paint", "on_unpack", "on_index", "on_hash"])
 def test_the_progress_of_opening_data_is_passed_on(method: str, witness: Witness) -> None:
     pretraining = LoggingPretrainReporter(cast(PretrainReporter, witness))
     for log in (LoggingReporter(witness), pretraining):

@@ -41,7 +41,7 @@ class ModelInfo:
     recipe: Recipe
     """How it was trained; evaluation takes data set and split from it."""
     manifest_hash: str = ""
-    """As `Store.manifest_hash`; if it differs from the data's, so may the split."""
+    """As `Store.manifest_hash`, for the recipe's split; if the data's differs, so may the split."""
     scores: Scores = Scores()
     temperature: float = 1.0
     """Logits are divided by it before the softmax, so that probabilities can be believed; fitted on

@@ -35,7 +35,7 @@ class PretrainedInfo:
     """Cut off after the last stage that was to be pretrained."""
     preprocessing: Preprocessing
     manifest_hash: str
-    """As `Store.manifest_hash`, of the data of the pretraining."""
+    """As `Store.manifest_hash`, of the data of the pretraining and its split."""
     data_options: DataOptions
     """With the seed and the data set they give the images of the pretraining again."""
     seed: int

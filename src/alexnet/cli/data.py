@@ -273,6 +273,8 @@ def split_action(arguments: Sequence[str]) -> int:
     files_to_split(source, Path(flags.out))
     with ProgressReporter() as reporter:
         copies = equal_groups(source, reporter.on_prepare)
+        is_by_hash = flags.split == "hash"
+        hashes = hash_images(source.images, source.names, reporter.on_hash) if is_by_hash else None
     parts = split(
         np.arange(len(source)),
         source.labels,
@@ -281,7 +283,7 @@ def split_action(arguments: Sequence[str]) -> int:
         options,
         flags.seed,
         copies,
-        hash_images(source.images, source.names) if flags.split == "hash" else None,
+        hashes,
     )
     require_training_images(source.name, parts)
     write_split(source, {name: parts.by_name[name] for name in parts.counts}, Path(flags.out))

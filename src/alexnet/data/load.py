@@ -8,7 +8,7 @@ from alexnet.data.images.find import describe_skipped
 from alexnet.data.store.build import prepare
 from alexnet.data.store.store import Store
 from alexnet.errors import DataError
-from alexnet.reporter import SILENT, Reporter
+from alexnet.reporter import SILENT, Reporter, progress_callback
 
 
 def load_dataset(
@@ -82,6 +82,7 @@ def prepare_dataset(
         on_progress=reporter.on_prepare,
         on_note=reporter.note,
         hash_images=hash_images,
+        on_hash=progress_callback(reporter, "on_hash"),
     )
 
 

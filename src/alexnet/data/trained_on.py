@@ -17,9 +17,19 @@ class EarlierTraining:
     """What tells the images of an earlier training."""
 
     manifest_hash: str
-    """Of the data as it was then."""
+    """Of the data as it was then, for its split."""
     data_options: DataOptions
     seed: int
+
+    def is_of(self, store: Store) -> bool:
+        """Whether the store has the same images and the same split."""
+        return self.manifest_hash == store.manifest_hash(self.data_options.split)
+
+    def is_before_edits(self, store: Store) -> bool:
+        """Whether the split was by hash, and files were edited since, under the same names."""
+        if store.image_hashes is None or "test" in store.info.splits or self.is_of(store):
+            return False
+        return self.manifest_hash.startswith(f"{store.manifest_hash()}-")
 
 
 def trained_on(earlier: EarlierTraining, store: Store, indices: np.ndarray) -> np.ndarray | None:
@@ -31,19 +41,20 @@ def trained_on(earlier: EarlierTraining, store: Store, indices: np.ndarray) -> n
     Returns:
         None where it cannot be known: the store of the training is not here.
     """
-    options, is_same = earlier.data_options, earlier.manifest_hash == store.manifest_hash()
-    needs_hashes, then = options.split == "hash", store
-    if not is_same or (needs_hashes and store.image_hashes is None):
-        found = find_store(earlier.manifest_hash, options.stored_form)
-        if found is None or (needs_hashes and found.image_hashes is None):
-            return None
-        then = found
+    options, is_same = earlier.data_options, earlier.is_of(store)
+    form, split = options.stored_form, options.split
+    then = store if is_same else find_store(earlier.manifest_hash, form, split)
+    if then is None:
+        return None
     train = split_indices(then, options, earlier.seed).train
+    is_same |= then.info.fingerprint == store.info.fingerprint  # without hashes, or of another size
     return np.isin(indices, train) if is_same else equal_images(store, indices, then, train)
 
 
 def trained_on_warning(earlier: EarlierTraining, what: str, store: Store, test: np.ndarray) -> str:
-    """The sentence on test images that were trained on before; "" if none is known to be.
+    """The sentence on test images that were trained on before, or may have been; else "".
+
+    Where the store of the training is not here, that is of files edited since a split by hash.
 
     Args:
         earlier: the training of what is trained further.
@@ -52,6 +63,12 @@ def trained_on_warning(earlier: EarlierTraining, what: str, store: Store, test: 
         test: indices of its test images.
     """
     seen = trained_on(earlier, store, test)
+    if seen is None and earlier.is_before_edits(store):
+        return (
+            f"{what} before image files were edited, which changes a split by hash, and the image "
+            "store of that training is not in the cache, so it cannot be known how many of the "
+            f"{len(test):,} test images were trained on; the test error may be too low"
+        )
     if seen is None or not seen.any():
         return ""
     return (
@@ -62,20 +79,38 @@ def trained_on_warning(earlier: EarlierTraining, what: str, store: Store, test: 
 
 def _way_out(earlier: EarlierTraining, store: Store) -> str:
     """How to train on images of which the test images were not trained on before."""
-    is_same = earlier.manifest_hash == store.manifest_hash()
-    is_by_hash = earlier.data_options.split == "hash" and not any(store.info.splits)
-    if is_same or is_by_hash:
-        return f"train with {' '.join(split_flags(earlier.data_options, earlier.seed))}"
+    options, seed = earlier.data_options, earlier.seed
+    if earlier.is_of(store) or _keeps_split_by_hash(earlier, store):
+        return f"train with {' '.join(split_flags(options, seed))}"
+    if options.split == "hash" and not any(store.info.splits):
+        return (
+            "image files were edited since, which changes a split by hash; give it a test folder "
+            "of its own"
+        )
     return (
         "the data has changed since, and so has its split; give it a test folder of its own, and "
         "train with --split hash if more changes follow: that keeps each image in its split"
     )
 
 
+def _keeps_split_by_hash(earlier: EarlierTraining, store: Store) -> bool:
+    """Whether the earlier split is by hash and holds out no image now that was trained on then.
+
+    That is so after images were added and removed, but not after their files were edited.
+    """
+    if earlier.data_options.split != "hash" or any(store.info.splits):
+        return False
+    if store.image_hashes is None:
+        return True  # as far as can be known
+    test = split_indices(store, earlier.data_options, earlier.seed).test
+    seen = trained_on(earlier, store, test)
+    return seen is None or not seen.any()
+
+
 def split_flags(options: DataOptions, seed: int) -> list[str]:
     """The flags that hold out the same test images as a training with these options and this seed.
 
-    They do so while the data stays, and of a split by hash also when it changes.
+    They do so while the data stays, and of a split by hash also when images are added or removed.
     """
     split_seed = seed if options.split_seed is None else options.split_seed
     flags = ["--split-seed", str(split_seed), "--split", options.split]

@@ -17,6 +17,7 @@ from alexnet.evaluation.advice import crops_advice
 from alexnet.evaluation.alignment import align_labels
 from alexnet.evaluation.results import Evaluation, compute_metrics, find_top_losses
 from alexnet.evaluation.training_images import (
+    earlier_training,
     is_training_data,
     is_training_path,
     training_images,
@@ -77,6 +78,11 @@ def evaluate(
         classifier, store, indices, split=name, crops=crops, labels=labels, on_progress=on_progress
     )
     seen = training_images(classifier, store, indices)
+    if seen is None and is_training_path(classifier, data):
+        reporter.note(
+            "the image store of the training is not in the cache, so it is unknown whether the "
+            "model was trained on some of these images"
+        )
     return replace(result, num_trained_on=0 if seen is None else int(seen.sum()))
 
 
@@ -201,12 +207,13 @@ def open_evaluation_data(
             reporter=reporter,
         )
     report_rejected(store, 1.0, reporter)
-    is_changed = classifier.info.manifest_hash != store.manifest_hash()
-    if is_changed and is_training_data(classifier, store, data):
+    earlier = earlier_training(classifier)
+    if is_training_path(classifier, data) and not earlier.is_of(store):
         is_by_hash = recipe.data_options.split == "hash" and not any(store.info.splits)
         effect = (
-            "the split by hash holds out the same images as then, and some of the new ones"
-            if is_by_hash
+            "the split by hash holds out the same images as then, and some of the new ones, which "
+            "are also those whose files were edited"
+            if is_by_hash and not earlier.is_before_edits(store)
             else "the test split may contain training images"
         )
         reporter.note(f"{source} has changed since the training; {effect}")

@@ -14,8 +14,17 @@ from alexnet.io.paths import path_text
 
 def is_training_data(classifier: Classifier, store: Store, data: str) -> bool:
     """Whether a store has the data that the classifier was trained on, by path or by content."""
-    is_same_path = is_training_path(classifier, data)
-    return is_same_path or classifier.info.manifest_hash == store.manifest_hash()
+    return is_training_path(classifier, data) or earlier_training(classifier).is_of(store)
+
+
+def earlier_training(classifier: Classifier) -> EarlierTraining:
+    """What tells the images that a classifier was trained on."""
+    info = classifier.info
+    return EarlierTraining(
+        manifest_hash=info.manifest_hash,
+        data_options=info.recipe.data_options,
+        seed=info.recipe.seed,
+    )
 
 
 def is_training_path(classifier: Classifier, data: str) -> bool:
@@ -35,12 +44,6 @@ def training_images(classifier: Classifier, store: Store, indices: np.ndarray) -
     Returns:
         bool [len(indices)]; None where it cannot be known: the store of the training is not here.
     """
-    info = classifier.info
-    if not info.recipe.data:
+    if not classifier.info.recipe.data:
         return np.zeros(len(indices), bool)  # imported: nothing says what it was trained on
-    earlier = EarlierTraining(
-        manifest_hash=info.manifest_hash,
-        data_options=info.recipe.data_options,
-        seed=info.recipe.seed,
-    )
-    return trained_on(earlier, store, indices)
+    return trained_on(earlier_training(classifier), store, indices)

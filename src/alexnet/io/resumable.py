@@ -68,7 +68,7 @@ class ResumableFolder:
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             lock = self.folder.with_name(f"{self.folder.name}.lock")
-            wait = _with_note(on_wait, partial(on_note, self._waiting_text))
+            wait = with_note(on_wait, partial(on_note, self._waiting_text))
             with waiting_lock(lock, wait, on_note, WITHOUT_LOCKS.format(self.what)) as held:
                 if not self.is_finished:
                     self._build(fill, is_alone=held.is_locked)
@@ -112,7 +112,7 @@ class ResumableFolder:
         rename(built, self.folder)
 
 
-def _with_note(on_wait: Callable[[], None], note: Callable[[], None]) -> Callable[[], None]:
+def with_note(on_wait: Callable[[], None], note: Callable[[], None]) -> Callable[[], None]:
     """The callback, and the note before its first call."""
     calls = count()
 

@@ -122,7 +122,7 @@ def save_finished(
         kind=setup.recipe.kind,
         architecture=setup.network.architecture,
         preprocessing=setup.preprocessing,
-        manifest_hash=setup.store.manifest_hash(),
+        manifest_hash=setup.store.manifest_hash(setup.recipe.data_options.split),
         data_options=setup.recipe.data_options,
         seed=setup.recipe.seed,
     )

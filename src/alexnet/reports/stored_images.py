@@ -39,7 +39,8 @@ def open_run_data(run: StoredRun) -> RunData:
         store, splits, has_pixels = plan_data(run.recipe, NullReporter())
     except (AlexNetError, OSError, ValueError) as error:
         return RunData(problem=error_text(error))
-    if run.manifest_hash and store.manifest_hash() != run.manifest_hash:
+    split = run.recipe.data_options.split
+    if run.manifest_hash and store.manifest_hash(split) != run.manifest_hash:
         # Of images that are not decoded it is unknown which are rejected.
         changed = "the data has changed since the training"
         return RunData(problem=changed if has_pixels else f"{NOT_DECODED}, or {changed}")

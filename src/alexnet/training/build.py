@@ -65,7 +65,7 @@ def start_facts(recipe: BaseRecipe, store: Store, checkpoint: str) -> dict[str, 
     values = flat_values(recipe).items()
     return {
         "checkpoint": checkpoint or NONE,
-        "images (hash of their list)": store.manifest_hash(),
+        "images (hash of their list)": store.manifest_hash(recipe.data_options.split),
         **{f"{name} in the recipe": v for name, v in values if name not in OF_A_HOST},
     }
 
@@ -239,5 +239,5 @@ def model_info(arch: Architecture, recipe: Recipe, store: Store, augmenter: Augm
         class_names=store.info.class_names,
         preprocessing=augmenter.preprocessing,
         recipe=recipe,
-        manifest_hash=store.manifest_hash(),
+        manifest_hash=store.manifest_hash(recipe.data_options.split),
     )

@@ -17,7 +17,7 @@ from alexnet.data.store.store import Store
 from alexnet.data.summary import missing_classes, summarize, summary_notes
 from alexnet.errors import DataError, MissingDataError
 from alexnet.io.text import short_repr
-from alexnet.reporter import NullReporter, Reporter
+from alexnet.reporter import NullReporter, Reporter, progress_callback
 
 
 def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Store, Splits]:
@@ -62,6 +62,8 @@ def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
         source,
         options.stored_form,
         hash_images=options.split == "hash",
+        on_hash=progress_callback(reporter, "on_hash"),
+        on_note=reporter.note,
     )
     splits = split_for_training(recipe, store, reporter)
     for sentence in duplicates_in(recipe, store, splits) if is_there else []:

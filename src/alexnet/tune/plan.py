@@ -102,7 +102,7 @@ def plan_tuning(start: Recipe, space: Space, reporter: Reporter, *, dry: bool = 
         start=start,
         recipe=recipe,
         space=space,
-        data=store.manifest_hash(),
+        data=store.manifest_hash(options.split),
         images=splits.counts,
         notes=tuple(notes),
     )

@@ -75,6 +75,7 @@ def prepare(
     on_note: NoteCallback = ignore_note,
     chunk: int = CHUNK,
     hash_images: bool = False,
+    on_hash: ProgressCallback = ignore_progress,
 ) -> Store:
     """The store of a source; its images are decoded now unless they have been before.
 
@@ -89,13 +90,13 @@ def prepare(
             builds it.
         chunk: images, at most, that a thread decodes between two calls of `on_progress`.
         hash_images: with `Store.image_hashes`, which a split by hash needs.
+        on_hash: called with (images hashed, images in all) while they are read for that.
 
     Raises:
         DataError: no image can be used, the images change meanwhile, or the store cannot be
             written.
     """
     plan, store = find_planned(plan_store(source, form, cache))
-    is_here = store is not None
     if store is None:
         if note := size_note(plan):
             on_note(note)
@@ -110,13 +111,17 @@ def prepare(
         )
         store = open_planned(plan)
     if hash_images:
-        show = on_progress if is_here else ignore_progress  # else it has told of these images
-        store = with_image_hashes(store, source.images, show)
+        store = with_image_hashes(store, source.images, on_hash, on_note)
     return store
 
 
 def planned_store(
-    source: Source, form: StoredForm, *, hash_images: bool = False
+    source: Source,
+    form: StoredForm,
+    *,
+    hash_images: bool = False,
+    on_hash: ProgressCallback = ignore_progress,
+    on_note: NoteCallback = ignore_note,
 ) -> tuple[Store, bool]:
     """The store of a source if it is there, else one as it would be, with gray images.
 
@@ -124,6 +129,8 @@ def planned_store(
         source: what would be decoded.
         form: of the stored images.
         hash_images: with `Store.image_hashes`; this reads the images.
+        on_hash: as for `prepare`.
+        on_note: called with a sentence if another process hashes them.
 
     Returns:
         The store, and whether it is there. A planned one takes no memory and no disk space.
@@ -131,7 +138,7 @@ def planned_store(
     plan, found = find_planned(plan_store(source, form))
     store = found or _planned(plan)
     if hash_images:
-        store = with_image_hashes(store, source.images)
+        store = with_image_hashes(store, source.images, on_hash, on_note)
     return store, found is not None
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.config.preprocessing import Resize, StoredForm, StoreFormat
+from alexnet.config.recipe import SplitMethod
 from alexnet.config.serialization import from_dict, parse_json, to_json
 from alexnet.data.source import first_invalid_label
 from alexnet.data.store.formats import ImageReader, open_reader
@@ -144,11 +145,14 @@ class Store:
         image: np.ndarray = self.images([index])[0]
         return image
 
-    def manifest_hash(self) -> str:
-        """Sixteen hex digits: equal ones have the same names, classes, splits and rejected images.
+    def manifest_hash(self, split: SplitMethod = "random") -> str:
+        """Equal ones have the same names, classes, splits and rejected images, and are split alike.
 
-        So the random splits are the same, too, but those by hash where a file has changed. The
-        pixels do not count.
+        Sixteen hex digits; the pixels do not count. For a split by hash, which is another one where
+        files were edited, sixteen more follow after "-": of `image_hashes`.
+
+        Args:
+            split: how the images are split.
         """
         digest = hashlib.blake2b(digest_size=8)
         for texts in (self.info.class_names, self.info.names, self.info.splits):
@@ -157,7 +161,10 @@ class Store:
         digest.update(" ".join(self.info.decoders).encode())
         if self.info.rejected:
             digest.update(json.dumps([image.index for image in self.info.rejected]).encode())
-        return digest.hexdigest()
+        if split != "hash":
+            return digest.hexdigest()
+        hashes = b"" if self.image_hashes is None else self.image_hashes.astype("<u8").tobytes()
+        return f"{digest.hexdigest()}-{hashlib.blake2b(hashes, digest_size=8).hexdigest()}"
 
     def color_mean(self, indices: np.ndarray) -> np.ndarray:
         """Mean r, g, b of some images: float64 [3], 0-255."""
@@ -249,7 +256,7 @@ def read_store(folder: Path) -> Store:
     return Store(folder, info, images, labels, moments, image_hashes=hashes)
 
 
-def find_store(manifest_hash: str, form: StoredForm) -> Store | None:
+def find_store(manifest_hash: str, form: StoredForm, split: SplitMethod) -> Store | None:
     """The store in the cache of some images, wherever they are or were; None without one.
 
     Of several, as of images that were changed under the same names, the one that was used last.
@@ -257,12 +264,13 @@ def find_store(manifest_hash: str, form: StoredForm) -> Store | None:
     Args:
         manifest_hash: as `Store.manifest_hash`.
         form: of its images.
+        split: how they are split.
     """
     folders = (cache_folder() / "stores").glob(f"*{store_ending(form)}")
     for folder in sorted(folders, key=_used_at, reverse=True):
         with suppress(DataError):  # such as one that is damaged, or removed meanwhile
             store = read_store(folder)
-            if store.manifest_hash() == manifest_hash:
+            if store.manifest_hash(split) == manifest_hash:
                 return _in_use(store)
     return None
 
