@@ -156,6 +156,30 @@ def test_a_bar_makes_room_for_rows_on_the_same_terminal(
         assert before.endswith("\r\x1b[1A\x1b[2K"), "the line of the bar is empty again"
 
 
+class FileProxy(io.TextIOBase):
+    """As rich before version 15 replaces stdout while a bar is shown: isatty() is False."""
+
+    def __init__(self, file: io.TextIOBase) -> None:
+        self.rich_proxied_file = file
+
+    def write(self, text: str) -> int:
+        return self.rich_proxied_file.write(text.replace(" of ", "\n"))
+
+
+def test_rows_are_not_broken_by_what_rich_replaces_stdout_with(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Terminal()
+    console = Console(file=screen, force_terminal=True, width=100)
+    with ProgressReporter(console, clock) as reporter:
+        reporter.on_predict(64, 200)
+        monkeypatch.setattr("sys.stdout", FileProxy(screen))
+        reporter.write("row of 64\n")
+    before, row, _ = screen.getvalue().partition("row of 64\n")
+    assert row
+    assert before.endswith("\r\x1b[1A\x1b[2K")
+
+
 def test_what_is_printed_stays_on_stdout_while_a_bar_is_shown(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,11 @@ NEAR = 0.75
 _LONG_WORD = re.compile(r"(\S{100})\S{400,}(\S{20})")
 
 
+def with_short_words(text: str) -> str:
+    """The text, with the middle of very long words left out."""
+    return _LONG_WORD.sub(r"\1...\2", text)
+
+
 class AlexNetError(Exception):
     """Base class; the message is one sentence that names the value and what to do about it.
 
@@ -36,7 +41,7 @@ class AlexNetError(Exception):
     """
 
     def __init__(self, message: str = "", *args: object) -> None:
-        super().__init__(_LONG_WORD.sub(r"\1...\2", message), *args)
+        super().__init__(with_short_words(message), *args)
 
 
 class UsageError(AlexNetError):

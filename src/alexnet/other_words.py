@@ -125,7 +125,7 @@ NOTES = (
     ("limit_train_batches max_train_samples", "images of each class"),
     ("max_iter", "passes over the training images"),
     ("early_stopping early_stop early_stop_callback", "in epochs without a lower validation error"),
-    ("amp fp16 half to_fp16 mixed_precision", "float32 or bf16, and auto chooses"),
+    ("amp fp16 half to_fp16 mixed_precision", "float32, bf16 or fp16, and auto chooses"),
     ("strategy", "with --devices above 1"),
     (
         "pretrained finetune fine_tune",

@@ -85,11 +85,13 @@ class ProgressReporter:
 
     def write(self, text: str) -> None:
         """Write lines to stdout at once; a bar on the same terminal makes room for them."""
-        bar = self._bar if _is_terminal(sys.stdout) else None
+        # While a bar is shown, sys.stdout is rich's, which breaks lines at the terminal's width.
+        stdout = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
+        bar = self._bar if _is_terminal(stdout) else None
         if bar:
             bar.stop()
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        stdout.write(text)
+        stdout.flush()
         if bar:
             bar.start()
 

@@ -191,6 +191,13 @@ def test_a_cache_that_cannot_be_written_is_named(
     assert "ALEXNET_CACHE" in result.err
 
 
+def test_a_long_path_in_an_error_of_the_system_is_shortened(command: Command) -> None:
+    found = command("runs", "x" * 6000)
+    assert found.code == 2
+    assert found.err.endswith(f"...{'x' * 20}: File name too long\n"), found.err[-200:]
+    assert len(found.err) < 300
+
+
 def test_an_interrupt_ends_with_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(arguments: object) -> int:
         raise KeyboardInterrupt

@@ -8,13 +8,23 @@ from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import get_args
 
 import pytest
 
 import alexnet.cli
 from alexnet.cli.flag_list import flag_names, list_flags
+from alexnet.config.recipe import Precision
 from alexnet.other_words import WORDS_FOR
 from support.commands import Command
+
+
+@pytest.mark.parametrize("word", ["amp", "fp16", "half", "to_fp16", "mixed_precision"])
+def test_words_for_half_precision_are_answered_with_all_precisions(
+    word: str, command: Command
+) -> None:
+    told = command("train", f"--{word}").err
+    assert all(precision in told.partition("--precision")[2] for precision in get_args(Precision))
 
 
 @pytest.mark.parametrize(

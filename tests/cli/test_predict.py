@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import gc
 import io
@@ -18,6 +19,7 @@ import alexnet
 from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.cli import main
 from alexnet.cli.predict import _shared_batches
+from alexnet.cli.predict_rows import text_widths
 from alexnet.config.serialization import to_dict
 from alexnet.inference import decoding
 from alexnet.inference.answering import load_answering
@@ -26,6 +28,7 @@ from alexnet.inference.inputs import Input
 from alexnet.inference.predictions import Prediction
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
+from support.noise_stores import noise
 from support.processes import Processes
 
 
@@ -139,6 +142,30 @@ def test_predict_reads_an_image_from_stdin(
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     nothing = command("predict", trained.path, "-")
     assert (nothing.code, "the file is empty" in nothing.err) == (1, True)
+
+
+def test_a_long_data_address_is_an_image_and_no_path(
+    command: Command, trained: RunFolder, tmp_path: Path
+) -> None:
+    noise(tmp_path / "a.png", 1, (64, 64))
+    content = (tmp_path / "a.png").read_bytes()
+    address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    assert len(address) > 4096
+    found = command("predict", trained.path, address, "--json")
+    assert (found.code, found.err) == (0, "")
+    assert json.loads(found.out)["predictions"][0]["top_classes"]
+    assert command("explain", trained.path, address, "--out", tmp_path / "sheets").code == 0
+    assert text_widths([address, "https://a.png"], ["rose"]) == (13, 4)
+
+
+@pytest.mark.parametrize("verb", ["predict", "explain"])
+def test_a_long_word_is_shortened_where_it_is_no_image(
+    verb: str, command: Command, trained: RunFolder
+) -> None:
+    found = command(verb, trained.path, "x" * 6000)
+    assert (found.code, found.out) == (2, "")
+    assert "there is no image at xxx" in found.err
+    assert len(found.err) < 300
 
 
 def test_predict_names_what_it_skips(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -208,18 +209,21 @@ class LayerTracer(fx.Tracer):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", ["alexnet", "alexnet_2012", "alexnet_owt", "lenet5"])
-def test_fx_traces_the_layers(name: str, training: bool) -> None:
+def test_fx_traces_the_layers(name: str, training: bool, tmp_path: Path) -> None:
     network = Network(tiny(name)).train(training)
     x = images(network.architecture, count=2)
     layers = LayerTracer().trace(network)
     nodes = [node.target for node in layers.nodes if node.op == "call_module"]
     assert nodes == [layer.name for layer in network.architecture.layers]
     outputs = []
-    for traced in (network, fx.symbolic_trace(network), fx.GraphModule(network, layers)):
+    torch.save(fx.symbolic_trace(network), tmp_path / "traced.pt")
+    saved = torch.load(tmp_path / "traced.pt", weights_only=False).train(training)
+    for traced in (network, fx.symbolic_trace(network), fx.GraphModule(network, layers), saved):
         torch.manual_seed(0)  # of dropout
         outputs.append(traced(x))
     assert torch.equal(outputs[1], outputs[0])
     assert torch.equal(outputs[2], outputs[0])
+    assert torch.equal(outputs[3], outputs[0])
 
 
 def test_224_pixels_with_extra_padding_are_227_with_three_zeros() -> None:

@@ -31,7 +31,7 @@ from keyword import iskeyword
 from alexnet import __version__
 from alexnet.cli.processes import one_voice
 from alexnet.cli.stdout import StdoutError, named_stdout
-from alexnet.errors import AlexNetError, UnknownNameError, UsageError
+from alexnet.errors import AlexNetError, UnknownNameError, UsageError, with_short_words
 from alexnet.io.paths import path_text
 from alexnet.io.text import printable
 from alexnet.other_words import OTHER_NAMES
@@ -220,7 +220,7 @@ def _elsewhere(error: OSError, words: list[str]) -> str:
 
 
 def _one_line(message: str) -> str:
-    return printable(" ".join(message.split()))
+    return printable(with_short_words(" ".join(message.split())))
 
 
 if __name__ == "__main__":

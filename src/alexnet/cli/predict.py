@@ -202,14 +202,21 @@ def check_order(
     path = Path(model)
     if path.is_file() and (kind := kind_of_file(path)).is_image:
         raise UsageError(f"{model} is {kind.words}, not a model; {usage}")
-    for image in map(Path, images):
-        if image.suffix == ".safetensors" or (image / "model.safetensors").exists():
+    for image in images:
+        if not is_address(image) and is_model(image):
             raise UsageError(f"{image} is a model, not an image; {usage}")
     if path.is_dir() and not (path / "model.safetensors").exists():
         from alexnet.checkpoints.missing_model import known_folder_text
 
         if not known_folder_text(path):  # of others, loading says what they are
             raise UsageError(f"{model} is a folder without a model (model.safetensors); {usage}")
+
+
+def is_model(word: str) -> bool:
+    """Whether a path is that of a model file or of a run with one."""
+    if Path(word).suffix == ".safetensors":
+        return True
+    return os.path.exists(os.path.join(word, "model.safetensors"))  # noqa: PTH110, PTH118 - long
 
 
 def find_inputs(words: Sequence[str], skipped: Counter[str]) -> list[ImageInput]:

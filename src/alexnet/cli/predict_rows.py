@@ -13,6 +13,7 @@ from alexnet.cli.console import percent
 from alexnet.cli.outputs.predict import PredictOutput, image_prediction
 from alexnet.config.serialization import json_document_parts
 from alexnet.inference.predictions import AnsweringNetwork, Prediction
+from alexnet.io.data_url import is_data_url
 from alexnet.io.tables import Table
 from alexnet.io.text import printable
 
@@ -72,7 +73,8 @@ def text_rows(batches: Batches, min_widths: Sequence[int]) -> Iterator[str]:
 
 def text_widths(images: Iterable[object], class_names: Sequence[str]) -> tuple[int, int]:
     """The widths of the columns of images and classes that hold all of them."""
-    names = (len(printable(image)) for image in images if isinstance(image, str))
+    texts = (image for image in images if isinstance(image, str) and not is_data_url(image))
+    names = (len(printable(text)) for text in texts)
     classes = max(len(printable(name)) for name in class_names)
     return max(names, default=0), min(classes, MAX_CLASS_WIDTH)
 

@@ -68,6 +68,9 @@ class Network(nn.Module):
         self._check(images)
         return forward_layers(list(self.children()), images)
 
+    # fx keeps the annotations of `forward`, and can pickle a traced network only if they are types.
+    forward.__annotations__.update({"images": Tensor, "return": Tensor})
+
     def intermediate_outputs(self, images: Tensor) -> dict[str, Tensor]:
         """The outputs of all layers by name, in order, for images [B, C, H, W].
 
