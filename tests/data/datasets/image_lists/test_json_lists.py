@@ -195,6 +195,28 @@ def test_an_id_of_coco_is_that_of_one_image_and_one_category(folder: Path) -> No
         read(folder, coco(images, [*categories, (1, "fern")]))
 
 
+def test_images_of_coco_without_an_annotation_are_counted(folder: Path) -> None:
+    images, categories = [(0, "p/1.png"), (1, "p/2.png")], [(0, "rose"), (1, "iris")]
+    source = read(folder, coco([*images, (2, "3.png")], categories))
+    assert (len(source), source.skipped) == (2, {"images without a label": 1})
+    assert not any("name" in note for note in source.notes)
+    source = read(folder, coco(images, [*categories, (7, "rose")]))
+    assert source.skipped == {}
+    assert "the categories 0 and 7 have the same name, 'rose', and are one class" in source.notes
+
+
+def test_ids_of_coco_that_are_not_in_the_file(folder: Path) -> None:
+    images, categories = [(0, "p/1.png"), (1, "p/2.png")], [(0, "rose"), (1, "iris")]
+    with pytest.raises(DataError, match=r"list.json: the image_id 1 of .* not an id in images$"):
+        read(folder, coco(images[:1], categories))
+    with pytest.raises(DataError, match=r"the category_id 1 of .* not an id in categories$"):
+        read(folder, coco(images, categories[:1]))
+    value = json.loads(coco(images, categories))
+    value["annotations"][0]["category_id"] = "0"
+    with pytest.raises(DataError, match=r"category_id '0' .* in categories, where it is 0: write"):
+        read(folder, json.dumps(value))
+
+
 def test_columns_agree_by_row_and_not_by_order(folder: Path) -> None:
     labels = {"1": "iris", "0": "rose"}
     found = read(folder, json.dumps({"path": {"0": "p/1.png", "1": "p/2.png"}, "label": labels}))

@@ -85,6 +85,19 @@ def test_labels_in_any_order_are_several() -> None:
     assert combination_note(counts(planet.split(";")), is_plural=False)
 
 
+def test_labels_in_several_orders_are_several() -> None:
+    pairs = [f"{a} {b}" for a in "pqrs" for b in "pqrs" if a != b]
+    assert combination_note(counts(pairs), is_plural=False)
+
+
+def test_a_text_for_each_image_is_not_compared_with_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs = counts((f"{i // 100}, {i % 100}" for i in range(10_001)), images=1)
+    assert not combination_note(pairs, is_plural=True)
+    assert combination_note(counts(pairs), is_plural=True), "of many images"
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -97,6 +110,7 @@ def test_labels_in_any_order_are_several() -> None:
         "white king;white queen;white pawn;black king;black queen;black pawn",
         "fresh apple;rotten apple;fresh banana;rotten banana",
         "ace of clubs;two of clubs;ace of hearts;two of hearts;ace of spades;two of spades",
+        "turn left;turn right;go left;go right;left;right;no left turn;no right turn",
         "speed limit 20;speed limit 30;speed limit 50;stop;yield;no entry;end of speed limit",
     ],
 )

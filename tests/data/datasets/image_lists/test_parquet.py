@@ -69,6 +69,14 @@ def test_hugging_face_bytes_and_class_names(tmp_path: Path) -> None:
     assert reds(source) == [10, 20, 30, 50]
 
 
+def test_rows_of_paths_without_a_label_are_counted(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(png(10))
+    columns = {"path": ["a.png", "b.png"], "label": [0, -1]}
+    source = list_source(write(tmp_path / "x.parquet", columns, {"label": ["rose"]}))
+    assert (source.names, source.skipped) == (("a.png",), {"rows without a label": 1})
+
+
 @pytest.mark.parametrize(
     ("image", "label"),
     [

@@ -54,7 +54,7 @@ class Entry(NamedTuple):
 
 
 def list_entries(table: Table, skipped: Counter[str]) -> list[Entry]:
-    """The images of a list, in its order; counts rows that repeat one, and adds to its notes.
+    """The images of a list, in its order; counts what is left out, and adds to its notes.
 
     Raises:
         DataError: a row has too few or too many cells, an empty path or label, several labels or
@@ -62,6 +62,7 @@ def list_entries(table: Table, skipped: Counter[str]) -> list[Entry]:
     """
     columns = find_columns(table)
     table.notes.extend(columns.notes)
+    skipped.update(table.skipped)
     _check_header(table)
     entries = [_entry(table, columns, row) for row in table.rows]
     entries = _without_repeats(table, entries, skipped)

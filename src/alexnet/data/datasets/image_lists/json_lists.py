@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def read_json(path: Path) -> Table:
         DataError: the file cannot be read, or is none of these.
     """
     text, notes = read_text(path, "JSON")
-    items, unit = _parse(path, text)
+    skipped: Counter[str] = Counter()
+    items, unit = _parse(path, text, notes, skipped)
     if not items:
         raise DataError(f"{path} is empty; {FORMS}")
     rows = [(number, item) for number, item in items if isinstance(item, Mapping)]
@@ -46,17 +48,26 @@ def read_json(path: Path) -> Table:
         raise DataError(f"{path} holds {short_repr(wrong)} where an image should be; {FORMS}")
     header = tuple(dict.fromkeys(str(key) for _, row in rows for key in row))
     cells = [TableRow(number, [cell_text(row.get(key)) for key in header]) for number, row in rows]
-    return Table(path, header, cells, unit=unit, notes=notes)
+    return Table(path, header, cells, unit=unit, notes=notes, skipped=skipped)
 
 
-def _parse(path: Path, text: str) -> tuple[list[tuple[int, Any]], str]:
-    """The number and value of every item, and what these are called in messages."""
+def _parse(
+    path: Path, text: str, notes: list[str], skipped: Counter[str]
+) -> tuple[list[tuple[int, Any]], str]:
+    """The number and value of every item, and what these are called in messages.
+
+    Adds to the notes, and counts images that are left out.
+    """
     try:
         value = _load(text, str(path))
     except (ValueError, RecursionError) as error:
         return _parse_lines(path, text, error), "line"
     try:
-        return list(enumerate(_items(value, str(path)), start=1)), "item"
+        if isinstance(value, dict) and {"images", "annotations", "categories"} <= set(value):
+            items: Sequence[Any] = _coco_items(value, str(path), notes, skipped)
+        else:
+            items = _items(value)
+        return list(enumerate(items, start=1)), "item"
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is not a list of images and labels; {FORMS}") from error
 
@@ -104,12 +115,10 @@ def _one_value_each(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[Any, A
     return found
 
 
-def _items(value: Any, where: str) -> Sequence[Any]:
+def _items(value: Any) -> Sequence[Any]:
     """One object per image."""
     if isinstance(value, list):
         return list(map(_record, value))
-    if {"images", "annotations", "categories"} <= set(value):
-        return _coco_items(value, where)
     if {"columns", "data"} <= set(value):  # pandas, orient="split"
         return [dict(zip(value["columns"], row, strict=True)) for row in value["data"]]
     columns, kinds = list(map(str, value)), set(map(type, value.values()))
@@ -169,17 +178,50 @@ def _rows_of_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def _coco_items(coco: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+def _coco_items(
+    coco: Mapping[str, Any], where: str, notes: list[str], skipped: Counter[str]
+) -> list[dict[str, Any]]:
     """Images and labels of a file in COCO's form, as iNaturalist's are.
 
+    Notes categories with one name, and counts images without an annotation.
+
     Raises:
-        DataError: an id is that of two images, or of two categories.
+        DataError: an id is that of two images, or of two categories, or of none.
     """
     paths, names = (
         _one_value_each([(one["id"], one[name]) for one in coco[part]], f"{where}, id in {part}")
         for part, name in (("images", "file_name"), ("categories", "name"))
     )
+    notes.extend(_same_name_notes(names))
+    ids = [(item["image_id"], item["category_id"]) for item in coco["annotations"]]
+    for image, category in ids:
+        _check_id(paths, image, f"{where}: the image_id", "images")
+        _check_id(names, category, f"{where}: the category_id", "categories")
+    skipped["images without a label"] += len(paths.keys() - {image for image, _ in ids})
+    return [{"path": paths[image], "label": names[category]} for image, category in ids]
+
+
+def _check_id(known: Mapping[Any, Any], found: Any, what: str, part: str) -> None:
+    """Reject an id of an annotation that is not in the part of the file that it refers to.
+
+    Raises:
+        DataError: it is not; says so if it is there as a text in place of a number.
+    """
+    if found in known:
+        return
+    same = [one for one in known if str(one) == str(found)]
+    hint = f", where it is {same[0]!r}: write both as numbers or both as texts" if same else ""
+    raise DataError(f"{what} {short_repr(found)} of an annotation is not an id in {part}{hint}")
+
+
+def _same_name_notes(names: Mapping[Any, Any]) -> list[str]:
+    """A sentence on each name that several categories have."""
+    ids: dict[Any, list[str]] = {}
+    for category, name in names.items():
+        ids.setdefault(name, []).append(short_repr(category))
     return [
-        {"path": paths[item["image_id"]], "label": names[item["category_id"]]}
-        for item in coco["annotations"]
+        f"the categories {' and '.join(same)} have the same name, {short_repr(name)}, and are one "
+        "class"
+        for name, same in ids.items()
+        if len(same) > 1
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from itertools import combinations
 
 from alexnet.io.text import short_repr
 
@@ -29,6 +30,8 @@ PHRASE_WORDS = frozenset(("a", "and", "at", "for", "in", "of", "on", "or", "the"
 MIN_COMBINATIONS = 4
 MIN_RECURRING = 0.8
 """Fraction of the parts of labels that must be in more than one label to be labels themselves."""
+MANY_LABELS = 10_000
+"""Different labels above which those of few images are not looked at as combinations."""
 MIN_FREE = 0.2
 """Fraction of the parts between spaces that must be in several places of labels."""
 
@@ -93,6 +96,8 @@ def combination_note(counts: Counter[str], *, is_plural: bool) -> str:
         counts: number of images of each label.
         is_plural: whether the column has a name such as "tags".
     """
+    if len(counts) > MANY_LABELS and counts.total() < FEW_IMAGES * len(counts):
+        return ""  # each image has a text of its own, and to compare a million takes long
     for separator in SEPARATORS:
         split = {label: re.split(separator, label) for label in counts}
         joined = [label for label, parts in split.items() if _is_joined(parts)]
@@ -117,14 +122,26 @@ def _is_joined(parts: list[str]) -> bool:
     return len(parts) > 1 and "" not in parts and not PHRASE_WORDS.intersection(parts)
 
 
-def _are_free(labels: Iterable[list[str]]) -> bool:
+def _are_free(labels: Collection[list[str]]) -> bool:
     """Whether a part stands in several places, counted from the end, as no adjective does."""
     places: dict[str, set[int]] = {}
     for parts in labels:
         for place, part in enumerate(reversed(parts)):
             places.setdefault(part, set()).add(place)
     num_free = sum(len(found) > 1 for found in places.values())
-    return num_free >= MIN_FREE * len(places)
+    return num_free >= MIN_FREE * len(places) and _are_sets(labels)
+
+
+def _are_sets(labels: Collection[list[str]]) -> bool:
+    """Whether parts are in one order everywhere, or whole labels in several.
+
+    Several labels of an image are, as the program that wrote them has sorted them or not; "turn
+    left" and "no left turn" are not.
+    """
+    pairs = {pair for parts in labels for pair in combinations(parts, 2)}
+    if not any(a != b and (b, a) in pairs for a, b in pairs):
+        return True
+    return len({frozenset(parts) for parts in labels}) < len(labels)
 
 
 def case_notes(counts: Counter[str]) -> Iterator[str]:

@@ -67,13 +67,13 @@ def parquet_source(name: str, files: Sequence[DataFile]) -> Source:
     require_extra("pyarrow", "parquet", f"reading {files[0].name}")
     shards = _open_shards(files)
     bytes_column = _bytes_column(shards[0])
-    table, num_unlabelled = _table(shards, bytes_column)
+    table = _table(shards, bytes_column)
     _note_missing_shards(files, table.notes)
     if not bytes_column and not isinstance(files[0], LocalFile):
         raise DataError(f"{files[0]} has the paths of images and not their bytes; copy all here")
     if not bytes_column:
         return file_list_source(table, name)
-    skipped = Counter({"rows without a label": num_unlabelled})
+    skipped: Counter[str] = Counter()
     entries = list_entries(table, skipped)
     class_names = tuple(sorted({entry.label for entry in entries}))
     row_groups = [group for shard in shards for group in shard.row_groups]
@@ -151,8 +151,8 @@ def _has_bytes(shard: _Shard, name: str) -> bool:
         return bool(values.null_count < len(values))
 
 
-def _table(shards: list[_Shard], bytes_column: str) -> tuple[Table, int]:
-    """The columns of text and numbers, and the number of rows without a label, left out."""
+def _table(shards: list[_Shard], bytes_column: str) -> Table:
+    """The columns of text and numbers; rows without a label are left out, and counted."""
     columns = _plain_columns(shards[0], bytes_column)
     class_names = _class_names(shards[0])
     splits = {shard.split for shard in shards}
@@ -175,7 +175,8 @@ def _table(shards: list[_Shard], bytes_column: str) -> tuple[Table, int]:
             if all(values[name][row] for name in class_names if name in values):
                 image = [f"{shard.path.name}/{row:06d}"] if bytes_column else []
                 table.rows.append(TableRow(number, [*image, *cells, *split]))
-    return table, number - len(table.rows)
+    table.skipped["rows without a label"] = number - len(table.rows)
+    return table
 
 
 def _table_path(shards: list[_Shard]) -> Path:

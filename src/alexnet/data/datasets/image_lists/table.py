@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +35,8 @@ class Table:
     """The column of images, where that is known."""
     notes: list[str] = field(default_factory=list)
     """What was understood on the way, for the user."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Number of images that are left out, by reason."""
 
     def where(self, number: int) -> str:
         """A row for messages: "list.csv line 7"."""
