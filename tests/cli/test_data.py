@@ -116,12 +116,17 @@ def test_data_split_writes_what_train_reads(
         assert summary["splits"] == {"train": 12, "val": 12, "test": 12}
 
 
-def test_data_split_by_hash_keeps_each_image_in_its_part(command: Command, tmp_path: Path) -> None:
+def test_data_split_by_hash_keeps_each_image_in_its_part(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alexnet.progress.SECONDS_PER_COUNT", -1.0)
+
     def parts(count: int, out: str) -> dict[str, str]:
         for i in range(count):
             noise(tmp_path / "set" / "ab"[i % 2] / f"{i}.png", i, (8, 8))
         told = command("data", "split", tmp_path / "set", tmp_path / out, "--split", "hash")
         assert told.code == 0
+        assert f"hashed 1 of {count} images\n" in told.err
         with (tmp_path / out).open(newline="") as file:
             return {Path(row["path"]).name: row["split"] for row in csv.DictReader(file)}
 

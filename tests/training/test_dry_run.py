@@ -121,3 +121,8 @@ def test_a_named_data_set_that_is_not_here_is_planned_by_its_published_size(
     assert [note for note in witness.notes if "is not here" in note and "published" in note]
     with pytest.raises(DataError, match="there is no folder"):
         plan_data(replace(recipe, data="./none"), witness)
+
+
+def test_a_plan_by_hash_tells_of_the_images_it_reads(tiny: Recipe, witness: Witness) -> None:
+    plan_data(replace(tiny, data_options=replace(tiny.data_options, split="hash")), witness)
+    assert witness.progress["on_hash"] == [(i, 60) for i in range(1, 61)]
