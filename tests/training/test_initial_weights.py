@@ -238,7 +238,7 @@ def test_test_images_that_the_initial_weights_were_trained_on_are_told(
 
 
 def test_test_images_of_a_split_by_hash_are_found_after_their_files_were_edited(
-    tiny: Recipe, photos: Path, tmp_path: Path, cache: Path
+    tiny: Recipe, photos: Path, tmp_path: Path
 ) -> None:
     options = replace(tiny.data_options, split="hash", test_fraction=0.4)
     recipe = replace(tiny, data=str(photos), data_options=options)
@@ -255,9 +255,13 @@ def test_test_images_of_a_split_by_hash_are_found_after_their_files_were_edited(
     (note,) = notes_on_test_images(again)
     assert re.search(r"trained on \d+ of the \d+ test images", note)
     assert note.endswith("changes a split by hash; give it a test folder of its own")
-    remove_folder(setup.store.folder)
-    (note,) = notes_on_test_images(again)
+    larger = replace(options, resize_size=options.resize_size + 1)
+    (note,) = notes_on_test_images(replace(again, data_options=larger))
     assert "it cannot be known how many" in note
+    remove_folder(setup.store.folder)
+    for one in (again, other):
+        (note,) = notes_on_test_images(one)
+        assert "it cannot be known how many" in note
 
 
 def saved_run(recipe: Recipe, file: Path) -> Network:
@@ -318,7 +322,7 @@ def test_a_split_by_hash_holds_out_the_same_test_images_when_photos_are_added(
     assert note.endswith("train with --split-seed 0 --split hash")
 
 
-def test_of_data_that_stayed_a_split_by_hash_is_known_at_another_size(
+def test_of_data_that_stayed_a_split_by_hash_is_known_in_another_form(
     tiny: Recipe, photos: Path, tmp_path: Path
 ) -> None:
     by_hash = replace(tiny.data_options, split="hash")
@@ -326,9 +330,11 @@ def test_of_data_that_stayed_a_split_by_hash_is_known_at_another_size(
     file = tmp_path / "first.safetensors"
     save_model(file, setup.network.state_dict(), setup.info)
     larger = replace(tiny.data_options, resize_size=tiny.data_options.resize_size + 1)
-    again = replace(tiny, data=str(photos), data_options=larger, init_from=str(file))
-    (note,) = notes_on_test_images(again)
-    assert note.endswith("train with --split-seed 0 --split hash")
+    as_jpeg = replace(tiny.data_options, store_format="jpeg")
+    for options in (larger, as_jpeg):
+        again = replace(tiny, data=str(photos), data_options=options, init_from=str(file))
+        (note,) = notes_on_test_images(again)
+        assert note.endswith("train with --split-seed 0 --split hash")
 
 
 def test_layers_are_named_once_and_split_ones_by_tensor() -> None:

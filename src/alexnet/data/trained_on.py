@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alexnet.config.preprocessing import StoredForm
 from alexnet.config.recipe import DataOptions
 from alexnet.data.duplicates import equal_images
 from alexnet.data.splits import split_indices
+from alexnet.data.store.formats import store_fingerprint
 from alexnet.data.store.store import Store, find_store
 
 
@@ -25,10 +27,8 @@ class EarlierTraining:
         """Whether the store has the same images and the same split."""
         return self.manifest_hash == store.manifest_hash(self.data_options.split)
 
-    def is_before_edits(self, store: Store) -> bool:
-        """Whether the split was by hash, and files were edited since, under the same names."""
-        if store.image_hashes is None or "test" in store.info.splits or self.is_of(store):
-            return False
+    def has_names_of(self, store: Store) -> bool:
+        """Whether the split was by hash, of images of the same names, classes and splits."""
         return self.manifest_hash.startswith(f"{store.manifest_hash()}-")
 
 
@@ -39,7 +39,8 @@ def trained_on(earlier: EarlierTraining, store: Store, indices: np.ndarray) -> n
     training, to the last bit of their pixels. It is not built for that, nor is the data opened.
 
     Returns:
-        None where it cannot be known: the store of the training is not here.
+        None where it cannot be known: the store of the training is not here, or has images of
+        another form.
     """
     options, is_same = earlier.data_options, earlier.is_of(store)
     form, split = options.stored_form, options.split
@@ -47,14 +48,32 @@ def trained_on(earlier: EarlierTraining, store: Store, indices: np.ndarray) -> n
     if then is None:
         return None
     train = split_indices(then, options, earlier.seed).train
-    is_same |= then.info.fingerprint == store.info.fingerprint  # without hashes, or of another size
-    return np.isin(indices, train) if is_same else equal_images(store, indices, then, train)
+    if is_same or _has_same_files(store, then):
+        return np.isin(indices, train)
+    is_comparable = _stored_form(store) == _stored_form(then)
+    return equal_images(store, indices, then, train) if is_comparable else None
+
+
+def _stored_form(store: Store) -> StoredForm:
+    info = store.info
+    return StoredForm(resize=info.resize, resize_size=info.side, store_format=info.store_format)
+
+
+def _has_same_files(*stores: Store) -> bool:
+    """Whether stores, which may be of other forms, are of files that were not changed between."""
+    fingerprints = {
+        store_fingerprint(one.info.fingerprint, "jpeg")
+        if one.info.store_format == "pixels"
+        else one.info.fingerprint
+        for one in stores
+    }
+    return len(fingerprints) == 1
 
 
 def trained_on_warning(earlier: EarlierTraining, what: str, store: Store, test: np.ndarray) -> str:
     """The sentence on test images that were trained on before, or may have been; else "".
 
-    Where the store of the training is not here, that is of files edited since a split by hash.
+    They may have been where a split by hash of the same names cannot be compared with this one.
 
     Args:
         earlier: the training of what is trained further.
@@ -63,11 +82,12 @@ def trained_on_warning(earlier: EarlierTraining, what: str, store: Store, test: 
         test: indices of its test images.
     """
     seen = trained_on(earlier, store, test)
-    if seen is None and earlier.is_before_edits(store):
+    if seen is None and earlier.has_names_of(store) and "test" not in store.info.splits:
         return (
-            f"{what} before image files were edited, which changes a split by hash, and the image "
-            "store of that training is not in the cache, so it cannot be known how many of the "
-            f"{len(test):,} test images were trained on; the test error may be too low"
+            f"{what} on images of these names that were split by hash; where files were edited "
+            "since, that split is another one, and the image store of then is not in the cache in "
+            f"this form, so it cannot be known how many of the {len(test):,} test images were "
+            "trained on"
         )
     if seen is None or not seen.any():
         return ""

@@ -213,7 +213,7 @@ def open_evaluation_data(
         effect = (
             "the split by hash holds out the same images as then, and some of the new ones, which "
             "are also those whose files were edited"
-            if is_by_hash and not earlier.is_before_edits(store)
+            if is_by_hash and not earlier.has_names_of(store)
             else "the test split may contain training images"
         )
         reporter.note(f"{source} has changed since the training; {effect}")
