@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -78,6 +79,57 @@ def test_fp16_is_near_float32_and_told(
     assert not np.array_equal(found, expected)
     np.testing.assert_allclose(found, expected, atol=2e-3)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)
+
+
+def enlarged(classifier: alexnet.Classifier, factor: float) -> alexnet.Classifier:
+    """The same classifier, with the weights of its last three layers times a factor."""
+    network = copy.deepcopy(classifier.network)
+    kinds = torch.nn.Conv2d | torch.nn.Linear
+    with torch.no_grad():
+        for layer in [one for one in network.modules() if isinstance(one, kinds)][-3:]:
+            layer.weight.mul_(factor)
+    info = replace(classifier.info, temperature=factor**3)
+    return replace(classifier, network=network, info=info, precision="float32")
+
+
+@pytest.mark.parametrize("kind", ["cast", "optimized", "converted"])
+def test_where_fp16_overflows_float32_answers(
+    classifier: alexnet.Classifier, image_path: Path, kind: str
+) -> None:
+    large, pixels = enlarged(classifier, 1e4), resized(classifier, image_path)
+    half = replace(large, precision="fp16")
+    half = half.optimized(int8=False) if kind == "optimized" else half
+    if kind == "converted":
+        half = replace(large, network=copy.deepcopy(large.network).half())
+    with pytest.warns(UserWarning, match=r"pass the range of fp16.*--precision float32"):
+        found = half.probabilities(pixels)
+    np.testing.assert_allclose(found, large.probabilities(pixels), atol=2e-3)
+    if kind != "optimized":  # its last layer is in float32
+        with pytest.warns(UserWarning, match="pass the range of fp16"):
+            assert np.isfinite(half.logits(pixels)).all()
+
+
+def test_a_layer_whose_weights_pass_the_range_of_fp16_is_optimized_in_float32(
+    classifier: alexnet.Classifier, image_path: Path
+) -> None:
+    large, pixels = enlarged(classifier, 1e7), resized(classifier, image_path)
+    found = replace(large, precision="fp16").optimized(int8=False).probabilities(pixels)
+    np.testing.assert_allclose(found, large.probabilities(pixels), atol=2e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "fp16"])
+def test_outputs_that_are_not_finite_are_no_prediction(
+    classifier: alexnet.Classifier, image_path: Path, precision: Any
+) -> None:
+    """Also where only some are, and -inf alone would be the probability 0."""
+    network = copy.deepcopy(classifier.network)
+    *_, last = (one for one in network.modules() if isinstance(one, torch.nn.Linear))
+    with torch.no_grad():
+        last.bias[0] = -torch.inf
+    broken = replace(classifier, network=network, precision=precision)
+    (found,) = broken.predict(image_path, min_probability=0.5)
+    assert found.error == "the network's outputs are not finite"
+    assert (found.label, found.probability, found.top_classes) == (None, None, ())
 
 
 def test_float32_is_not_tf32(

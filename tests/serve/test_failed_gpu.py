@@ -1,4 +1,4 @@
-"""A server whose GPU computes nothing more: it is not ready, and ends."""
+"""A server whose GPU computes nothing more, or NaN."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from contextlib import closing, suppress
 
 import httpx
+import numpy as np
 import pytest
 import torch
 
@@ -55,6 +56,20 @@ def test_after_an_error_that_lasts_the_server_is_not_ready(
 def test_other_errors_do_not_last(where: str, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "compute_something", fail if error != "a shape" else print)
     assert not device.lasting_problem(torch.device(where), RuntimeError(error))
+
+
+def test_outputs_that_are_not_finite_are_the_error_of_their_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def ask(client: httpx.AsyncClient, service: Service) -> httpx.Response:
+        return await client.post("/v1/predict", content=image_file(), headers=PNG)
+
+    models = made_models("lenet5")
+    nan = np.full((1, 10), np.nan, np.float32)
+    monkeypatch.setattr(ServedModel, "probabilities", lambda *arguments: nan)
+    answer = with_client(models, ask)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "the network's outputs are not finite"
 
 
 def test_the_server_ends_and_says_why() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from alexnet.data.images.decode import decode, upright_rgb, upright_size
-from alexnet.errors import UnknownNameError, UsageError
+from alexnet.errors import DataError, UnknownNameError, UsageError
 from alexnet.explain import attribution
 from alexnet.explain.channels import strong_channels
 from alexnet.explain.explanation import METHODS, Explanation, NeighborImage
@@ -23,6 +23,7 @@ from alexnet.inference.classifier import Classifier
 from alexnet.inference.inputs import ImageInput, Input, read_inputs
 from alexnet.inference.optimize import unoptimized_weights
 from alexnet.inference.predictions import ClassProbability
+from alexnet.inference.predictor import NOT_FINITE
 from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.transforms.crops import center_crop, denormalize, normalize, to_uint8_images
 
@@ -62,7 +63,7 @@ def explain_image(
     Raises:
         UsageError: `image` is not one image; the class, the layer or a method is unknown; the
             network is optimized or was edited; or captum is not installed.
-        DataError: the image cannot be read.
+        DataError: the image cannot be read, or the network's outputs for it are not finite.
         OSError: as `DataError`.
     """
     check_explainable(classifier, class_name, layer, methods)
@@ -134,6 +135,8 @@ def explain_input(
         stored = decode(opened, preprocessing.resize, preprocessing.resize_size)
         size, original = upright_size(opened), _reduced(rgb)
     probabilities = classifier.probabilities(stored[None])[0]
+    if np.isnan(probabilities).any():
+        raise DataError(NOT_FINITE)
     names = classifier.class_names
     target = class_index(names, class_name) if class_name else int(np.argmax(probabilities))
     x = _network_input(classifier, stored)

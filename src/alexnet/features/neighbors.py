@@ -16,6 +16,7 @@ from alexnet.inference.classifier import Classifier
 from alexnet.inference.decoding import Decoded, decode_batches
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.predictions import ClassProbability
+from alexnet.inference.predictor import NOT_FINITE
 from alexnet.reporter import Reporter
 
 
@@ -40,17 +41,17 @@ class Neighbor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Neighbors:
-    """The nearest images to one query, nearest first, or why the query could not be read."""
+    """The nearest images to one query, nearest first, or why there are none."""
 
     image: str
     """The query's path or address, or "image 3" for the image at index 3 that is no file."""
     label: str | None = None
     """The query's class, where the data has the image."""
     prediction: ClassProbability | None = None
-    """The most probable class of the query; None if it could not be read."""
+    """The most probable class of the query; None if there is an error."""
     neighbors: tuple[Neighbor, ...] = ()
     error: str = ""
-    """Why the query could not be read; "" if it was."""
+    """Why the query could not be read or its outputs are not finite; "" if neither."""
     pixels: np.ndarray | None = field(default=None, compare=False, repr=False)
     """The query as stored images are, uint8 [S, S, 3], of the first queries."""
 
@@ -118,6 +119,9 @@ class NearestImages:
         found = []
         nearest = index.nearest(features, rows, top + extra, cosine=self.cosine)
         for i, (near, distances) in enumerate(zip(*nearest, strict=True)):
+            if np.isnan(probabilities[i]).any():
+                found.append(Neighbors(image="", error=NOT_FINITE))
+                continue
             kept = ~np.isin(near, same[i]) if exclude_same else np.ones(len(near), bool)
             found.append(
                 self._neighbors(probabilities[i], same[i], near[kept][:top], distances[kept])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +24,12 @@ from alexnet.inference.checks import check_crops, checked_pixels
 from alexnet.inference.decoding import decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
-from alexnet.inference.optimize import is_optimized, optimize_for_inference, unoptimized_weights
+from alexnet.inference.optimize import (
+    is_optimized,
+    optimize_for_inference,
+    to_float32,
+    unoptimized_weights,
+)
 from alexnet.inference.predictions import AnsweringNetwork, NumberType
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.io.paths import path_text
@@ -140,7 +146,9 @@ class Classifier(Predictor):
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
         They are softmax(logits / temperature), with the model's temperature. With ten crops these
-        are averaged.
+        are averaged. Those of an image whose logits are not finite are NaN.
+
+        Where fp16 overflows, the batch is computed again in float32, with a warning.
 
         Raises:
             UsageError: `pixels` have another type or shape, or `crops` is neither 1 nor 10.
@@ -148,7 +156,7 @@ class Classifier(Predictor):
         Source: Paper, section 4.1.
         """
         check_crops(crops)
-        return self._in_batches(pixels, batch, partial(self._batch_probabilities, crops=crops))
+        return self._in_batches(pixels, batch, partial(_batch_probabilities, crops=crops))
 
     @property
     def answering_network(self) -> AnsweringNetwork:
@@ -170,7 +178,7 @@ class Classifier(Predictor):
         Raises:
             UsageError: `pixels` have another type or shape.
         """
-        return self._in_batches(pixels, batch, self._batch_logits)
+        return self._in_batches(pixels, batch, _batch_logits)
 
     @check_keywords
     def features(
@@ -223,17 +231,16 @@ class Classifier(Predictor):
         """
         arch = self.info.architecture
         layer = layer or arch.output_layer
-        compute = partial(self._batch_inputs, layer=layer)
+        compute = partial(_batch_inputs, layer=layer)
         return self._in_batches(pixels, batch, compute, prod(arch.input_shape(layer)))
 
-    @torch.inference_mode()
     def logits_from(self, features: np.ndarray, layer: str = "") -> np.ndarray:
         """The network's outputs float32 [N, num_classes] for what `layer_inputs` gives."""
         layer = layer or self.info.architecture.output_layer
         shape = self.info.architecture.input_shape(layer)
         inputs = torch.from_numpy(np.array(features)).to(self.device).reshape(-1, *shape)
-        with evaluation_mode(self.network), self._computing() as dtype:
-            return _numpy(self.network.output_from(layer, inputs.to(dtype)))
+        with evaluation_mode(self.network):
+            return self._computed(partial(_batch_outputs_from, layer=layer), inputs)
 
     def _check_outputs(self, count: int) -> None:
         if count != len(self.class_names):
@@ -246,7 +253,7 @@ class Classifier(Predictor):
         self,
         pixels: np.ndarray | Tensor,
         batch: int,
-        compute: Callable[[Tensor], np.ndarray],
+        compute: Callable[[Classifier, Tensor], np.ndarray],
         length: int | None = None,
     ) -> np.ndarray:
         """What `compute` gives for all images: float32 [N, length], or [N, num_classes]."""
@@ -255,31 +262,30 @@ class Classifier(Predictor):
         with evaluation_mode(self.network):
             for start in range(0, len(pixels), batch):
                 part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
-                results.append(compute(part))
+                results.append(self._computed(compute, part))
                 if length is None:  # a layer may have been replaced
                     self._check_outputs(results[-1].shape[1])
         return np.concatenate(results)
 
-    @torch.inference_mode()
-    def _batch_probabilities(self, pixels: Tensor, crops: Crops) -> np.ndarray:
-        make_crops = ten_crop if crops == 10 else lambda *args: [center_crop(*args)]
-        inputs = make_crops(pixels, self.info.preprocessing, self.mean_image)
-        with self._computing() as dtype:
-            logits = torch.stack([self.network(crop.to(dtype)) for crop in inputs])
-        return class_probabilities(_numpy(logits), self.info.temperature)
+    def _computed(
+        self, compute: Callable[[Classifier, Tensor], np.ndarray], batch: Tensor
+    ) -> np.ndarray:
+        """What `compute` gives for a batch; in float32 where fp16, which ends at 65,504, overflows.
 
-    @torch.inference_mode()
-    def _batch_logits(self, pixels: Tensor) -> np.ndarray:
-        crops = center_crop(pixels, self.info.preprocessing, self.mean_image)
-        with self._computing() as dtype:
-            return _numpy(self.network(crops.to(dtype)))
-
-    @torch.inference_mode()
-    def _batch_inputs(self, pixels: Tensor, layer: str) -> np.ndarray:
-        crops = center_crop(pixels, self.info.preprocessing, self.mean_image)
-        with self._computing() as dtype:
-            inputs = self.network.input_of(layer, crops.to(dtype))
-        return _numpy(inputs.flatten(1))
+        The range of bf16 is that of float32.
+        """
+        found = compute(self, batch)
+        if self._number_type != "fp16" or np.isfinite(found).all():
+            return found
+        exact = replace(self, network=to_float32(self.network), precision="float32")
+        again = compute(exact, batch)
+        if np.isfinite(again).sum() > np.isfinite(found).sum():  # else the model is broken
+            warnings.warn(  # from one line of code, so that Python shows it once
+                "values of this model pass the range of fp16, so such batches are computed again "
+                "in float32; --precision float32 computes all in it",
+                stacklevel=1,
+            )
+        return again
 
     @contextmanager
     def _computing(self) -> Iterator[torch.dtype]:
@@ -316,6 +322,36 @@ def num_outputs(network: Network) -> int:
     *_, last = network.children()
     linear = [module for module in last.modules() if isinstance(module, torch.nn.Linear)]
     return linear[-1].out_features if linear else network.architecture.num_classes
+
+
+@torch.inference_mode()
+def _batch_probabilities(classifier: Classifier, pixels: Tensor, crops: Crops) -> np.ndarray:
+    make_crops = ten_crop if crops == 10 else lambda *args: [center_crop(*args)]
+    inputs = make_crops(pixels, classifier.info.preprocessing, classifier.mean_image)
+    with classifier._computing() as dtype:
+        logits = torch.stack([classifier.network(crop.to(dtype)) for crop in inputs])
+    return class_probabilities(_numpy(logits), classifier.info.temperature)
+
+
+@torch.inference_mode()
+def _batch_logits(classifier: Classifier, pixels: Tensor) -> np.ndarray:
+    crops = center_crop(pixels, classifier.info.preprocessing, classifier.mean_image)
+    with classifier._computing() as dtype:
+        return _numpy(classifier.network(crops.to(dtype)))
+
+
+@torch.inference_mode()
+def _batch_inputs(classifier: Classifier, pixels: Tensor, layer: str) -> np.ndarray:
+    crops = center_crop(pixels, classifier.info.preprocessing, classifier.mean_image)
+    with classifier._computing() as dtype:
+        inputs = classifier.network.input_of(layer, crops.to(dtype))
+    return _numpy(inputs.flatten(1))
+
+
+@torch.inference_mode()
+def _batch_outputs_from(classifier: Classifier, inputs: Tensor, layer: str) -> np.ndarray:
+    with classifier._computing() as dtype:
+        return _numpy(classifier.network.output_from(layer, inputs.to(dtype)))
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

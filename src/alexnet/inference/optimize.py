@@ -104,6 +104,18 @@ def is_optimized(network: Network) -> bool:
     return any(isinstance(layer, kinds) for layer in network.modules())
 
 
+def to_float32(network: Network) -> Network:
+    """The network with layers that compute in float32; a copy if those of the given one do not."""
+    is_half = any(p.dtype in (torch.float16, torch.bfloat16) for p in network.parameters())
+    if not is_half:
+        return network
+    result = copy.deepcopy(network).float()
+    for layer in result.modules():
+        if isinstance(layer, _Cast):
+            layer.dtype = torch.float32
+    return result
+
+
 def unoptimized_weights(
     network: Network, arch: Architecture, done: str, *, allow_hooks: bool = True
 ) -> dict[str, Tensor]:
@@ -199,7 +211,15 @@ class LayerOptimizer:
         return cast
 
     def _cast(self, layer: Conv2d | Linear) -> nn.Module:
-        return _Cast(layer, torch.float32 if layer.is_last else self.dtype)
+        is_float32 = layer.is_last or self._overflows(layer)
+        return _Cast(layer, torch.float32 if is_float32 else self.dtype)
+
+    def _overflows(self, layer: Conv2d | Linear) -> bool:
+        """Whether a weight is too large for fp16."""
+        if self.dtype != torch.float16:
+            return False
+        largest = max(float(p.detach().abs().max()) for p in layer.parameters())
+        return largest > torch.finfo(self.dtype).max
 
     def _can_use_int8(self, layer: nn.Conv2d | nn.Linear) -> bool:
         is_fastest = has_fast_int8(self.kernels) and not self.is_bf16_faster

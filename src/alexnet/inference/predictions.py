@@ -47,7 +47,7 @@ class ClassProbability:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The most probable classes of one image, best first, or why the image could not be read."""
+    """The most probable classes of one image, best first, or why there are none."""
 
     image: str
     """The file's path, or "image 3" for the image at index 3 that is no file."""
@@ -60,17 +60,17 @@ class Prediction:
 
     @property
     def label(self) -> str | None:
-        """The most probable class; None if it is unsure or the image could not be read."""
+        """The most probable class; None if it is unsure or there is an error."""
         return self.top_classes[0].label if self.top_classes and not self.is_unsure else None
 
     @property
     def probability(self) -> float | None:
-        """That of the most probable class, also if it is unsure; None if the image was not read."""
+        """That of the most probable class, also if it is unsure; None with an error."""
         return self.top_classes[0].probability if self.top_classes else None
 
     def _repr_html_(self) -> str:
         """The image, if it is a file that is still there or has a thumbnail, and bars."""
-        answer = f"not read: {self.error}" if self.error else "unsure" if self.is_unsure else ""
+        answer = f"no answer: {self.error}" if self.error else "unsure" if self.is_unsure else ""
         rows = "".join(
             f'<tr><td style="text-align: left">{escape(c.label)}</td><td>{bar(c.probability)}</td>'
             f'<td style="text-align: right">{c.probability:.1%}</td></tr>'

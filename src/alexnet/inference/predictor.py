@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Crops: TypeAlias = Literal[1, 10]
+NOT_FINITE = "the network's outputs are not finite"
 
 
 class Predictor(ABC):
@@ -83,7 +84,8 @@ class Predictor(ABC):
 
         One image gives a list of one prediction; a folder, a pattern and a batch give one for each
         of their images. An image that cannot be read or does not exist gets an error, and so does a
-        folder or pattern without images among several values; the others are predicted.
+        folder or pattern without images among several values, and an image whose outputs are not
+        finite; the others are predicted.
 
         Args:
             images: one image or many, in any of the forms of `ImageInput`; an iterator is read
@@ -137,12 +139,16 @@ class Predictor(ABC):
     def _predict(self, batch: Sequence[Decoded], top: int, crops: Crops) -> list[Prediction]:
         readable = {i: image.pixels for i, image in enumerate(batch) if image.pixels is not None}
         top_classes: dict[int, tuple[ClassProbability, ...]] = {}
+        errors = {i: image.error for i, image in enumerate(batch)}
         if readable:
             probabilities = self.probabilities(np.stack(list(readable.values())), crops)
             for i, row in zip(readable, probabilities, strict=True):
-                top_classes[i] = self.top_classes(row, top)
+                if np.isnan(row).any():
+                    errors[i] = NOT_FINITE
+                else:
+                    top_classes[i] = self.top_classes(row, top)
         return [
-            Prediction(image.name, top_classes.get(i, ()), image.error)
+            Prediction(image.name, top_classes.get(i, ()), errors[i])
             for i, image in enumerate(batch)
         ]
 
@@ -164,6 +170,8 @@ def _with_thumbnails(
 def class_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     """softmax(logits / temperature), averaged over crops: float32 [N, num_classes].
 
+    NaN for an image with a logit that is not finite.
+
     Computed in float64, so that equal logits give equal bits, whatever computed them.
 
     Args:
@@ -174,6 +182,7 @@ def class_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # of an image whose logits are not finite
         exponentials = np.exp(scaled - scaled.max(-1, keepdims=True))
     probabilities = exponentials / exponentials.sum(-1, keepdims=True)
+    probabilities[~np.isfinite(logits).all(-1)] = np.nan  # also of -inf, which gives 0
     mean: np.ndarray = probabilities.mean(0, dtype=np.float64)
     return mean.astype(np.float32)
 

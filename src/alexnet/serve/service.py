@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from alexnet.errors import AlexNetError
-from alexnet.inference.predictor import Crops
+from alexnet.inference.predictor import NOT_FINITE, Crops
 from alexnet.runtime.device import lasting_problem
 from alexnet.serve.batching import Batcher
 from alexnet.serve.decode_worker import DecodedUpload
@@ -21,7 +21,7 @@ from alexnet.serve.explaining import explain, nearest_neighbors, shown_images, s
 from alexnet.serve.limits import Limits
 from alexnet.serve.metrics import Metrics
 from alexnet.serve.models import Models, ServedModel
-from alexnet.serve.problems import ProblemError, too_busy
+from alexnet.serve.problems import UNREADABLE, ProblemError, too_busy
 from alexnet.serve.schemas import (
     ChannelsAnswer,
     ClassProbability,
@@ -88,7 +88,8 @@ class Service:
         """The most probable classes of images.
 
         Raises:
-            ProblemError: there is no such model, there is too much to do, or no image can be read.
+            ProblemError: there is no such model, there is too much to do, no image can be read, or
+                the outputs for none are finite.
         """
         work = Work(self.models.get(name), crops)
         with self._queued(len(uploads)):
@@ -224,5 +225,7 @@ class Service:
 
 
 def _top_classes(model: ServedModel, row: np.ndarray, top: int) -> tuple[ClassProbability, ...]:
+    if np.isnan(row).any():
+        raise ProblemError(422, NOT_FINITE, UNREADABLE)
     best = model.answering.top_classes(row, top)
     return tuple(ClassProbability(label=one.label, probability=one.probability) for one in best)
