@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -230,6 +230,32 @@ def test_exact_float32_turns_tf32_off_and_on_again() -> None:
     finally:
         torch.set_float32_matmul_precision("highest")
         torch.backends.cuda.matmul.fp32_precision = before[2]
+
+
+@pytest.fixture
+def newer_settings() -> Iterator[None]:
+    """torch's newer settings of TF32, which a test may change."""
+    settings: list[Any] = [torch.backends, torch.backends.cuda.matmul, torch.backends.cudnn.conv]
+    before = [one.fp32_precision for one in settings]
+    yield
+    for one, value in zip(settings, before, strict=True):
+        one.fp32_precision = value
+
+
+@pytest.mark.parametrize("where", [torch.backends, torch.backends.cuda.matmul])
+def test_exact_float32_where_tf32_is_on_by_torchs_newer_setting(
+    where: Any, newer_settings: None
+) -> None:
+    """After which torch refuses to read the older one."""
+    conv, matmul = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    where.fp32_precision = "tf32"
+    with pytest.raises(RuntimeError, match="mix of the legacy and new APIs"):
+        torch.get_float32_matmul_precision()
+    with exact_float32(GPU):
+        with exact_float32(GPU):
+            assert (conv.fp32_precision, matmul.fp32_precision) == ("ieee", "ieee")
+        assert (conv.fp32_precision, matmul.fp32_precision) == ("ieee", "ieee")
+    assert (conv.fp32_precision, matmul.fp32_precision) == ("tf32", "tf32")
 
 
 def test_a_device_of_another_type_has_no_bf16() -> None:

@@ -122,15 +122,28 @@ def exact_float32(device: torch.device) -> Iterator[None]:
 def _without_tf32() -> Iterator[None]:
     conv = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # not annotated
     matmul = torch.backends.cuda.matmul
-    before = conv.fp32_precision, torch.get_float32_matmul_precision(), matmul.fp32_precision
-    conv.fp32_precision = "ieee"
-    torch.set_float32_matmul_precision("highest")
+    before = conv.fp32_precision, matmul.fp32_precision
+    older = _older_matmul_setting()
+    if older:
+        torch.set_float32_matmul_precision("highest")
+    conv.fp32_precision = matmul.fp32_precision = "ieee"
     try:
         yield
     finally:
-        conv.fp32_precision = before[0]
-        torch.set_float32_matmul_precision(before[1])
-        matmul.fp32_precision = before[2]
+        if older:
+            torch.set_float32_matmul_precision(older)
+        conv.fp32_precision, matmul.fp32_precision = before
+
+
+def _older_matmul_setting() -> str:
+    """torch's older setting of TF32; "" where it cannot be read, after the newer one was changed.
+
+    Both are changed where they agree, since torch compares them.
+    """
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return ""
 
 
 @contextmanager
