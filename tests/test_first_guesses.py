@@ -95,7 +95,7 @@ TOLD = [
     ("alexnet.import_model({}, 'alexnet')", "file must be a text or a path, not a dict"),
     ("classifier.save(None)", "path must be a text or a path, not None"),
     ("alexnet.load(run, map_location='cpu')", "unknown keyword 'map_location'"),
-    ("alexnet.load(run, device='gpu')", "device 'gpu' cannot be used here; try device='cpu'"),
+    ("alexnet.load(run, device='gpu')", "device 'gpu' cannot be used here; try device='cuda'"),
     ("classifier.predict(image, topk=3)", "it is called top here"),
     ("classifier(image, k=3)", "it is called top here"),
     ("classifier(torch.zeros(3, 40, 40))", "wants the values 0 to 255 as uint8"),

@@ -26,6 +26,12 @@ from dataclasses import fields
 
 NEAR = 0.75
 """Likeness, 0 to 1, from which on the name of an option is suggested for a misspelt one."""
+OTHER_VALUES = {
+    **dict.fromkeys(("float16", "16", "16-mixed", "16-true", "half", "amp"), "fp16"),
+    **dict.fromkeys(("bfloat16", "bf16-mixed", "bf16-true"), "bf16"),
+    **dict.fromkeys(("fp32", "32", "32-true", "full", "float", "single"), "float32"),
+}
+"""What values are called here, by their names in other programs."""
 _LONG_WORD = re.compile(r"(\S{100})\S{400,}(\S{20})")
 
 
@@ -60,7 +66,7 @@ class UnknownNameError(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], likeness: float = 0.5) -> None:
         names = sorted(set(known) - {""})
-        close = difflib.get_close_matches(name, names, n=3, cutoff=likeness)
+        close = nearest_words(name, names, n=3, cutoff=likeness)
         hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
         super().__init__(f"unknown {kind} {name!r}; {hint}")
 
@@ -119,10 +125,18 @@ def require(condition: bool, message: str, error: type[AlexNetError] = ConfigErr
         raise error(message)
 
 
+def nearest_words(word: object, known: Sequence[str], n: int = 1, cutoff: float = 0.6) -> list[str]:
+    """The known word that means the same, else up to `n` that are spelt alike, best first."""
+    other = OTHER_VALUES.get(str(word).lower().removeprefix("torch."), "")
+    if other in known:
+        return [other]
+    return difflib.get_close_matches(str(word), known, n=n, cutoff=cutoff)
+
+
 def require_choice(options: object, name: str, known: Sequence[str]) -> None:
     """Raise ConfigError, naming the flag and the nearest word, if a word is not a known one."""
     flag, value = name.replace("_", "-"), getattr(options, name)
-    close = difflib.get_close_matches(str(value).lower(), known, n=1)
+    close = nearest_words(str(value).lower(), known)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     require(value in known, f"--{flag} {value!r} must be one of {', '.join(known)}{hint}")
 

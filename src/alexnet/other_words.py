@@ -127,6 +127,7 @@ NOTES = (
     ("early_stopping early_stop early_stop_callback", "in epochs without a lower validation error"),
     ("amp fp16 half to_fp16 mixed_precision", "float32, bf16 or fp16, and auto chooses"),
     ("strategy", "with --devices above 1"),
+    ("gpu cuda accelerator", "a GPU is such as --device cuda:0"),
     (
         "pretrained finetune fine_tune",
         "images of your own are fine-tuned from torchvision's weights without it",

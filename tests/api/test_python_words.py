@@ -32,6 +32,18 @@ from alexnet.runtime.signals import TrainingInterrupted
         ),
         ("alexnet pretrain rbm --resume r-1", "alexnet.resume_pretraining('r-1')"),
         ("alexnet train --resume r --from a.pt", "alexnet train --resume r --from a.pt"),
+        (
+            "take --devices 2, or torchrun --nproc-per-node 2 -m alexnet train",
+            "take devices=2, or torchrun --nproc-per-node 2 -m alexnet train",
+        ),
+        (
+            "(on macOS xcode-select --install) or --compile",
+            "(on macOS xcode-select --install) or compile=",
+        ),
+        ("torchrun starts them by --devices 2", "torchrun starts them by devices=2"),
+        ("a log, such as --log csv", "a log, such as log='csv'"),
+        ("try --device cuda", "try device='cuda'"),
+        ("by --padding (shifts of pixels)", "by padding= (shifts of pixels)"),
         ("there is no file a--b/--c", "there is no file a--b/--c"),
     ],
 )

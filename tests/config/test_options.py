@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from alexnet.api.training import TRAIN_KEYWORDS
 from alexnet.cli.flag_list import flag_names
@@ -83,6 +84,14 @@ def test_numbers_of_numpy_are_numbers() -> None:
         ({"epochs": 2.5}, UsageError, "epochs must be int, not 2.5"),
         ({"epochs": True}, UsageError, "epochs must be int, not True"),
         ({"optimizer": "AdamW"}, UsageError, "optimizer is 'AdamW'; it can be paper, sgd, adam"),
+        ({"precision": "bfloat16"}, UsageError, r"fp16; did you mean bf16\?"),
+        ({"precision": "float16"}, UsageError, r"fp16; did you mean fp16\?"),
+        ({"precision": "16-mixed"}, UsageError, r"fp16; did you mean fp16\?"),
+        ({"precision": "bf16-mixed"}, UsageError, r"fp16; did you mean bf16\?"),
+        ({"precision": torch.bfloat16}, UsageError, r"fp16; did you mean bf16\?"),
+        ({"precision": 32}, UsageError, r"fp16; did you mean float32\?"),
+        ({"device": 1}, UsageError, "device must be str, not 1; a GPU is --device cuda:1"),
+        ({"gpu": 0}, UsageError, "it is called device here: a GPU is such as --device cuda:0"),
         ({"milestones": 5}, UsageError, "milestones must be a list, not 5"),
         ({"arch": None}, UsageError, "arch must be str or Architecture, not None"),
         ({"epochs": 0}, ConfigError, "--epochs 0 must be at least 1"),

@@ -55,6 +55,7 @@ def test_auto_is_the_gpu_if_there_is_one(
 
 @pytest.mark.parametrize("error", [
     RuntimeError(f"{NO_KERNEL}\nSearch for `cudaErrorNoKernelImageForDevice' in .."),
+    RuntimeError(f"{NO_KERNEL}. This could be because the operator does not exist"),
     torch.cuda.DeferredCudaCallError(NO_KERNEL),
 ])  # fmt: skip
 def test_a_gpu_that_does_not_compute(
@@ -117,9 +118,18 @@ def test_bf16_is_that_of_the_device_and_not_of_the_current_one(
     assert not module.has_bf16(torch.device("cuda:0"))
 
 
-@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:97", ""])
+@pytest.mark.parametrize("name", ["tpu", "meta", "cuda:97", ""])
 def test_a_device_that_cannot_be_used(name: str) -> None:
     with pytest.raises(UsageError, match=f"^device '{name}' cannot be used here; try --device cpu"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("gpu", "cuda"), ("0", "cuda:0"), ("cuda 1", "cuda:1"), ("GPU:2", "cuda:2"), ("CUDA", "cuda")],
+)
+def test_what_a_gpu_is_called(name: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=f"^device '{name}' cannot .* try --device {meant}$"):
         choose_device(name)
 
 

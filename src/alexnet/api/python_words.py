@@ -18,7 +18,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 OPTIONS = {flag: option for option, flag in FLAG_WORDS.items()}
-COMMAND = r"alexnet [a-z]+ [^;,`)]*"
+PROGRAM = r"(?:alexnet [a-z]+|pip install|(?:torchrun|python|pip|xcode-select)(?= -))"
+COMMAND = rf"\b{PROGRAM} [^;,`)]*"
 """A command of the shell keeps its flags, but one that resumes a run is a function here."""
 NUMBER = r"-?\d[\d.]*(?:e[+-]?\d+)?(?!\w)"
 RESUME = (
@@ -52,7 +53,7 @@ def _pattern() -> re.Pattern[str]:
     """Finds commands, and flags with the value that follows, if one does."""
     numbers = rf"(?P<numbers>{NUMBER}(?: {NUMBER})*)"
     word = rf"(?P<word>{PATH}|(?:{'|'.join(map(re.escape, sorted(_words())))})(?![\w-]))"
-    other = r"(?P<other>'[^']*'|\([^)]*\)|[A-Z]+\b)"
+    other = r"(?P<other>'[^']*'|\([\d., -]+\)|[A-Z]+\b)"
     value = rf"(?: (?:{numbers}|{word}|{other}))?"
     return re.compile(rf"{COMMAND}|(?<![\w'/-])--(?P<flag>[a-z][\w-]*){value}")
 
@@ -62,7 +63,18 @@ def _words() -> set[str]:
     hints = [part for hint in option_types(Recipe).values() for part in (hint, *get_args(hint))]
     choices = [get_args(hint) for hint in hints if get_origin(hint) is Literal]
     texts = {text for words in choices for text in words if isinstance(text, str) and text}
-    return {*texts, *ZOO, *ABLATIONS, *SUFFIXES, *WEIGHT_WORDS, SCRATCH, "cpu", "ema"}
+    return {
+        *texts,
+        *ZOO,
+        *ABLATIONS,
+        *SUFFIXES,
+        *WEIGHT_WORDS,
+        SCRATCH,
+        "cpu",
+        "cuda",
+        "ema",
+        "csv",
+    }
 
 
 def _keyword(found: re.Match[str]) -> str:

@@ -23,7 +23,7 @@ from typing import (
     get_type_hints,
 )
 
-from alexnet.errors import NEAR, ConfigError, require
+from alexnet.errors import NEAR, ConfigError, nearest_words, require
 from alexnet.io.text import LONE_SURROGATE, short_repr
 from alexnet.models.field_checks import plain_number
 from alexnet.models.layers import LAYER_TYPES, Layer
@@ -254,7 +254,7 @@ def parse_value(hint: Any, item: Any, where: str) -> Any:
     if origin is Literal:
         known = get_args(hint)
         if not any(type(item) is type(choice) and item == choice for choice in known):
-            close = difflib.get_close_matches(str(item).lower(), map(str, known), n=1)
+            close = nearest_words(str(item).lower(), list(map(str, known)))
             raise ConfigError(
                 f"{where} is {short_repr(item)}; it can be {', '.join(map(str, known))}"
                 f"{f'; did you mean {close[0]}?' if close else ''}"
@@ -306,5 +306,7 @@ def _scalar(hint: Any, item: Any, where: str) -> Any:
     if not isinstance(item, hint) or (isinstance(item, bool) and hint is not bool):
         word = YES_OR_NO.get(str(item).lower(), "") if hint is bool else ""
         advice = f"; write {word}" if word else ""
+        if where.rpartition(".")[2] == "device" and isinstance(item, int):
+            advice = f"; a GPU is --device cuda:{int(item)}"
         raise ConfigError(f"{where} must be {hint.__name__}, not {short_repr(item)}{advice}")
     return item

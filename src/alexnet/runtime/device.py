@@ -136,9 +136,9 @@ def _without_tf32() -> Iterator[None]:
 
 
 def _older_matmul_setting() -> str:
-    """torch's older setting of TF32; "" where it cannot be read, after the newer one was changed.
+    """The older setting of TF32 in torch; "" where torch refuses to read it.
 
-    Both are changed where they agree, since torch compares them.
+    It does after the newer one was changed. Where they agree both are changed, as torch asks for.
     """
     try:
         return torch.get_float32_matmul_precision()
@@ -186,7 +186,9 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"device {name!r} cannot be used here; try --device cpu") from error
+        gpu = re.fullmatch(r"(?:gpu|cuda|nvidia)?[ :]?(\d*)", str(name).strip().lower())
+        meant = "cpu" if not (gpu and name) else f"cuda:{gpu[1]}" if gpu[1] else "cuda"
+        raise UsageError(f"device {name!r} cannot be used here; try --device {meant}") from error
     if problem := device_problem(device):
         raise UsageError(f"device {name!r} cannot be used here; try --device cpu ({problem})")
     return device
@@ -199,7 +201,7 @@ def gpu_problem() -> str:
 
 @cache
 def device_problem(device: torch.device) -> str:
-    """Why a device does not compute, in a line; "" if it does, or if its memory is full."""
+    """Why a device does not compute, in a sentence; "" if it does, or if its memory is full."""
     return _find_problem(device)
 
 
@@ -209,7 +211,7 @@ def _find_problem(device: torch.device) -> str:
     try:
         compute_something(device)
     except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
-        return "" if is_out_of_memory(error) else str(error).partition("\n")[0]
+        return "" if is_out_of_memory(error) else re.split(r"\n|\. ", str(error))[0]
     return ""
 
 
