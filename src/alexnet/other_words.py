@@ -34,7 +34,7 @@ WORDS_FOR = {
     "batch_size": "b bs batch bsz batchsize per_device_train_batch_size",
     "epochs": "n_epochs n_epoch num_epochs max_epochs num_train_epochs max_iter",
     "optimizer": "opt optim optimizer_type opt_func",
-    "schedule": "scheduler sched lr_scheduler lr_scheduler_type lrf cos_lr",
+    "schedule": "scheduler sched lr_scheduler lr_scheduler_type cos_lr",
     "warmup_epochs": "warmup lr_warmup_epochs warmup_ratio pct_start",
     "warmup_steps": "num_warmup_steps",
     "milestones": "decay_milestones lr_steps lr_step_size decay_epochs",
@@ -60,8 +60,7 @@ WORDS_FOR = {
     "class_weights": "class_weight",
     "balanced_sampling": "weighted_sampler oversample",
     "precision": "amp fp16 bf16 half dtype mixed_precision to_fp16",
-    "seed": "random_state random_seed",
-    "split_seed": "data_seed",
+    "seed": "random_state random_seed data_seed",
     "val_fraction": "validation_split valid_pct val_split val_pct val_ratio",
     "test_fraction": "test_size test_split",
     "train_per_class": "limit_train_batches max_train_samples",
@@ -98,9 +97,16 @@ function or a command has."""
 
 NOTES = (
     (
-        "freeze_epochs unfreeze unfreeze_epoch",
+        "freeze_epochs",
+        "the layers up to --freeze-up-to 'conv5' are frozen in the first of the --epochs, on one "
+        "schedule and with fixed batch norm statistics; fastai's come on top of the epochs",
+    ),
+    (
+        "unfreeze unfreeze_epoch",
         "the layers up to --freeze-up-to 'conv5' are frozen until then",
     ),
+    ("clipnorm", "of all gradients together, as Keras's global_clipnorm; clipnorm is per tensor"),
+    ("from_scratch scratch no_pretrained", "random initial weights are --from scratch"),
     ("freeze freeze_layers freeze_backbone", "the last layer that is frozen, such as 'conv5'"),
     (
         "backbone_lr trunk_lr",
@@ -191,7 +197,7 @@ SENTENCES = (
     ),
     ("decay", "the decay of weights is --weight-decay, and the learning rate falls by --schedule"),
     (
-        "min_lr warmup_lr lr_min lr_end lr_noise div div_final final_div lr_cycle_mul t_max "
+        "min_lr lrf warmup_lr lr_min lr_end lr_noise div div_final final_div lr_cycle_mul t_max "
         "cooldown_epochs lr_cycle_limit",
         "--schedule cosine falls to 0, and --warmup-epochs rises from 0",
     ),

@@ -136,6 +136,11 @@ OPTIONS = [*option_types(Recipe), *TRAIN_KEYWORDS]
         ("ckpt_path resume_from_checkpoint", "it is called resume here"),
         ("decay", "weights is --weight-decay, and the learning rate falls by --schedule"),
         ("callbacks cbs", "reporter= takes .* StopTraining"),
+        ("lrf min_lr", "--schedule cosine falls to 0"),
+        ("data_seed", "^it is called seed here$"),
+        ("clipnorm", "clip_norm here: of all gradients .* clipnorm is per tensor"),
+        ("scratch from_scratch no_pretrained", "called init_from here: .* are --from scratch"),
+        ("freeze_epochs", "first of the --epochs, on one schedule .* on top of the epochs"),
         ("gpus", "--device cuda:0, and two are --devices 2"),
     ],
 )
