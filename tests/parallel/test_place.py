@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from alexnet.errors import UsageError
-from alexnet.parallel import device
+from alexnet.parallel import device, watch
 from alexnet.parallel.device import device_in_world, device_of_rank
 from alexnet.parallel.place import Place, only_gpu, own_place, place_in, placed
 from alexnet.parallel.world import World, current_world
@@ -30,6 +32,26 @@ def test_what_the_launcher_tells_holds() -> None:
     for hosts in ("aab", "abc"):
         places = (Place(host, local, "") for host, local in zip(hosts, numbers, strict=True))
         assert locals_of(*places) == numbers
+
+
+def test_what_the_launcher_tells_holds_on_machines_of_one_name() -> None:
+    numbers = [(0, 2), (1, 2), (0, 2), (1, 2)]
+    assert locals_of(*(Place("localhost", local, "") for local in numbers)) == numbers
+
+
+def test_machines_of_one_name_are_told_apart_by_their_boot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of the first space of process numbers is the same on every machine."""
+    hosts = set()
+    for boot in ("1", "2"):
+        (tmp_path / boot).write_text(f"{boot}\n")
+        monkeypatch.setattr(watch, "BOOT_ID", tmp_path / boot)
+        hosts.add(watch.this_host())
+    monkeypatch.setattr(watch, "BOOT_ID", tmp_path / "missing")
+    hosts.add(watch.this_host())
+    assert len(hosts) == 3
+    assert {host.split(" ")[0] for host in hosts} == {socket.gethostname()}
 
 
 @pytest.mark.parametrize("local", [None, (0, 2)])

@@ -1,8 +1,8 @@
 """Where a process is among those of its machine, which not every launcher tells, or tells right.
 
 torchrun sets LOCAL_RANK and LOCAL_WORLD_SIZE. Where processes have RANK and WORLD_SIZE alone, or
-all have the same LOCAL_RANK (`torchrun --virtual-local-rank`), they compare the names of their
-machines. A launcher may also let each see one GPU (`srun --gpus-per-task=1`).
+all of a machine have the same LOCAL_RANK (`torchrun --virtual-local-rank`), they compare the names
+of their machines. Only then: two machines may share a name (`localhost`). A launcher may also let each see one GPU (`srun --gpus-per-task=1`).
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def place_in(world: World, places: Sequence[Place]) -> World:
     """
     own = places[world.rank]
     here = [rank for rank, place in enumerate(places) if place.host == own.host]
-    told = {places[rank].local for rank in here}
-    if own.local is None or None in told or len(told) < len(here):
+    told = [places[rank].local for rank in here]
+    is_virtual = len(here) > 1 and len({local[0] for local in told if local}) == 1
+    if own.local is None or None in told or is_virtual:
         local_rank, local_size = here.index(world.rank), len(here)
     else:
         local_rank, local_size = own.local

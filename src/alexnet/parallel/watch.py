@@ -33,6 +33,8 @@ DEAD_SECONDS = 3.0
 """Without a beat, where an exchange has failed because a process has ended."""
 EXIT_CODE = 2
 """As of other errors of the command line."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""In Linux, another one for each start of each machine."""
 
 
 @dataclass
@@ -223,10 +225,16 @@ def _kill(who: str) -> None:
 
 
 def this_host() -> str:
-    """The machine's name, and the space of its process numbers: containers may share a name."""
+    """The machine's name, its boot, and the space of its process numbers.
+
+    Machines may share a name, containers name and boot; the first space is the same everywhere.
+    """
+    facts = [socket.gethostname()]
     with suppress(OSError):
-        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').stat().st_ino}"
-    return socket.gethostname()
+        facts.append(BOOT_ID.read_text().strip())
+    with suppress(OSError):
+        facts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return " ".join(facts)
 
 
 _watches: list[Watch] = []
