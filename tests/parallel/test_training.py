@@ -9,13 +9,15 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from alexnet.checkpoints.model_file import load_model
-from alexnet.config.recipe import OptimizerOptions, Recipe
+from alexnet.checkpoints.model_file import load_model, save_model
+from alexnet.config.distributed import DistributedOptions
+from alexnet.config.recipe import SCRATCH, OptimizerOptions, Recipe
 from alexnet.data.store.store import Store
 from alexnet.errors import TrainingError, UsageError
 from alexnet.evaluation.evaluator import evaluate
@@ -33,6 +35,7 @@ from alexnet.training.processes import (
     job_name,
 )
 from alexnet.training.run_folder import RunFolder, config_text, create_numbered_run
+from alexnet.training.setup import set_up_training
 from alexnet.training.state import TrainState
 from support.processes import Processes
 from support.runs import (
@@ -211,6 +214,37 @@ def test_processes_that_see_different_files_do_not_train_together(
     first, second = pair.run(resume_from_another, two_at_a_time, small_place.path, what)
     assert first == second
     assert re.match(f"the processes do not start from the same {difference}; see that", first)
+
+
+def set_up_from(recipe: Recipe, sources: tuple[str, str]) -> str:
+    """What setting up says where each process has its own initial weights; "" if nothing."""
+    source = sources[current_world().rank]
+    try:
+        set_up_training(replace(recipe, init_from=source), Witness())
+    except TrainingError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("parallel", ["data", "hybrid"])
+def test_processes_that_start_from_different_weights_do_not_train_together(
+    small: Recipe, small_whole: RunFolder, tmp_path: Path, pair: Processes, parallel: Any
+) -> None:
+    """Paths may differ; a host that cannot download weights starts from scratch."""
+    weights, info, mean_image = load_model(small_whole.model)
+    same, other = tmp_path / "same.safetensors", tmp_path / "other.safetensors"
+    shutil.copy(small_whole.model, same)
+    name = next(iter(weights))
+    save_model(other, {**weights, name: weights[name] + 1}, info, mean_image)
+    recipe = replace(small, distributed=DistributedOptions(parallel=parallel, devices=2))
+    file = str(small_whole.model)
+    assert pair.run(set_up_from, recipe, (file, str(same))) == ["", ""]
+    for different, digest in ((str(other), "[0-9a-f]{16}"), (SCRATCH, "none")):
+        first, second = pair.run(set_up_from, recipe, (file, different))
+        assert first == second
+        start = "the processes do not start from the same initial weights"
+        told = rf"{start} \(hash\): rank 0 \(.*\) has [0-9a-f]{{16}}, rank 1 \(.*\) has {digest};"
+        assert re.match(told, first)
 
 
 def test_a_signal_to_one_process_saves_and_ends_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
@@ -25,6 +26,17 @@ class InitialWeights:
     """By the architecture's names."""
     class_names: tuple[str, ...] = ()
     """In the order of the outputs; empty where the file has none."""
+
+    def digest(self) -> str:
+        """Hex digits that tell these weights from others; "" without any."""
+        if not self.tensors:
+            return ""
+        digest = hashlib.blake2b(repr(self.class_names).encode(), digest_size=8)
+        for name, tensor in sorted(self.tensors.items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            numbers = tensor.detach().cpu().contiguous().reshape(-1)
+            digest.update(numbers.view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
 
 NO_WEIGHTS = InitialWeights({})

@@ -17,7 +17,7 @@ from alexnet.models.network import Network
 from alexnet.models.variants import variant
 from alexnet.parallel.data_parallel import meter_of
 from alexnet.parallel.network import ParallelNetwork
-from alexnet.parallel.same_start import check_same_start
+from alexnet.parallel.same_start import NONE, check_same_start
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.reporter import Reporter
 from alexnet.runtime.malloc import disable_malloc_trim
@@ -199,7 +199,9 @@ def set_up_training(
     device = device_to_train_on(recipe, world, reporter)
     weights = NO_WEIGHTS if checkpoint else read_initial_weights(recipe, arch, reporter)
     store, splits = data or prepare_data(recipe, reporter)
-    check_same_start(start_facts(recipe, store, checkpoint))
+    if world.size > 1:  # a digest of all weights takes a moment
+        facts = {"initial weights (hash)": weights.digest() or NONE}
+        check_same_start(start_facts(recipe, store, checkpoint) | facts)
     check_stopping(recipe, splits)
     batches = build_batches(recipe, arch, store, splits, reporter, rows_world(recipe, world))
     class_names = store.info.class_names
