@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from alexnet.config.recipe import LRSchedule, Recipe
+from alexnet.errors import TrainingError
 from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import StepReport, StopTraining
 from alexnet.runtime.signals import TrainingInterrupted
+from alexnet.training.results import read_result
 from alexnet.training.run_folder import RunFolder, read_metrics
+from support.commands import Command
 from support.runs import PowerCut, PowerCutError, Witness, is_same_run, resume, train
 from support.slow import first_fast
 
@@ -75,6 +78,36 @@ def test_a_run_that_a_reporter_ended_goes_on_with_more_epochs(
     run = resume(tmp_path / "run", epochs=4)
     assert len(run.history) == 4
     assert run.folder.model.read_bytes() == longer.model.read_bytes()
+
+
+def test_a_run_that_a_reporter_ended_goes_on_to_its_planned_end(
+    small: Recipe, tmp_path: Path
+) -> None:
+    """With the bits of one that no reporter ended, also where the rate depends on the epochs."""
+    recipe = replace(small, keep_state=True)
+    whole = train(recipe, out=tmp_path / "whole").folder
+    ended = train(recipe, out=tmp_path / "run", reporter=Raiser(StopTraining(), epoch=1)).folder
+    assert read_result(ended).ended_early == "by the reporter (StopTraining)"
+    with pytest.raises(TrainingError, match=r"after epoch 1 of 3: by the reporter .*--epochs 3 or"):
+        resume(ended.path)
+    resume(ended.path, epochs=3)
+    assert read_result(ended).ended_early == ""
+    with pytest.raises(TrainingError, match=r"finished already; .* more epochs than its 3"):
+        resume(ended.path, epochs=3)
+    for folder in (ended, whole):
+        folder.remove_checkpoints()  # they have the times
+    assert is_same_run(ended, whole)
+
+
+def test_the_command_line_goes_on_if_epochs_are_given(
+    small: Recipe, tmp_path: Path, command: Command
+) -> None:
+    recipe = replace(small, keep_state=True)
+    run = train(recipe, out=tmp_path / "run", reporter=Raiser(StopTraining(), epoch=1)).folder
+    refused = command("train", "--resume", str(run.path))
+    assert "after epoch 1 of 3: by the reporter" in refused.err
+    assert command("train", "--resume", str(run.path), "--epochs", "3").code == 0
+    assert read_result(run).epochs == 3
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,8 @@ def resume(
 ) -> Run:
     """Resume a stopped run; it ends in the same bits as one that was never stopped.
 
-    With other `epochs` or options it goes on until then, even if it has finished before.
+    With other `epochs` or options it goes on until then, even if it has finished before; where a
+    reporter has ended it (`StopTraining`), also with the `epochs` that were planned.
 
     Args:
         path: the run folder, or the run.

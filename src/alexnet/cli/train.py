@@ -120,13 +120,14 @@ def _resume(options: TrainOptions, words: Sequence[str], arguments: Sequence[str
 
     start = read_run_recipe(RunFolder(Path(options.resume)))
     recipe, _ = read_recipe(words, options, start, {})
+    has_epochs = any(word.partition("=")[0] == "--epochs" for word in words)
     if is_to_be_launched(devices := recipe.distributed.devices):
         return launch_again("train", arguments, devices)
     note_slow_cpu(recipe.device)
     with ProgressReporter() as reporter:
         result = resume(
             options.resume,
-            epochs=recipe.epochs,
+            epochs=recipe.epochs if has_epochs else None,
             stopping=recipe.stopping,
             distributed=recipe.distributed,
             reporter=reporter,

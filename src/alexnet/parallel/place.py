@@ -2,7 +2,8 @@
 
 torchrun sets LOCAL_RANK and LOCAL_WORLD_SIZE. Where processes have RANK and WORLD_SIZE alone, or
 all of a machine have the same LOCAL_RANK (`torchrun --virtual-local-rank`), they compare the names
-of their machines. Only then: two machines may share a name (`localhost`). A launcher may also let each see one GPU (`srun --gpus-per-task=1`).
+of their machines. Else those decide nothing: two machines may share a name (`localhost`). A
+launcher may also let each see one GPU (`srun --gpus-per-task=1`).
 """
 
 from __future__ import annotations

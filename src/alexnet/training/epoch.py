@@ -18,6 +18,9 @@ from alexnet.training.checkpointing import CheckpointManager
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
 
+BY_REPORTER = "by the reporter (StopTraining)"
+"""Why a run ends that no option has ended."""
+
 
 def epoch_record(
     setup: TrainingSetup, state: TrainState, checkpoints: CheckpointManager
@@ -105,6 +108,13 @@ def reason_to_stop(stopping: StoppingOptions, history: Sequence[EpochRecord]) ->
             f"for {waited} epoch{'s' * (waited > 1)} (--patience {stopping.patience})"
         )
     return ""
+
+
+def reason_for_fewer_epochs(recipe: Recipe, history: Sequence[EpochRecord]) -> str:
+    """Why a finished run ended before its last planned epoch; "" if it did not."""
+    if not 0 < len(history) < recipe.epochs:
+        return ""
+    return reason_to_stop(recipe.stopping, history) or BY_REPORTER
 
 
 def epochs_since_best(history: Sequence[EpochRecord]) -> int:

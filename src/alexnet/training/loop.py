@@ -9,6 +9,7 @@ from alexnet.records import LastStep
 from alexnet.reporter import Reporter, StepReport
 from alexnet.training.checkpointing import CheckpointManager
 from alexnet.training.epoch import (
+    BY_REPORTER,
     check_weights,
     epoch_record,
     has_ended,
@@ -53,7 +54,7 @@ def fit(
     note_sent(setup.replica, state.step - first_step, reporter)
     reason = reason_to_stop(setup.recipe.stopping, state.history)
     if reason or state.is_stopped:
-        reason = reason or "by the reporter (StopTraining)"
+        reason = reason or BY_REPORTER
         reporter.note(f"ended after epoch {state.epoch}: {reason}")
 
 

@@ -27,7 +27,7 @@ from alexnet.training.advice import (
     running_stats_advice,
 )
 from alexnet.training.data import data_advice, duplicates_in
-from alexnet.training.epoch import training_class_counts
+from alexnet.training.epoch import reason_for_fewer_epochs, training_class_counts
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
@@ -74,6 +74,9 @@ class RunResult:
     """The contents of `result.json`."""
 
     epochs: int
+    """Finished ones."""
+    ended_early: str = ""
+    """Why there are fewer than were planned, such as a reporter's `StopTraining`; "" if not."""
     training_seconds: float
     """Of all epochs, with their evaluations."""
     data_wait_fraction: float
@@ -140,6 +143,7 @@ def plot_and_summarize(
     folder.write_epochs(history, times)
     return RunResult(
         epochs=len(history),
+        ended_early=reason_for_fewer_epochs(setup.recipe, history),
         training_seconds=sum(t.elapsed_seconds for t in times),
         data_wait_fraction=_data_wait_fraction(times),
         data=summarize(info.class_names, setup.store.labels, setup.splits.by_name),

@@ -45,7 +45,7 @@ from alexnet.training.checkpointing import (
     with_layout,
 )
 from alexnet.training.earlier_results import earlier_results_note
-from alexnet.training.epoch import evaluate_split
+from alexnet.training.epoch import BY_REPORTER, evaluate_split, reason_for_fewer_epochs
 from alexnet.training.extension import changes_end, describe_extension, extend
 from alexnet.training.initial_weights import resolve
 from alexnet.training.loop import fit
@@ -64,7 +64,7 @@ from alexnet.training.results import (
     validation_result,
     write_result,
 )
-from alexnet.training.run_folder import RunFolder, read_run_recipe
+from alexnet.training.run_folder import RunFolder, read_metrics, read_run_recipe
 from alexnet.training.run_log import LoggingReporter
 from alexnet.training.schedule_advice import schedule_advice
 from alexnet.training.setup import TrainingSetup, set_up_training
@@ -173,7 +173,8 @@ def resume(
 ) -> Run:
     """Resume a stopped run; it ends in the same bits as one that was never stopped.
 
-    With other `epochs` or `stopping` it goes on until then, even if it has finished before.
+    With other `epochs` or `stopping` it goes on until then, even if it has finished before; where a
+    reporter has ended it (`StopTraining`), also with the `epochs` that were planned.
 
     Args:
         path: the run folder.
@@ -215,19 +216,35 @@ def check_can_be_extended(
 ) -> None:
     """Reject a finished run that is not to be trained further, or whose state is gone.
 
+    One that a reporter has ended can go on with as many epochs as were planned.
+
     Raises:
         TrainingError: says how.
     """
-    if not changes_end(recipe, epochs, stopping):
-        raise TrainingError(
-            f"{folder.path} has finished already; its model is {folder.model}; "
-            f"train it further with more epochs than its {recipe.epochs} (--epochs)"
-        )
+    history = read_metrics(folder) if folder.metrics.exists() else []
+    reason = reason_for_fewer_epochs(recipe, history)
+    goes_on = reason == BY_REPORTER and epochs == recipe.epochs
+    if not (goes_on or changes_end(recipe, epochs, stopping)):
+        raise TrainingError(_finished_text(folder, recipe, len(history), reason))
     if not folder.saved_checkpoints():
         raise TrainingError(
             f"{folder.path} has finished, and its state was not kept; start a new run from its "
             f"weights: {train_from_command(recipe, folder)}"
         )
+
+
+def _finished_text(folder: RunFolder, recipe: Recipe, num_epochs: int, reason: str) -> str:
+    """That a run has finished, and how to train it further."""
+    ended, how = "", f"more epochs than its {recipe.epochs} (--epochs)"
+    if reason:
+        ended = f", after epoch {num_epochs} of {recipe.epochs}: {reason}"
+        how = "another value of that option"
+    if reason == BY_REPORTER:
+        how = f"--epochs {recipe.epochs} or more"
+    return (
+        f"{folder.path} has finished already{ended}; its model is {folder.model}; "
+        f"train it further with {how}"
+    )
 
 
 def _restore_run(
@@ -254,7 +271,7 @@ def _restore_run(
     earlier = earlier_results_note(folder)
     folder.remove_temp_files()
     folder.remove_ending()
-    if changes_end(before, epochs, stopping):
+    if epochs is not None or changes_end(before, epochs, stopping):
         state.last_epoch = 0
     if recipe != before:
         folder.write_recipe(recipe)
