@@ -125,14 +125,20 @@ def test_a_learning_rate_is_found_by_words(
         alexnet.find_lr(flowers, reporter=None, learning_rate=0.1)
 
 
-def test_a_reporter_ends_a_range_test(flowers: Path, place: Path) -> None:
+@pytest.mark.parametrize("last", [1, 4, 10])
+def test_a_reporter_ends_a_range_test(flowers: Path, place: Path, last: int) -> None:
+    """Before the tenth step there is a curve, but no suggestion."""
+
     class Stopping(Reporter):
         def on_step(self, report: StepReport) -> None:
-            if report.step == 10:
+            if report.step == last:
                 raise StopTraining
 
     words = {name: value for name, value in WORDS.items() if name != "epochs"}
-    assert len(alexnet.find_lr(flowers, reporter=Stopping(), **words).lrs) == 10
+    found = alexnet.find_lr(flowers, reporter=Stopping(), **words)
+    assert len(found.lrs) == len(found.losses) == last
+    assert last == 10 or found.suggestion is None
+    assert len(found.plot().axes) == 1
 
 
 def test_a_run_is_resumed_by_its_folder_or_as_a_keyword(trained: RunFolder) -> None:

@@ -29,7 +29,8 @@ def range_test(
         axes.plot([suggestion], [at], "o", color=ORANGE, label=f"suggested: {suggestion:.2g}")
         axes.legend(loc="upper left")
     low, high = min(losses), max(losses[: 1 + losses.index(min(losses))])
+    depth = high - low or 1.0  # a test of a few steps has a flat curve
     axes.set(xlabel="learning rate", ylabel="training loss, smoothed")
-    axes.set_ylim(low - 0.08 * (high - low), high + 0.35 * (high - low))
+    axes.set_ylim(low - 0.08 * depth, high + 0.35 * depth)
     use_log_scale(axes, "x")
     return figure

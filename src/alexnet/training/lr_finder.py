@@ -74,7 +74,8 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
     """Train for up to a hundred steps while the learning rate rises from 1e-6 to 10.
 
     CutMix and mixup are left out, since their steps have another loss. Writes nothing but the image
-    store.
+    store. Where the reporter ends it by `StopTraining`, the curve is of the steps so far; it has a
+    suggestion from the tenth on.
 
     Raises:
         AlexNetError: the recipe, the data or the weights cannot work.
@@ -87,7 +88,7 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
     lrs: list[float] = []
     losses: list[float] = []
     watched: list[float] = []
-    average = 0.0
+    average, is_stopped = 0.0, False
     for step, (pixels, labels) in zip(range(NUM_STEPS), endless_batches(setup), strict=False):
         lr = MIN_LR * (MAX_LR / MIN_LR) ** (step / (NUM_STEPS - 1))
         try:
@@ -102,13 +103,15 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
         try:
             reporter.on_step(range_report(step, lr, watched[-1], losses[-1], wrong / count, count))
         except StopTraining:
+            is_stopped = True
             break
         if watched[-1] > DIVERGED * min(watched):
             break
-    if len(losses) < MIN_STEPS:
+    if len(losses) < MIN_STEPS and not is_stopped:
         raise TrainingError("the loss is not finite at the lowest learning rates; check the data")
+    suggestion = suggest_lr(lrs, losses) if len(losses) >= MIN_STEPS else None
     curve = tuple(smooth(losses).tolist())
-    return LRRangeTest(lrs=tuple(lrs), losses=curve, suggestion=suggest_lr(lrs, losses))
+    return LRRangeTest(lrs=tuple(lrs), losses=curve, suggestion=suggestion)
 
 
 def endless_batches(setup: TrainingSetup) -> Iterator[tuple[Tensor, Tensor]]:
