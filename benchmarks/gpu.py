@@ -14,7 +14,6 @@ cut short did not. It needs the package's dependencies and those of its tests, a
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import signal
@@ -31,13 +30,13 @@ import checkout  # noqa: F401 - before the package itself
 import torch
 from gpu_checks import Found, check_resuming, compare_with_cpu, run_tests, train_to_accuracy
 from gpu_speed import compare_with_pytorch, measure_gains, measure_training
+from parent_death import end_with_parent
 
 from alexnet.config.serialization import to_dict
 from alexnet.io.files import write_text
 from alexnet.io.tables import Table
 from alexnet.runtime.environment import describe_environment
 
-PR_SET_PDEATHSIG = 1
 SECTIONS: dict[str, tuple[Callable[[str, bool], Iterator[Found]], int]] = {
     "tests": (run_tests, 120),
     "agreement": (compare_with_cpu, 30),
@@ -103,9 +102,9 @@ def section_result(found: Found, ending: str, why: str = "") -> Found:
     elif found.get("passed") is False:
         ending = "failed"
     elif ending == "finished":
-        ending = "passed" if "passed" in found else "measured"
+        ending, why = "passed" if "passed" in found else "measured", found.get("why", "")
         failed = sum("failed" in row for row in found.get("rows", []))
-        why = f"{failed} of {len(found['rows'])} rows failed" if failed else ""
+        why = f"{failed} of {len(found['rows'])} rows failed" if failed else why
     return {"verdict": ending, "why": why, "found": found}
 
 
@@ -142,12 +141,6 @@ def cell(value: Any) -> str:
         case int():
             return f"{value:,}"
     return str(value)
-
-
-def end_with_parent() -> None:
-    """End this process when the one that started it is killed, so that the GPU is free again."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def parse_flags() -> Flags:

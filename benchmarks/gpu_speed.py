@@ -24,6 +24,7 @@ import checkout  # noqa: F401 - before the package itself
 import numpy as np
 import torch
 from gpu_checks import Found
+from parent_death import end_with_parent
 
 from alexnet.benchmark.throughput import (
     make_matmul,
@@ -149,7 +150,8 @@ def bare_update(setup: TrainingSetup) -> Function:
     setup.learner.train()
     pixels, labels = next(setup.loader.epoch(0))
     images, targets, _ = network_inputs(setup, pixels, labels, 0)
-    return lambda: update(setup.replica, setup.optimizer, images, targets, setup.recipe)
+    recipe, scaler = setup.recipe, setup.loss_scaler
+    return lambda: update(setup.replica, setup.optimizer, images, targets, recipe, scaler=scaler)
 
 
 def whole_step(setup: TrainingSetup) -> Function:
@@ -230,7 +232,9 @@ def compare_with_pytorch(device: str, tiny: bool) -> Iterator[Found]:
         batch_size, repeats = ("2", "2") if tiny else ("512", "9")
         command = [sys.executable, str(PEERS), "train", "--device", device, "--json"]
         command += ["--batch-size", batch_size, "--repeats", repeats, "--only", *programs]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=end_with_parent
+        )
         rows += _peers_rows(json.loads(done.stdout.strip().rpartition("\n")[2]))
         yield {"rows": rows}
 

@@ -122,8 +122,9 @@ def test_resuming_is_checked(tmp_path: Path) -> None:
     sections, printed = run_tiny(tmp_path, "resuming")
     assert sections["resuming"]["verdict"] == "passed"
     rows = sections["resuming"]["found"]["rows"]
-    assert rows == [{"compared": what, "same bits": True} for what in ("losses", "weights")]
-    assert "losses          yes" in printed
+    same = {"same bits": True, "of two equal runs": True}
+    assert rows == [{"compared": what} | same for what in ("losses", "weights")]
+    assert "losses          yes                yes" in printed
 
 
 @pytest.mark.slow
@@ -166,6 +167,7 @@ def test_time_that_a_section_leaves_goes_to_those_after_it(script: ModuleType) -
         ({"passed": False}, "finished", "failed"),
         ({"passed": False}, "not finished", "failed"),
         ({"rows": []}, "finished", "measured"),
+        ({"rows": [], "why": "two equal runs differ, too"}, "finished", "measured"),
         ({"left out": "no images"}, "finished", "left out"),
         ({}, "failed", "failed"),
     ],
@@ -245,23 +247,31 @@ def test_losses_that_differ_fail(
 
 
 @pytest.mark.parametrize(("loss", "weights"), [(0.5, b"1"), (0.6, b"1"), (0.5, b"2")])
-def test_a_resumed_run_that_differs_fails(
+@pytest.mark.parametrize("twin", [b"1", b"3"])
+def test_a_resumed_run_that_differs_fails_where_equal_runs_do_not(
+    script: ModuleType,
     checks: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     loss: float,
     weights: bytes,
+    twin: bytes,
 ) -> None:
     def run(name: str, loss: float, weights: bytes) -> SimpleNamespace:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        (folder / "model.safetensors").write_bytes(weights)
-        return SimpleNamespace(history=[loss], folder=SimpleNamespace(path=folder))
+        model = tmp_path / name
+        model.write_bytes(weights)
+        return SimpleNamespace(history=[loss], folder=SimpleNamespace(model=model))
 
-    monkeypatch.setattr(alexnet, "train", lambda *_, **__: run("whole", 0.5, b"1"))
+    runs = iter([("a", 0.5, b"1"), ("b", 0.5, twin), ("stopped", 0.5, b"")])
+    monkeypatch.setattr(alexnet, "train", lambda *_, **__: run(*next(runs)))
     monkeypatch.setattr(alexnet, "resume", lambda *_, **__: run("resumed", loss, weights))
     (found,) = checks.check_resuming("cpu", tiny=True)
-    assert found["passed"] == (loss == 0.5 and weights == b"1")
+    result = script.section_result(found, "finished")
+    expected = "passed" if (loss, weights) == (0.5, b"1") else "failed"
+    if twin == b"3" and expected == "failed":
+        expected = "measured"
+        assert result["why"] == "two equal runs differ, too"
+    assert result["verdict"] == expected
 
 
 @pytest.mark.parametrize(("accuracy", "passed"), [(0.93, True), (0.5, False)])
@@ -297,6 +307,51 @@ def test_whole_steps_go_on_from_epoch_to_epoch(speed: ModuleType, tmp_path: Path
     for _ in range(5):
         step()
     assert not any(before[name].equal(weight) for name, weight in weights.items())
+
+
+def test_the_bare_update_scales_the_loss_in_fp16(speed: ModuleType, tmp_path: Path) -> None:
+    recipe = replace(with_architecture(Recipe(), "lenet5"), batch_size=4, device="cpu")
+    setup = speed.set_up(replace(recipe, precision="fp16"), tmp_path, 8)
+    speed.bare_update(setup)()
+    assert setup.loss_scaler.growth_steps + setup.loss_scaler.skipped_steps == 1
+
+
+CHILD = "import os, pathlib, time; pathlib.Path({!r}).write_text(str(os.getpid())); time.sleep(60)"
+"""A program that tells its number and waits."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot tell of it")
+@pytest.mark.parametrize("section", ["tests", "peers"])
+def test_what_a_section_starts_ends_when_the_section_is_killed(
+    tmp_path: Path, section: str
+) -> None:
+    told, tests = tmp_path / "told", tmp_path / "tests"
+    tests.mkdir()
+    program = CHILD.format(str(told))
+    (tests / "peers.py").write_text(program)
+    (tests / "test_some.py").write_text(f"# mark.gpu\n{program}")
+    code = (
+        "import pathlib, sys, gpu, gpu_checks, gpu_speed\n"
+        f"gpu_checks.TESTS = pathlib.Path({str(tests)!r})\n"
+        "gpu_speed.PEERS = gpu_checks.TESTS / 'peers.py'\n"
+        f"list(gpu.SECTIONS[{section!r}][0]('cpu', False))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(BENCHMARKS)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    while not (told.exists() and told.read_text()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    child = Path("/proc") / told.read_text() / "cmdline"
+    for _ in range(100):
+        if not child.exists() or not child.read_bytes():  # a zombie has none
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(int(told.read_text()), signal.SIGKILL)
+        pytest.fail("it is still there")
 
 
 @pytest.fixture

@@ -1,0 +1,20 @@
+"""Processes that end with the one that started them, also when that is killed."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+"""Loaded before a fork, after which only little is safe."""
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it is killed, so that the GPU is free again.
+
+    Children do not inherit it: each needs it, as its `preexec_fn`. In Linux alone.
+    """
+    if LIBC:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
