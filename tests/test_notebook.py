@@ -94,7 +94,7 @@ def test_a_prediction_is_the_image_and_its_bars(flowers: Path) -> None:
     assert len(text) < 10_000
     assert "img" not in Page(Prediction("image 3", classes)._repr_html_()).tags
     assert "unsure" in Prediction("a", classes, is_unsure=True)._repr_html_()
-    assert "not read: damaged" in Prediction("a", error="damaged")._repr_html_()
+    assert "no answer: damaged" in Prediction("a", error="damaged")._repr_html_()
 
 
 def test_predictions_of_images_without_files_have_thumbnails(

@@ -34,6 +34,8 @@ class TrainOutput:
     best_epoch: int | None
     """The epoch that the model is of: the best one by validation error, without validation images
     the last one; null before the first has finished."""
+    ended_early: str
+    """Why a finished run has fewer epochs than were planned; empty if it has all of them."""
     training_seconds: float
     """Of all epochs, with their evaluations."""
     data_wait_fraction: float | None
@@ -63,6 +65,7 @@ def train_output(run: Run, report: Path | None) -> TrainOutput:
         resume_command=None if run.is_finished else folder.resume_command,
         epochs=len(run.history),
         best_epoch=validation.epoch if validation else len(run.history) or None,
+        ended_early=result.ended_early if result else "",
         training_seconds=sum(t.elapsed_seconds for t in run.times),
         data_wait_fraction=result.data_wait_fraction if result else None,
         data=result.data if result else None,
