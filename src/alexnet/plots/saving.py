@@ -13,19 +13,21 @@ from matplotlib.figure import Figure
 
 from alexnet.errors import UsageError
 from alexnet.io.files import atomic_write
+from alexnet.io.paths import FilePath, path_text
 from alexnet.plots.style import STYLE
 
 FIGURE_FORMATS = ("png", "jpg", "jpeg", "pdf", "svg")
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: FilePath) -> None:
     """Write a figure in the format of the path's suffix, whole or not at all.
 
     Beside a .png an .svg is written, unless the figure has images.
 
     Raises:
-        UsageError: the suffix is not one of FIGURE_FORMATS.
+        UsageError: the suffix is not one of FIGURE_FORMATS, or no file can have this path.
     """
+    path = Path(path_text(path))
     suffix = figure_format(path)
     if suffix == "png" and not any(axes.images for axes in figure.axes):
         _write(path.with_suffix(".svg"), figure_bytes(figure, "svg"))
