@@ -88,7 +88,7 @@ def test_a_run_that_is_killed_and_resumed_has_every_step_once(
     monkeypatch.setenv("WANDB_MODE", "offline")
     cut_off(small, path, 6, log="tensorboard,mlflow,wandb,csv")
     steps = path / "logs" / "csv" / "steps.csv"
-    assert [line.split(",")[0] for line in steps.read_text().splitlines()[1:]] == list("12345")
+    assert [line.split(",")[0] for line in steps.read_text().splitlines()[1:]] == list("123456")
     resume(path)
     for name in ("model.safetensors", "metrics.jsonl"):
         assert (path / name).read_bytes() == (small_whole.path / name).read_bytes()

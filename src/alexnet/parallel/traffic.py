@@ -39,6 +39,7 @@ def traffic(
     batch_size: int,
     rank: int = 0,
     gradient_bytes: int = FLOAT32_BYTES,
+    activation_bytes: int = FLOAT32_BYTES,
 ) -> list[Traffic]:
     """The exchanges of one step of a network none of whose layers is frozen, in order.
 
@@ -52,9 +53,10 @@ def traffic(
         batch_size: images of all processes together.
         rank: of the process that sends.
         gradient_bytes: of a number, when the gradients of parameters are summed.
+        activation_bytes: of a number of an activation.
     """
     steps = [
-        _activations(name, exchange, plan.processes, batch_size, rank)
+        _activations(name, exchange, plan.processes, batch_size, rank, activation_bytes)
         for name, exchange in exchanges(plan)
     ]
     if count := shared_parameters(plan):
@@ -72,15 +74,15 @@ def exchanges(plan: Plan) -> Iterator[tuple[str, Exchange]]:
 
 
 def _activations(
-    layer: str, exchange: Exchange, processes: int, batch_size: int, rank: int
+    layer: str, exchange: Exchange, processes: int, batch_size: int, rank: int, size: int
 ) -> Traffic:
     forward, backward = _sent(exchange, processes, batch_size, rank)
     return Traffic(
         layer=layer,
         exchange=exchange.move,
         numbers=batch_size * prod(exchange.shape),
-        forward=forward * FLOAT32_BYTES,
-        backward=backward * FLOAT32_BYTES,
+        forward=forward * size,
+        backward=backward * size,
     )
 
 
