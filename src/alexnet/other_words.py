@@ -292,9 +292,8 @@ OTHER_WORDS: dict[str, tuple[str, ...]] = {
     for word in words.split()
 }
 """From a word of another program to options of this one; the first that there is counts."""
-ANSWERS = _by_word(SENTENCES)
-"""What to say to a word for which there is no single option."""
-WORD_NOTES = _by_word(NOTES)
+ANSWERS, WORD_NOTES = _by_word(SENTENCES), _by_word(NOTES)
+"""What to say to a word without a single option; what else to say of one that has some."""
 OPTION_NOTES = {"pretrained": "True takes torchvision's weights, a path or a run those in it"}
 """What else to say of an option."""
 

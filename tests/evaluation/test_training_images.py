@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,14 +56,19 @@ def test_in_the_models_own_data_they_are_the_training_split(classifier: Classifi
     assert np.array_equal(found, np.array(store.info.splits) == "train")
 
 
+def copy_photos(images: Iterable[Path], folder: Path) -> Path:
+    """The folder, with a folder of each class and no split."""
+    for i, image in enumerate(images):
+        (folder / image.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, folder / image.parent.name / f"{i:02}.png")
+    return folder
+
+
 def test_they_are_found_in_the_models_own_data_after_a_damaged_image_is_repaired(
     classifier: Classifier, flowers: Path, tmp_path: Path, witness: Witness
 ) -> None:
     """A random split is over the images that can be used: one more, and it is another one."""
-    folder = tmp_path / "photos"
-    for i, image in enumerate(sorted(flowers.glob("*/*/*"))):
-        (folder / image.parent.name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(image, folder / image.parent.name / f"{i:02}.png")
+    folder = copy_photos(sorted(flowers.glob("*/*/*")), tmp_path / "photos")
     photo = next(folder.glob("*/30.png"))
     whole = photo.read_bytes()
     photo.write_bytes(whole[:200])
@@ -84,11 +90,8 @@ def test_they_are_found_in_the_models_own_data_after_a_damaged_image_is_repaired
 def test_with_a_split_by_hash_none_are_among_the_test_images_after_a_change(
     classifier: Classifier, flowers: Path, tmp_path: Path, witness: Witness
 ) -> None:
-    folder = tmp_path / "photos"
     images = sorted(flowers.glob("*/*/*"))
-    for i, image in enumerate(images[:-12]):
-        (folder / image.parent.name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(image, folder / image.parent.name / f"{i:02}.png")
+    folder = copy_photos(images[:-12], tmp_path / "photos")
     recipe = classifier.info.recipe
     options = replace(recipe.data_options, split="hash")
     info = replace(classifier.info, recipe=replace(recipe, data_options=options))
@@ -109,10 +112,7 @@ def test_with_a_split_by_hash_they_are_found_after_their_files_were_edited(
     classifier: Classifier, flowers: Path, tmp_path: Path, witness: Witness
 ) -> None:
     """Every hash is another one then, and so the split."""
-    folder = tmp_path / "photos"
-    for i, image in enumerate(sorted(flowers.glob("*/*/*"))):
-        (folder / image.parent.name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(image, folder / image.parent.name / f"{i:02}.png")
+    folder = copy_photos(sorted(flowers.glob("*/*/*")), tmp_path / "photos")
     recipe = classifier.info.recipe
     options = replace(recipe.data_options, split="hash", test_fraction=0.4)
     info = replace(classifier.info, recipe=replace(recipe, data=str(folder), data_options=options))

@@ -13,6 +13,7 @@ from torch import Tensor
 from alexnet.errors import ModelFileError, require
 from alexnet.evaluation.alignment import find_classes
 from alexnet.models.network import Network
+from alexnet.parallel.same_start import NONE
 
 MAX_NAMES = 8
 """Of classes in a note."""
@@ -26,6 +27,11 @@ class InitialWeights:
     """By the architecture's names."""
     class_names: tuple[str, ...] = ()
     """In the order of the outputs; empty where the file has none."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """As of `check_same_start`: a hash that tells these weights from others."""
+        return {"initial weights (hash)": self.digest() or NONE}
 
     def digest(self) -> str:
         """Hex digits that tell these weights from others; "" without any."""

@@ -17,7 +17,7 @@ from alexnet.models.network import Network
 from alexnet.models.variants import variant
 from alexnet.parallel.data_parallel import meter_of
 from alexnet.parallel.network import ParallelNetwork
-from alexnet.parallel.same_start import NONE, check_same_start
+from alexnet.parallel.same_start import check_same_start
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.reporter import Reporter
 from alexnet.runtime.malloc import disable_malloc_trim
@@ -44,7 +44,7 @@ from alexnet.training.loss_scaling import LossScaler, build_loss_scaler
 from alexnet.training.memory import bytes_beside_weights
 from alexnet.training.micro_batches import own_rows
 from alexnet.training.optimizers import build_optimizer
-from alexnet.training.output_rows import NO_WEIGHTS
+from alexnet.training.output_rows import NO_WEIGHTS, InitialWeights
 from alexnet.training.replica import (
     build_replica,
     check_parallel,
@@ -54,7 +54,7 @@ from alexnet.training.replica import (
     rows_world,
 )
 from alexnet.training.schedule import LRScheduler, build_scheduler
-from alexnet.training.weight_average import WeightAverage
+from alexnet.training.weight_average import WeightAverage, build_average
 from alexnet.transforms.augment import Augmenter
 
 
@@ -200,29 +200,22 @@ def set_up_training(
     weights = NO_WEIGHTS if checkpoint else read_initial_weights(recipe, arch, reporter)
     store, splits = data or prepare_data(recipe, reporter)
     if world.size > 1:  # a digest of all weights takes a moment
-        facts = {"initial weights (hash)": weights.digest() or NONE}
-        check_same_start(start_facts(recipe, store, checkpoint) | facts)
+        check_same_start(start_facts(recipe, store, checkpoint) | weights.facts)
     check_stopping(recipe, splits)
     batches = build_batches(recipe, arch, store, splits, reporter, rows_world(recipe, world))
     class_names = store.info.class_names
     arch = variant(arch, num_classes=len(class_names))
     network = build_network(arch, recipe, weights, class_names, device, reporter)
-    note_batch_norm(arch, recipe, rows_world(recipe, world), reporter)
-    note_parallel(arch, recipe, world, reporter)
     replica = build_replica(network, recipe, world)
     learner = replica if isinstance(replica, ParallelNetwork) else network
     augmenter = build_augmenter(arch, recipe, store, splits, device)
-    info = model_info(arch, recipe, store, augmenter)
-    if weights.tensors:
-        warn_of_earlier_training(info, store, splits.test, reporter)
-    ema = recipe.optimizer.ema
-    average = WeightAverage(network, ema, learner) if ema is not None else None
+    average = build_average(recipe, network, learner)
     needed_bytes = bytes_beside_weights(recipe, network, learner, batches, world, device)
-    return TrainingSetup(
+    setup = TrainingSetup(
         recipe=recipe,
         store=store,
         splits=splits,
-        info=info,
+        info=model_info(arch, recipe, store, augmenter),
         augmenter=augmenter,
         batches=batches,
         loader=to_device(batches, device, needed_bytes, reporter),
@@ -236,3 +229,14 @@ def set_up_training(
         loss_scaler=build_loss_scaler(device, recipe.precision),
         world=world,
     )
+    note_what_matters(setup, weights, reporter)
+    return setup
+
+
+def note_what_matters(setup: TrainingSetup, weights: InitialWeights, reporter: Reporter) -> None:
+    """Say how processes share the training, and whether the weights have seen test images."""
+    arch, recipe = setup.network.architecture, setup.recipe
+    note_batch_norm(arch, recipe, setup.rows_world, reporter)
+    note_parallel(arch, recipe, setup.world, reporter)
+    if weights.tensors:
+        warn_of_earlier_training(setup.info, setup.store, setup.splits.test, reporter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from alexnet.config.recipe import Recipe
 from alexnet.models.network import Network, channels_last
 
 
@@ -43,6 +44,12 @@ class WeightAverage:
         torch._foreach_lerp_(average, weights, 1 - decay)
         for count, new_count in zip(counts, new_counts, strict=True):
             count.copy_(new_count)
+
+
+def build_average(recipe: Recipe, network: Network, learner: Network) -> WeightAverage | None:
+    """The average that a recipe asks for; arguments as of `WeightAverage`."""
+    decay = recipe.optimizer.ema
+    return None if decay is None else WeightAverage(network, decay, learner)
 
 
 def _floats_and_counts(state: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
