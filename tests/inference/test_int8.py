@@ -121,6 +121,22 @@ def test_each_group_has_maps_of_its_own(threads: int, kernels: KernelLibrary) ->
         assert torch.equal(values[:, group], together[..., 2 * group : 2 * group + 2])
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (5, 3, 2, 1500), (1, 6, 3, 7), (1, 4098, 1, 2)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_planes_give_the_same_bytes_as_pixels(
+    dtype: torch.dtype, shape: tuple[int, ...], threads: int, kernels: KernelLibrary
+) -> None:
+    """A row of 1,500 pixels, and one of 4,098 channels, takes more than one part of the buffer."""
+    x, groups = randn(*shape).to(dtype), 3 if shape[1] % 3 == 0 else 1
+    with torch_threads(threads):
+        for padding in ((0, 0), (1, 2)):
+            pixels = quantize(x.movedim(1, -1).contiguous(), kernels, padding, groups)
+            planes = quantize(x.movedim(1, -1), kernels, padding, groups)
+            for expected, found in zip(pixels, planes, strict=True):
+                assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("bad", [float("nan"), -float("nan"), float("inf"), -float("inf")])
 def test_only_the_image_that_is_not_finite_gets_nan(

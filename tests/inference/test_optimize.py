@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import pickle
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -32,11 +33,13 @@ from alexnet.inference.optimize import (
 )
 from alexnet.inference.quantization import quantize_per_channel
 from alexnet.inference.winograd import WinogradConv2d
-from alexnet.models.layers import Conv
+from alexnet.models.architecture import Architecture
+from alexnet.models.layers import Conv, Flatten, FullyConnected
 from alexnet.models.modules import Conv2d, Linear, ResponseNorm
 from alexnet.models.network import Network, channels_last, create_model
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO, architecture
+from alexnet.ops.huge_pages import PAGE_BYTES
 from alexnet.ops.library import KernelLibrary
 from alexnet.training.run_folder import RunFolder
 from support.kernels import randn, torch_threads, without_kernels
@@ -122,6 +125,18 @@ def test_no_weight_is_shared_with_the_given_network(int8: bool) -> None:
     assert all(parameter.requires_grad for parameter in network.parameters())
     with torch.inference_mode():
         assert torch.equal(optimized(images), before)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux has huge pages")
+@pytest.mark.parametrize("int8", [True, False])
+def test_large_weights_are_on_huge_pages(int8: bool) -> None:
+    layers = (Flatten("flatten"), FullyConnected("fc", PAGE_BYTES // 64))
+    arch = Architecture("large", "a test", (3, 8, 8), layers)
+    optimized = optimize_for_inference(Network(arch).eval(), "bf16", int8=int8)
+    tensors = [*optimized.parameters(), *optimized.buffers()]
+    large = [t for t in tensors if t.numel() * t.element_size() >= PAGE_BYTES]
+    assert large
+    assert all(t.data_ptr() % PAGE_BYTES == 0 for t in large)
 
 
 def test_optimizing_twice_changes_nothing() -> None:

@@ -114,7 +114,10 @@ class Int8Conv2d(Int8Layer):
             ValueError: the activations have other channels, or are smaller than the kernel.
         """
         check_inputs(x, self.inputs, ndim=4)
-        x = supported_type(x).contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        x = supported_type(x)
+        if not x.is_contiguous():  # the kernels read planes, too
+            x = x.contiguous(memory_format=torch.channels_last)
+        x = x.permute(0, 2, 3, 1)
         y = int8_conv2d(x, self.weights, self.window, self.is_bf16, self.clamp_min, self.kernels)
         return y.permute(0, 3, 1, 2)
 

@@ -115,7 +115,7 @@ def quantize(
     value that is not finite has NaN for its scale.
 
     Args:
-        x: float32 or bf16 [N, H, W, C] or [N, C], contiguous.
+        x: float32 or bf16 [N, H, W, C] or [N, C], contiguous, or a view of contiguous [N, C, H, W].
         kernels: the C kernels.
         padding: rows and columns of zeros before an image, and after it.
         groups: of channels, which become feature maps of their own.
@@ -126,7 +126,8 @@ def quantize(
     size_bytes = n * padded_h * padded_w * c
     memory = _empty(x, (size_bytes + READ_PADDING,), "u8")
     scales, zero_points = _empty(x, (n,), "f32"), _empty(x, (n,), "i32")
-    images = n, h, w, groups, c // groups, before, padded_h, padded_w
+    is_planar = not _is_contiguous(x)
+    images = n, h, w, groups, c // groups, before, padded_h, padded_w, is_planar
     kernels.call(f"quantize_{_type(x)}", x, memory, scales, zero_points, images)
     values = memory[:size_bytes].reshape(n, groups, padded_h, padded_w, c // groups)
     return QuantizedActivations(values, scales, zero_points)
@@ -141,6 +142,8 @@ def int8_conv2d(
     kernels: KernelLibrary,
 ) -> A:
     """Activations [N, H, W, C] to float32 or bf16 [N, H', W', K], clamped from below.
+
+    They are contiguous, or a view of contiguous [N, C, H, W].
 
     Raises:
         ValueError: the activations are smaller than the kernel.
@@ -214,6 +217,10 @@ def _constants(norm: ResponseNorm) -> tuple[int, float, float, float]:
 def _type(x: Any) -> Type:
     """Of activations."""
     return TYPES[str(x.dtype)]
+
+
+def _is_contiguous(x: A) -> bool:
+    return x.flags.c_contiguous if isinstance(x, np.ndarray) else x.is_contiguous()
 
 
 @cache

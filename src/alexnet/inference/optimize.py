@@ -33,6 +33,7 @@ from alexnet.models.forward import forward_layers
 from alexnet.models.modules import Conv2d, Flatten, Linear, ResponseNorm, has_own_forward
 from alexnet.models.network import Network, channels_last
 from alexnet.models.network_checks import check_layers, check_no_hooks
+from alexnet.ops.huge_pages import on_huge_pages
 from alexnet.ops.library import KernelLibrary, load_kernels
 from alexnet.runtime.device import compute_dtype
 
@@ -180,7 +181,10 @@ class LayerOptimizer:
         for name, layer in layers.items():
             setattr(result, name, layer)
         result.requires_grad_(False)
-        return channels_last(result).eval()
+        optimized = channels_last(result).eval()
+        for tensor in chain(optimized.parameters(), optimized.buffers()):
+            tensor.data = on_huge_pages(tensor.data)
+        return optimized
 
     def optimize_layer(self, layer: nn.Module) -> nn.Module:
         """A copy of the layer, or a faster one: the same within the tolerance of its type."""

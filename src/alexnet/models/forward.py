@@ -11,6 +11,9 @@ from alexnet.models.modules import ResponseNorm, has_own_forward
 from alexnet.ops.batch_norm_relu_pool import batch_norm_relu_pool, can_normalize_in_one_pass
 from alexnet.ops.relu_norm_pool import NO_NORM, Norm, can_use_one_pass, relu_norm_pool
 
+FIRST_OF_PASS = (nn.ReLU, nn.BatchNorm2d)
+"""Layers with which those begin that are computed together."""
+
 
 def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
     """`x` through the layers in their order.
@@ -30,7 +33,7 @@ def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 def layers_in_one_pass(layers: Sequence[nn.Module], x: Tensor) -> int:
     """How many of the first layers are computed together for this input."""
-    if isinstance(x, fx.Proxy):
+    if not isinstance(layers[0], FIRST_OF_PASS) or isinstance(x, fx.Proxy):
         return 1
     for count in (3, 2):
         first = layers[:count]

@@ -93,7 +93,7 @@ def _c_value(value: Argument) -> object:
         return ctypes.c_float(value)
     if isinstance(value, np.ndarray):
         return ctypes.c_void_p(value.ctypes.data)
-    if value.device.type != "cpu":
+    if not value.is_cpu:  # `device.type` takes six times as long
         raise ValueError(f"the C kernels compute on the CPU, not on {value.device}")
     if value.element_size() > 4:
         raise ValueError(f"the C kernels do not compute with {value.dtype}")

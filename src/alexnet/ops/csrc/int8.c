@@ -111,19 +111,23 @@ INLINE layer block_of(layer l, window w, long block, long output) {
                    l.bias + output};
 }
 
-/* The same with what is missing of a last block: a whole number of vectors needs no loop over what
- * remains, which takes longer than the products where there are few outputs. */
+/* What makes outputs of the sums of one block and one image. Where the block has fewer outputs, the
+ * rest is zeros: whole vectors take less time than a loop over what remains of one. */
 typedef struct {
-    float scales[OUTPUTS], bias[OUTPUTS];
-    int32_t sums[OUTPUTS];
-} whole_block;
+    _Alignas(64) float scales[OUTPUTS], bias[OUTPUTS];
+    int32_t offsets[OUTPUTS];
+} terms;
 
-INLINE layer fill_block(layer l, long outputs, whole_block *to) {
-    memset(to, 0, sizeof *to);
-    memcpy(to->scales, l.scales, outputs * sizeof *l.scales);
-    memcpy(to->bias, l.bias, outputs * sizeof *l.bias);
-    memcpy(to->sums, l.sums, outputs * sizeof *l.sums);
-    return (layer){l.weights, to->scales, to->sums, to->bias};
+INLINE float output_of(int32_t sum, int32_t offset, float scale, float bias, float min) {
+    return clamp_min((float)(sum - offset) * scale + bias, min);
+}
+
+INLINE void fill_terms(terms *restrict t, layer l, long outputs, float scale, int32_t zero_point) {
+    for (long i = 0; i < outputs; i++) {
+        t->scales[i] = scale * l.scales[i];
+        t->offsets[i] = zero_point * l.sums[i];
+        t->bias[i] = l.bias[i];
+    }
 }
 
 /* A block of outputs of many pixels: windows begin `step` bytes apart, and a pixel's outputs are
@@ -139,6 +143,18 @@ typedef struct {
     float min;
 } block;
 
+/* The terms of an image's block. */
+INLINE void terms_of(terms *t, const block *b, long image) {
+    float scale = b->scales[image];
+    int32_t zero_point = b->zero_points[image];
+    if (b->outputs == OUTPUTS) { /* a constant number */
+        fill_terms(t, b->l, OUTPUTS, scale, zero_point);
+        return;
+    }
+    memset(t, 0, sizeof *t);
+    fill_terms(t, b->l, b->outputs, scale, zero_point);
+}
+
 /* Padded inputs [images, groups, height, width, channels]; y [images, rows, columns, outputs]. */
 typedef struct {
     long images, groups, height, width, channels, rows, columns, outputs;
@@ -146,36 +162,62 @@ typedef struct {
 } convolution;
 
 #define INT8_GEMM(NAME, TYPE, WRITE)                                                                \
-    INLINE void NAME##_outputs(const int32_t *restrict sums, TYPE *restrict y, long outputs,        \
-                               layer l, float scale, int32_t zero_point, float min) {               \
-        for (long i = 0; i < outputs; i++) {                                                        \
-            float sum = (float)(sums[i] - zero_point * l.sums[i]);                                  \
-            y[i] = WRITE(clamp_min(sum * (scale * l.scales[i]) + l.bias[i], min));                  \
-        }                                                                                           \
+    INLINE void NAME##_outputs(const int32_t *restrict sums, TYPE *restrict y, long pixels,         \
+                               long y_step, const long outputs, const terms *restrict t,            \
+                               float min) {                                                         \
+        for (long pixel = 0; pixel < pixels; pixel++, sums += OUTPUTS, y += y_step)                 \
+            for (long i = 0; i < outputs; i++)                                                      \
+                y[i] = WRITE(output_of(sums[i], t->offsets[i], t->scales[i], t->bias[i], min));     \
+    }                                                                                               \
+                                                                                                    \
+    /* Of pixels one after the other, which have the same terms. */                                 \
+    static __attribute__((noinline)) void NAME##_pixels(                                            \
+            const int32_t *sums, TYPE *y, long pixels, long y_step, long outputs, const terms *t,   \
+            float min) {                                                                            \
+        if (outputs == OUTPUTS)                                                                     \
+            NAME##_outputs(sums, y, pixels, y_step, OUTPUTS, t, min);                               \
+        else if (outputs == VECTOR)                                                                 \
+            NAME##_outputs(sums, y, pixels, y_step, VECTOR, t, min);                                \
+        else                                                                                        \
+            for (long pixel = 0; pixel < pixels; pixel++) {                                         \
+                TYPE all[OUTPUTS];                                                                  \
+                if (outputs < VECTOR)                                                               \
+                    NAME##_outputs(sums + pixel * OUTPUTS, all, 1, 0, VECTOR, t, min);              \
+                else                                                                                \
+                    NAME##_outputs(sums + pixel * OUTPUTS, all, 1, 0, OUTPUTS, t, min);             \
+                memcpy(y + pixel * y_step, all, outputs * sizeof *y);                               \
+            }                                                                                       \
+    }                                                                                               \
+                                                                                                    \
+    /* A whole block of outputs of one image, without its terms in memory. */                       \
+    INLINE void NAME##_image(const int32_t *restrict sums, TYPE *restrict y, layer l, float scale,  \
+                             int32_t zero_point, float min) {                                       \
+        for (long i = 0; i < OUTPUTS; i++)                                                          \
+            y[i] = WRITE(output_of(sums[i], zero_point * l.sums[i], scale * l.scales[i],            \
+                                   l.bias[i], min));                                                \
     }                                                                                               \
                                                                                                     \
     INLINE void NAME##_strips(const strip *strips, long count, long pixels, TYPE *y,                \
-                              const block *b) {                                                     \
-        uint32_t sums[STRIPS * PIXELS * OUTPUTS];                                                   \
+                              const block *b, terms *t) {                                           \
+        _Alignas(64) uint32_t sums[STRIPS * PIXELS * OUTPUTS];                                      \
         sums_of(strips, count, pixels, b->step, b->w, b->l.weights, b->outputs, sums);              \
-        for (long i = 0; i < count * pixels; i++) {                                                 \
-            long pixel = strips[i / pixels].first + i % pixels;                                     \
-            const int32_t *from = (int32_t *)sums + (i / pixels * PIXELS + i % pixels) * OUTPUTS;   \
-            long image = b->is_pixel_image ? pixel : 0;                                             \
-            int32_t zero_point = b->zero_points[image];                                             \
-            TYPE *to = y + pixel * b->y_step;                                                       \
-            float scale = b->scales[image];                                                         \
-            if (b->outputs == OUTPUTS) /* a constant number of vectors */                           \
-                NAME##_outputs(from, to, OUTPUTS, b->l, scale, zero_point, b->min);                 \
-            else if (b->outputs % VECTOR == 0)                                                      \
-                NAME##_outputs(from, to, b->outputs, b->l, scale, zero_point, b->min);              \
-            else {                                                                                  \
-                TYPE all[OUTPUTS];                                                                  \
-                if (b->outputs < VECTOR)                                                            \
-                    NAME##_outputs(from, all, VECTOR, b->l, scale, zero_point, b->min);             \
-                else                                                                                \
-                    NAME##_outputs(from, all, OUTPUTS, b->l, scale, zero_point, b->min);            \
-                memcpy(to, all, b->outputs * sizeof *to);                                           \
+        for (long i = 0; i < count; i++) {                                                          \
+            const int32_t *from = (int32_t *)sums + i * PIXELS * OUTPUTS;                           \
+            long first = strips[i].first;                                                           \
+            TYPE *to = y + first * b->y_step;                                                       \
+            if (!b->is_pixel_image) {                                                               \
+                NAME##_pixels(from, to, pixels, b->y_step, b->outputs, t, b->min);                  \
+                continue;                                                                           \
+            }                                                                                       \
+            for (long p = 0; p < pixels; p++, from += OUTPUTS, to += b->y_step) {                   \
+                float scale = b->scales[first + p];                                                 \
+                int32_t zero_point = b->zero_points[first + p];                                     \
+                if (b->outputs == OUTPUTS)                                                          \
+                    NAME##_image(from, to, b->l, scale, zero_point, b->min);                        \
+                else {                                                                              \
+                    terms_of(t, b, first + p);                                                      \
+                    NAME##_pixels(from, to, 1, 0, b->outputs, t, b->min);                           \
+                }                                                                                   \
             }                                                                                       \
         }                                                                                           \
     }                                                                                               \
@@ -186,12 +228,14 @@ typedef struct {
         if (!lines || !pixels) return;                                                              \
         cut c = cut_lines(lines, pixels);                                                           \
         strip strips[STRIPS];                                                                       \
+        terms t;                                                                                    \
+        if (!b->is_pixel_image) terms_of(&t, b, 0);                                                 \
         shape_tiles(c.size, b->w.words);                                                            \
         for (long i = 0; i < c.count;) {                                                            \
             long count = strips_now(c.count - i, strips_at_a_time(b->step));                        \
             for (long s = 0; s < count; s++, i++)                                                   \
                 strips[s] = strip_of(&c, i, x, line_bytes, b->step);                                \
-            NAME##_strips(strips, count, c.size, y, b);                                             \
+            NAME##_strips(strips, count, c.size, y, b, &t);                                         \
         }                                                                                           \
         release_tiles();                                                                            \
     }                                                                                               \
@@ -218,8 +262,6 @@ typedef struct {
             block b = {                                                                             \
                 w, c->stride_w * c->channels, c->outputs, smaller(group_outputs - inner, OUTPUTS),  \
                 block_of(l, w, index, output), scales + image, zero_points + image, 0, min};        \
-            whole_block whole;                                                                      \
-            if (b.outputs % VECTOR) b.l = fill_block(b.l, b.outputs, &whole);                       \
             NAME##_lines(x + first_row * w.row_bytes, c->stride_h * w.row_bytes, rows, c->columns,  \
                          to, &b);                                                                   \
         }                                                                                           \
@@ -240,8 +282,6 @@ void int8_linear(const uint8_t *x, const float *scales, const int32_t *zero_poin
         long output = index * OUTPUTS;
         block b = {w, inputs, outputs, smaller(outputs - output, OUTPUTS),
                    block_of(l, w, index, output), scales, zero_points, 1, min};
-        whole_block whole;
-        if (b.outputs % VECTOR) b.l = fill_block(b.l, b.outputs, &whole);
         f32_lines(x, 0, 1, images, y + output, &b);
     }
 }

@@ -5,11 +5,13 @@
  * where no x is negative it is 0 itself. An image with a value that is not finite gets NaN for its
  * scale, and one whose range is below about 1e-36 is taken as zeros.
  *
- * x [images, height, width, groups * channels]; bytes [images, groups, padded_h, padded_w, channels],
+ * x [images, height, width, groups * channels], or where it is planar [images, groups * channels,
+ * height, width]; bytes [images, groups, padded_h, padded_w, channels],
  * so that a row of the kernel of a group lies contiguous: the image begins at row and column `before`,
  * and the padding around it is `zero_point`. */
 typedef struct {
     long images, height, width, groups, channels, before, padded_h, padded_w;
+    long is_planar;
 } padded_image;
 
 typedef struct { float min, max; } min_max;
@@ -30,6 +32,13 @@ INLINE void affine_params(const min_max *parts, long count, float *scale, int32_
 
 /* About as many bytes are rounded before their groups part. */
 enum { SOME_BYTES = 4096 };
+
+/* From [channels, count] to [count, channels]. */
+INLINE void interleave(const uint8_t *restrict planes, uint8_t *restrict pixels, long count,
+                       const long channels) {
+    for (long i = 0; i < count; i++)
+        for (long c = 0; c < channels; c++) pixels[i * channels + c] = planes[c * count + i];
+}
 
 /* The minimum and maximum are found by bits, which keeps NaN: with all bits but the sign inverted
  * where it is negative, the bits as signed integers are in the order of the floats, and NaN is at
@@ -78,6 +87,21 @@ enum { SOME_BYTES = 4096 };
         affine_params(found, threads, scale, zero_point);                                           \
     }                                                                                               \
                                                                                                     \
+    /* A row of a planar image, of one group. */                                                    \
+    INLINE void NAME##_planar_row(const TYPE *image, uint8_t *to, const padded_image *s, long row,  \
+                                  float scale, int32_t zero_point) {                                \
+        long some = larger(1, SOME_BYTES / s->channels);                                            \
+        uint8_t planes[some * s->channels];                                                         \
+        for (long first = 0; first < s->width; first += some) {                                     \
+            long count = smaller(s->width - first, some);                                           \
+            const TYPE *from = image + row * s->width + first;                                      \
+            for (long c = 0; c < s->channels; c++, from += s->height * s->width)                    \
+                NAME##_row(from, planes + c * count, count, scale, zero_point);                     \
+            if (s->channels == 3) interleave(planes, to + first * 3, count, 3);                     \
+            else interleave(planes, to + first * s->channels, count, s->channels);                  \
+        }                                                                                           \
+    }                                                                                               \
+                                                                                                    \
     /* A row of the padded image, of every group. */                                                \
     INLINE void NAME##_padded_row(const TYPE *image, uint8_t *bytes, const padded_image *s,         \
                                   long row, float scale, int32_t zero_point) {                      \
@@ -87,6 +111,14 @@ enum { SOME_BYTES = 4096 };
             if (!is_inside || s->width < s->padded_w)                                               \
                 memset(bytes + (group * s->padded_h + row) * line, zero_point, line);               \
         if (!is_inside) return;                                                                     \
+        if (s->is_planar) {                                                                         \
+            for (long group = 0; group < s->groups; group++)                                        \
+                NAME##_planar_row(image + group * s->channels * s->height * s->width,               \
+                                  bytes + (group * s->padded_h + row) * line                        \
+                                      + s->before * s->channels,                                    \
+                                  s, inside, scale, zero_point);                                    \
+            return;                                                                                 \
+        }                                                                                           \
         const TYPE *from = image + inside * s->width * all;                                         \
         uint8_t *to = bytes + row * line + s->before * s->channels;                                 \
         if (s->groups == 1) {                                                                       \

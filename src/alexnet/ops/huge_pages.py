@@ -1,0 +1,41 @@
+"""Tensors on huge pages: Linux finds 2 MB of memory at a time, and not 4 KB.
+
+A layer with one image reads weights that nothing reads again soon. On a virtual machine finding the
+memory of a page can take longer than reading it (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import mmap
+from contextlib import suppress
+
+import torch
+from torch import Tensor
+
+PAGE_BYTES = 2 << 20
+"""Of a huge page on x86-64, and on arm64 with small pages of 4 KB."""
+
+
+def on_huge_pages(tensor: Tensor) -> Tensor:
+    """A copy of a tensor on huge pages, where the system has them; elsewhere the tensor itself.
+
+    Args:
+        tensor: on the CPU and contiguous in some memory format. One of less than a page is returned
+            as it is, and so are others.
+    """
+    size = tensor.numel() * tensor.element_size()
+    if tensor.device.type != "cpu" or size < PAGE_BYTES or not _is_dense(tensor):
+        return tensor
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return tensor
+    memory = mmap.mmap(-1, size + PAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # the kernel was built without them
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    offset = -torch.frombuffer(memory, dtype=torch.uint8).data_ptr() % PAGE_BYTES
+    values = torch.frombuffer(memory, dtype=tensor.dtype, count=tensor.numel(), offset=offset)
+    return values.as_strided(tensor.shape, tensor.stride()).copy_(tensor)
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Whether its values fill their memory without gaps."""
+    return tensor.is_contiguous() or tensor.is_contiguous(memory_format=torch.channels_last)
