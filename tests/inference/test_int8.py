@@ -18,7 +18,7 @@ from alexnet.inference.int8 import (
     WeightOnlyInt8Linear,
     fits_int32_accumulator,
 )
-from alexnet.inference.int8_kernels import READ_PADDING, STEP_WORDS, QuantizedActivations, quantize
+from alexnet.inference.int8_kernels import READ_PADDING, STEP_WORDS
 from alexnet.inference.quantization import (
     padded_words,
     quantize_per_channel,
@@ -29,13 +29,12 @@ from alexnet.models.modules import Conv2d
 from alexnet.ops.instruction_sets import supported
 from alexnet.ops.library import KernelLibrary
 from support.kernels import built_kernels, randn, torch_threads
+from support.quantized import Quantized, quantize
 
 DTYPES = [torch.float32, torch.bfloat16]
 
 
-def quantized(
-    x: Tensor, kernels: KernelLibrary, padding: tuple[int, int] = (0, 0)
-) -> QuantizedActivations[Tensor]:
+def quantized(x: Tensor, kernels: KernelLibrary, padding: tuple[int, int] = (0, 0)) -> Quantized:
     """`quantize` of a tensor [N, C, H, W] or [N, C]."""
     return quantize(x.movedim(1, -1).contiguous(), kernels, padding)
 

@@ -67,17 +67,6 @@ class PackedWeights(NamedTuple, Generic[A]):
     """float32 [outputs]."""
 
 
-class QuantizedActivations(NamedTuple, Generic[A]):
-    """Images as uint8, each with its own scale: activation = (value - zero_point) * scale."""
-
-    values: A
-    """uint8 [N, groups, H, W, C / groups], with `READ_PADDING` bytes after the last one."""
-    scales: A
-    """float32 [N]."""
-    zero_points: A
-    """int32 [N]."""
-
-
 @dataclass(frozen=True, slots=True)
 class Window:
     """Kernel size, stride and groups of a convolution, and the zeros around its input."""
@@ -106,33 +95,6 @@ def maps_at_a_time(image_values: int) -> int:
     return max(MIN_MAPS_AT_A_TIME, VALUES_AT_A_TIME // max(image_values, 1))
 
 
-def quantize(
-    x: A, kernels: KernelLibrary, padding: tuple[int, int] = (0, 0), groups: int = 1
-) -> QuantizedActivations[A]:
-    """Quantize each image of a batch to uint8 by its own range.
-
-    An image's minimum and maximum become 0 and 255, where 0 is always in the range. An image with a
-    value that is not finite has NaN for its scale.
-
-    Args:
-        x: float32 or bf16 [N, H, W, C] or [N, C], contiguous, or a view of contiguous [N, C, H, W].
-        kernels: the C kernels.
-        padding: rows and columns of zeros before an image, and after it.
-        groups: of channels, which become feature maps of their own.
-    """
-    n, h, w, c = x.shape if x.ndim == 4 else (len(x), 1, 1, x.shape[1])
-    before, after = padding
-    padded_h, padded_w = h + before + after, w + before + after
-    size_bytes = n * padded_h * padded_w * c
-    memory = _empty(x, (size_bytes + READ_PADDING,), "u8")
-    scales, zero_points = _empty(x, (n,), "f32"), _empty(x, (n,), "i32")
-    is_planar = not _is_contiguous(x)
-    images = n, h, w, groups, c // groups, before, padded_h, padded_w, is_planar
-    kernels.call(f"quantize_{_type(x)}", x, memory, scales, zero_points, images)
-    values = memory[:size_bytes].reshape(n, groups, padded_h, padded_w, c // groups)
-    return QuantizedActivations(values, scales, zero_points)
-
-
 def int8_conv2d(
     x: A,
     weights: PackedWeights[A],
@@ -143,21 +105,23 @@ def int8_conv2d(
 ) -> A:
     """Activations [N, H, W, C] to float32 or bf16 [N, H', W', K], clamped from below.
 
-    They are contiguous, or a view of contiguous [N, C, H, W].
+    They are quantized to bytes, each image by its own range (`ops/csrc/quantize.h`). They are
+    contiguous, or a view of contiguous [N, C, H, W].
 
     Raises:
         ValueError: the activations are smaller than the kernel.
     """
-    out_h, out_w = window.output_size(*x.shape[1:3])
-    y: A = _empty(x, (len(x), out_h, out_w, len(weights.bias)), "bf16" if is_bf16 else "f32")
-    kernel = f"int8_conv2d_{_type(y)}"
-    quantized: QuantizedActivations[A]
-    count = _images_at_a_time(x, y)
-    for first in range(0, len(x), count):
-        part = slice(first, first + count)
-        quantized = quantize(x[part], kernels, window.padding, window.groups)
-        sizes = *quantized.values.shape, *y.shape[1:], *window.kernel, *window.stride
-        kernels.call(kernel, *quantized, *weights, y[part], sizes, clamp_min)
+    n, h, w, c = x.shape
+    out_h, out_w = window.output_size(h, w)
+    y: A = _empty(x, (n, out_h, out_w, len(weights.bias)), "bf16" if is_bf16 else "f32")
+    padded_h, padded_w = h + sum(window.padding), w + sum(window.padding)
+    at_a_time = min(n, _images_at_a_time(x, y))
+    memory, bytes_at = _quantized(x, at_a_time, padded_h * padded_w * c)
+    inputs = (n, h, w, window.groups, c // window.groups)
+    padded = (window.padding[0], padded_h, padded_w, not _is_contiguous(x))
+    parts = (_type(x) == "bf16", at_a_time, bytes_at)
+    sizes = *inputs, *padded, *parts, *y.shape[1:], *window.kernel, *window.stride
+    kernels.call(f"int8_conv2d_{_type(y)}", x, *weights, y, memory, sizes, clamp_min)
     return y
 
 
@@ -169,10 +133,18 @@ def _images_at_a_time(x: A, y: A) -> int:
 
 def int8_linear(x: A, weights: PackedWeights[A], clamp_min: float, kernels: KernelLibrary) -> A:
     """Activations [N, inputs] to float32 [N, outputs], clamped from below at `clamp_min`."""
-    y = _empty(x, (len(x), len(weights.bias)), "f32")
-    sizes = len(y), x.shape[1], y.shape[1]
-    kernels.call("int8_linear", *quantize(x, kernels), *weights, y, *sizes, clamp_min)
+    n, inputs = x.shape
+    y = _empty(x, (n, len(weights.bias)), "f32")
+    memory, bytes_at = _quantized(x, n, inputs)
+    sizes = n, inputs, y.shape[1], _type(x) == "bf16", bytes_at
+    kernels.call("int8_linear", x, *weights, y, memory, sizes, clamp_min)
     return y
+
+
+def _quantized(x: A, images: int, image_bytes: int) -> tuple[A, int]:
+    """Memory for the scales, zero points and bytes of images, and where their bytes begin."""
+    bytes_at = -(-8 * images // ALIGNMENT) * ALIGNMENT
+    return _empty(x, (bytes_at + images * image_bytes + READ_PADDING,), "u8"), bytes_at
 
 
 def relu_norm_pool(

@@ -1,6 +1,6 @@
 /* Layers with int8 weights and uint8 inputs, where the CPU has int8 dot products: by vectors (VNNI),
  * or by tiles (AMX). The sums are exact, so both give the same bits. */
-#include "kernels.h"
+#include "quantize.h"
 
 #if defined(__AMX_INT8__)
 #define VECTOR 16
@@ -155,10 +155,33 @@ INLINE void terms_of(terms *t, const block *b, long image) {
     fill_terms(t, b->l, b->outputs, scale, zero_point);
 }
 
-/* Padded inputs [images, groups, height, width, channels]; y [images, rows, columns, outputs]. */
+/* Where inputs are quantized: of each image the scale, then of each the zero point; the bytes begin at
+ * `bytes_at`, a line of the cache. */
 typedef struct {
-    long images, groups, height, width, channels, rows, columns, outputs;
-    long kernel_h, kernel_w, stride_h, stride_w;
+    float *scales;
+    int32_t *zero_points;
+    uint8_t *bytes;
+} quantized;
+
+/* Quantize activations, bf16 or float32, of as many images as `s` says, from image `first` on. */
+INLINE quantized quantize(const void *x, long is_bf16, long first, uint8_t *memory, long bytes_at,
+                          const padded_image *s, int threads) {
+    float *scales = (float *)memory;
+    quantized q = {scales, (int32_t *)(scales + s->images), memory + bytes_at};
+    long skipped = first * s->height * s->width * s->groups * s->channels;
+    if (is_bf16)
+        quantize_bf16((const uint16_t *)x + skipped, q.bytes, q.scales, q.zero_points, s, threads);
+    else
+        quantize_f32((const float *)x + skipped, q.bytes, q.scales, q.zero_points, s, threads);
+    return q;
+}
+
+/* x as `padded_image` has it; y [images, rows, columns, outputs]. So many images are computed at a time
+ * that their bytes stay in the cache; the memory has room for theirs. */
+typedef struct {
+    padded_image inputs;
+    long is_bf16, at_a_time, bytes_at;
+    long rows, columns, outputs, kernel_h, kernel_w, stride_h, stride_w;
 } convolution;
 
 #define INT8_GEMM(NAME, TYPE, WRITE)                                                                \
@@ -240,30 +263,41 @@ typedef struct {
         release_tiles();                                                                            \
     }                                                                                               \
                                                                                                     \
-    void int8_conv2d_##NAME(const uint8_t *x, const float *scales, const int32_t *zero_points,      \
-                            const int8_t *weights, const float *weight_scales,                      \
-                            const int32_t *weight_sums, const float *bias, TYPE *y,                 \
-                            const convolution *c, float min, int threads) {                         \
-        layer l = {weights, weight_scales, weight_sums, bias};                                      \
-        window w = window_of(c->kernel_h, c->kernel_w * c->channels, c->width * c->channels);       \
-        long group_outputs = c->outputs / c->groups;                                                \
-        long group_blocks = ceil_div(group_outputs, OUTPUTS), blocks = group_blocks * c->groups;    \
-        long part_rows = c->images * blocks * c->rows / (4 * threads);                              \
+    INLINE void NAME##_images(const quantized *q, long images, layer l, TYPE *y,                    \
+                              const convolution *c, float min, int threads) {                       \
+        const padded_image *s = &c->inputs;                                                         \
+        window w = window_of(c->kernel_h, c->kernel_w * s->channels, s->padded_w * s->channels);    \
+        long group_outputs = c->outputs / s->groups;                                                \
+        long group_blocks = ceil_div(group_outputs, OUTPUTS), blocks = group_blocks * s->groups;    \
+        long part_rows = images * blocks * c->rows / (4 * threads);                                 \
         part_rows = part_rows < 1 ? 1 : smaller(part_rows, PIXELS);                                 \
         long parts = ceil_div(c->rows, part_rows);                                                  \
         _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
-        for (long item = 0; item < c->images * blocks * parts; item++) {                            \
+        for (long item = 0; item < images * blocks * parts; item++) {                               \
             long image = item / parts / blocks, index = item / parts % blocks;                      \
             long row = item % parts * part_rows, rows = smaller(part_rows, c->rows - row);          \
             long group = index / group_blocks, inner = index % group_blocks * OUTPUTS;              \
             long output = group * group_outputs + inner;                                            \
-            long first_row = (image * c->groups + group) * c->height + row * c->stride_h;           \
+            long first_row = (image * s->groups + group) * s->padded_h + row * c->stride_h;         \
             TYPE *to = y + (image * c->rows + row) * c->columns * c->outputs + output;              \
-            block b = {                                                                             \
-                w, c->stride_w * c->channels, c->outputs, smaller(group_outputs - inner, OUTPUTS),  \
-                block_of(l, w, index, output), scales + image, zero_points + image, 0, min};        \
-            NAME##_lines(x + first_row * w.row_bytes, c->stride_h * w.row_bytes, rows, c->columns,  \
-                         to, &b);                                                                   \
+            block b = {w, c->stride_w * s->channels, c->outputs,                                    \
+                       smaller(group_outputs - inner, OUTPUTS), block_of(l, w, index, output),      \
+                       q->scales + image, q->zero_points + image, 0, min};                          \
+            NAME##_lines(q->bytes + first_row * w.row_bytes, c->stride_h * w.row_bytes, rows,       \
+                         c->columns, to, &b);                                                       \
+        }                                                                                           \
+    }                                                                                               \
+                                                                                                    \
+    void int8_conv2d_##NAME(const void *x, const int8_t *weights, const float *weight_scales,       \
+                            const int32_t *weight_sums, const float *bias, TYPE *y,                 \
+                            uint8_t *memory, const convolution *c, float min, int threads) {        \
+        layer l = {weights, weight_scales, weight_sums, bias};                                      \
+        long size = c->rows * c->columns * c->outputs;                                              \
+        for (long first = 0; first < c->inputs.images; first += c->at_a_time) {                     \
+            padded_image s = c->inputs;                                                             \
+            s.images = smaller(s.images - first, c->at_a_time);                                     \
+            quantized q = quantize(x, c->is_bf16, first, memory, c->bytes_at, &s, threads);         \
+            NAME##_images(&q, s.images, l, y + first * size, c, min, threads);                      \
         }                                                                                           \
     }
 
@@ -271,18 +305,21 @@ INT8_GEMM(f32, float, write_f32)
 INT8_GEMM(bf16, uint16_t, write_bf16)
 
 /* x [images, inputs]; y [images, outputs]. */
-void int8_linear(const uint8_t *x, const float *scales, const int32_t *zero_points,
-                 const int8_t *weights, const float *weight_scales, const int32_t *weight_sums,
-                 const float *bias, float *y, long images, long inputs, long outputs, float min,
-                 int threads) {
+typedef struct { long images, inputs, outputs, is_bf16, bytes_at; } linear;
+
+void int8_linear(const void *x, const int8_t *weights, const float *weight_scales,
+                 const int32_t *weight_sums, const float *bias, float *y, uint8_t *memory,
+                 const linear *c, float min, int threads) {
     layer l = {weights, weight_scales, weight_sums, bias};
-    window w = window_of(1, inputs, 0);
+    window w = window_of(1, c->inputs, 0);
+    padded_image s = {c->images, 1, 1, 1, c->inputs, 0, 1, 1, 0};
+    quantized q = quantize(x, c->is_bf16, 0, memory, c->bytes_at, &s, threads);
     #pragma omp parallel for num_threads(threads) schedule(static)
-    for (long index = 0; index < ceil_div(outputs, OUTPUTS); index++) {
+    for (long index = 0; index < ceil_div(c->outputs, OUTPUTS); index++) {
         long output = index * OUTPUTS;
-        block b = {w, inputs, outputs, smaller(outputs - output, OUTPUTS),
-                   block_of(l, w, index, output), scales, zero_points, 1, min};
-        f32_lines(x, 0, 1, images, y + output, &b);
+        block b = {w, c->inputs, c->outputs, smaller(c->outputs - output, OUTPUTS),
+                   block_of(l, w, index, output), q.scales, q.zero_points, 1, min};
+        f32_lines(q.bytes, 0, 1, c->images, y + output, &b);
     }
 }
 #endif

@@ -1,18 +1,4 @@
-/* Activations as uint8, with a scale and a zero point for each image. */
-#include "kernels.h"
-
-/* Images as uint8: x = (byte - zero_point) * scale, within half a scale. `zero_point` stands for 0;
- * where no x is negative it is 0 itself. An image with a value that is not finite gets NaN for its
- * scale, and one whose range is below about 1e-36 is taken as zeros.
- *
- * x [images, height, width, groups * channels], or where it is planar [images, groups * channels,
- * height, width]; bytes [images, groups, padded_h, padded_w, channels],
- * so that a row of the kernel of a group lies contiguous: the image begins at row and column `before`,
- * and the padding around it is `zero_point`. */
-typedef struct {
-    long images, height, width, groups, channels, before, padded_h, padded_w;
-    long is_planar;
-} padded_image;
+#include "quantize.h"
 
 typedef struct { float min, max; } min_max;
 
@@ -152,7 +138,7 @@ INLINE void interleave(const uint8_t *restrict planes, uint8_t *restrict pixels,
             NAME##_padded_row(x + image * count, bytes + image * padded_count, s, i % rows,         \
                               scales[image], zero_points[image]);                                   \
         }                                                                                           \
-        _Pragma("omp parallel for num_threads(threads) schedule(static)")                           \
+        _Pragma("omp parallel for num_threads(threads) schedule(static) if (shared < s->images)")   \
         for (long image = shared; image < s->images; image++) {                                     \
             min_max found = NAME##_min_max(x + image * count, count);                               \
             affine_params(&found, 1, scales + image, zero_points + image);                          \
