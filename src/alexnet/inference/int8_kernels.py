@@ -117,9 +117,9 @@ def int8_conv2d(
     padded_h, padded_w = h + sum(window.padding), w + sum(window.padding)
     at_a_time = min(n, _images_at_a_time(x, y))
     memory, bytes_at = _quantized(x, at_a_time, padded_h * padded_w * c)
-    inputs = (n, h, w, window.groups, c // window.groups)
-    padded = (window.padding[0], padded_h, padded_w, not _is_contiguous(x))
-    parts = (_type(x) == "bf16", at_a_time, bytes_at)
+    inputs: tuple[int, ...] = (n, h, w, window.groups, c // window.groups)
+    padded: tuple[int, ...] = (window.padding[0], padded_h, padded_w, not _is_contiguous(x))
+    parts: tuple[int, ...] = (_type(x) == "bf16", at_a_time, bytes_at)
     sizes = *inputs, *padded, *parts, *y.shape[1:], *window.kernel, *window.stride
     kernels.call(f"int8_conv2d_{_type(y)}", x, *weights, y, memory, sizes, clamp_min)
     return y
