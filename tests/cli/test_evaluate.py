@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import alexnet
 from alexnet.cli import main
 from alexnet.training.run_folder import RunFolder
 from support.commands import Command
@@ -20,7 +21,7 @@ EVALUATION_KEYS = {
     "loss",
     "advice", "calibration", "top1_error_interval", "top5_error_interval",
     "class_names", "classes_without_images", "per_class", "confusion", "confusion_pairs",
-    "most_confused", "top_losses",
+    "most_confused", "top_losses", "network",
 }  # fmt: skip
 
 
@@ -56,6 +57,31 @@ def test_evaluate(command: Command, own: RunFolder) -> None:
     assert str(own.path / "evaluation") in result.err
     assert "next " not in result.err
     assert facts["confusion"] == json.loads(own.result.read_text())["test"]["confusion"]
+    assert facts["network"]["is_optimized"] is False
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_evaluate_the_network_that_predict_answers_with(command: Command, auto: Path) -> None:
+    plain = json.loads(command("evaluate", auto, "--json").out)
+    facts = json.loads(command("evaluate", auto, "--optimized", "--json").out)
+    assert facts["network"]["is_optimized"] is True
+    saved = json.loads((auto / "evaluation-optimized" / "evaluation.json").read_text())
+    assert saved["network"] == facts["network"]
+    expected = alexnet.evaluate(alexnet.load(auto).optimized())
+    assert (facts["loss"], facts["num_images"]) == (expected.loss, 12)
+    assert facts["loss"] != plain["loss"]
+    assert facts["loss"] == pytest.approx(plain["loss"], abs=0.05)
+    kind = facts["network"]["number_type"]
+    text = command("evaluate", auto, "--optimized").out
+    assert f"12 images, 1 crop, optimized for inference ({kind}) (in brackets" in text
+    assert "optimized" not in command("evaluate", auto).out
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_a_network_trained_in_float32_stays_as_it_is(command: Command, own: RunFolder) -> None:
+    result = command("evaluate", own.path, "--optimized", "--json")
+    assert json.loads(result.out)["network"]["is_optimized"] is False
+    assert "note: trained with --precision float32, in which predict answers, too\n" in result.err
 
 
 @pytest.mark.usefixtures("no_plots")

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 import alexnet
-from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.cli import main
 from alexnet.cli.predict import _shared_batches
 from alexnet.cli.predict_rows import text_widths
@@ -346,16 +345,6 @@ def test_processes_share_every_batch(pair: Processes, count: int, sizes: list[in
     for batches in pair.run(shared_predictions, count):
         assert [len(batch) for batch in batches] == sizes
         assert list(chain(*batches)) == [str(number) for number in range(count)]
-
-
-@pytest.fixture
-def auto(own: RunFolder) -> Path:
-    """The tiny run as if it had been trained with the default precision."""
-    weights, info, mean_image = load_model(own.model)
-    recipe = replace(info.recipe, precision="auto")
-    copies = {name: tensor.clone() for name, tensor in weights.items()}
-    save_model(own.model, copies, replace(info, recipe=recipe), mean_image)
-    return own.path
 
 
 def test_predict_answers_with_the_optimized_network_or_exactly(

@@ -21,6 +21,7 @@ from hypothesis import settings
 
 import alexnet
 from alexnet import plots
+from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.cli import main
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import DataOptions, LRSchedule, OptimizerOptions, Recipe
@@ -204,6 +205,16 @@ def trained(trained_once: RunFolder, prepared_flowers: None) -> RunFolder:
 def own(trained: RunFolder, tmp_path: Path) -> RunFolder:
     """A copy of the trained run that a test may change."""
     return RunFolder(Path(shutil.copytree(trained.path, tmp_path / "own")))
+
+
+@pytest.fixture
+def auto(own: RunFolder) -> Path:
+    """The tiny run as if it had been trained with the default precision."""
+    weights, info, mean_image = load_model(own.model)
+    recipe = replace(info.recipe, precision="auto")
+    copies = {name: tensor.clone() for name, tensor in weights.items()}
+    save_model(own.model, copies, replace(info, recipe=recipe), mean_image)
+    return own.path
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from alexnet.data.store.store import Store, StoreInfo
+from alexnet.inference.predictions import AnsweringNetwork
 
 CLASSES = ("ash", "birch", "cedar", "date", "elm", "fir")
 #   ash  birch cedar date  elm   fir      label, rank of the label
@@ -41,6 +42,9 @@ class Oracle:
 
     class_names = CLASSES
     info = SimpleNamespace(temperature=1.0)
+    answering_network = AnsweringNetwork(
+        is_optimized=False, number_type="float32", depends_on_batch=False
+    )
     crops: list[int]
 
     def __init__(self) -> None:

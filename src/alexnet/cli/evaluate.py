@@ -49,12 +49,16 @@ class EvaluateFlags:
     train if there is no other split, all images if there are no splits."""
     crops: Literal["1", "10"] = "1"
     """10 averages the center and the corners, each also flipped (paper, section 4.1)."""
+    optimized: bool = False
+    """Evaluate the network optimized for inference, with which `alexnet predict` answers (int8 or
+    bf16 where the CPU has it); unless given, the network as it was trained."""
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     out: Annotated[str, tyro.conf.arg(metavar="FOLDER")] = ""
     """Folder for evaluation.json, confusion.png, top_losses.png (the images with the highest
     losses, right or wrong) and top_losses.csv (all images by their loss); unless given,
-    evaluation in the run, or evaluation-DATA, evaluation-val, evaluation-10-crops and so on."""
+    evaluation in the run, or evaluation-DATA, evaluation-val, evaluation-10-crops,
+    evaluation-optimized and so on."""
     json: bool = False
     """Print JSON."""
 
@@ -65,11 +69,16 @@ def run(arguments: Sequence[str]) -> int:
     from alexnet.evaluation.report import write_evaluation
     from alexnet.evaluation.summary import summarize_evaluation
     from alexnet.evaluation.training_images import is_training_path
+    from alexnet.inference.answering import prepared_to_answer
     from alexnet.inference.classifier import load
     from alexnet.plots import font_note
 
     note_slow_cpu(flags.device)
     classifier = load(local_path(flags.model), flags.device)
+    if flags.optimized:
+        classifier = prepared_to_answer(classifier)
+        if not classifier.answering_network.is_optimized:
+            note("note: trained with --precision float32, in which predict answers, too")
     result = _evaluate(classifier, flags)
     folder, name = results_folder(flags.model, "evaluation")
     ending = suffix(flags, is_training_path(classifier, flags.data))
@@ -114,6 +123,7 @@ def suffix(flags: EvaluateFlags, is_training_data: bool) -> str:
     parts = [] if is_training_data else [_data_name(flags.data)]
     parts += [flags.split] if flags.split != "auto" else []
     parts += ["10-crops"] if flags.crops == "10" else []
+    parts += ["optimized"] if flags.optimized else []
     return "".join(f"-{part}" for part in parts)
 
 
@@ -148,8 +158,11 @@ def _header(result: Evaluation) -> str:
     """The metrics of all images together."""
     n, has_top5 = result.num_images, len(result.class_names) > 5
     top5 = f"top-5 error {percent_with_interval(result.top5_error, n)}   " if has_top5 else ""
+    network = ""
+    if result.network and result.network.is_optimized:
+        network = f", optimized for inference ({result.network.number_type})"
     return (
-        f"{_count(n, 'image')}, {_count(result.crops, 'crop')} "
+        f"{_count(n, 'image')}, {_count(result.crops, 'crop')}{network} "
         "(in brackets: 95 % confidence intervals)\n"
         f"top-1 error {percent_with_interval(result.top1_error, n)}   "
         f"accuracy {percent(result.accuracy)}\n"

@@ -119,7 +119,7 @@ def evaluate_images(
         raise DataError(f"{store.info.name} has no images to evaluate on")
     probabilities = predict_probabilities(classifier, store, indices, crops, on_progress)
     truth, names = (store.labels if labels is None else labels)[indices], classifier.class_names
-    return compute_metrics(
+    metrics = compute_metrics(
         probabilities,
         truth,
         names,
@@ -129,6 +129,7 @@ def evaluate_images(
         temperature=classifier.info.temperature,
         top_losses=find_top_losses(probabilities, truth, names, store, indices, num_top_losses),
     )
+    return replace(metrics, network=classifier.answering_network)
 
 
 def predict_probabilities(

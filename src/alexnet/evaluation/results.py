@@ -20,6 +20,7 @@ from alexnet.evaluation.metrics import (
     most_confused,
     top_k_error,
 )
+from alexnet.inference.predictions import AnsweringNetwork
 from alexnet.inference.predictor import Crops
 
 MAX_TOP_LOSSES = 100_000
@@ -79,6 +80,8 @@ class Evaluation:
     """How probabilities compare with the fraction of correct predictions."""
     num_trained_on: int = 0
     """Of the images, those that the model was trained on, as far as is known."""
+    network: AnsweringNetwork | None = None
+    """What has computed the probabilities; None where that is not known."""
 
     @property
     def accuracy(self) -> float:

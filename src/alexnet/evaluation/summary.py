@@ -11,6 +11,7 @@ from alexnet.evaluation.advice import evaluation_advice
 from alexnet.evaluation.calibration import Calibration
 from alexnet.evaluation.intervals import ConfidenceInterval
 from alexnet.evaluation.results import Evaluation, TopLoss
+from alexnet.inference.predictions import AnsweringNetwork
 
 MAX_CLASSES = 100
 """Up to which the whole confusion matrix is written: 1,000 classes would have a million counts."""
@@ -86,6 +87,8 @@ class EvaluationSummary:
     """Most frequent first."""
     top_losses: tuple[TopLossSummary, ...]
     """The images that are plotted, right or wrong: lowest probability of the label first."""
+    network: AnsweringNetwork | None = None
+    """What has computed the probabilities; null in files of earlier versions."""
 
 
 def summarize_evaluation(evaluation: Evaluation) -> EvaluationSummary:
@@ -115,6 +118,7 @@ def summarize_evaluation(evaluation: Evaluation) -> EvaluationSummary:
             for label, predicted, count in evaluation.most_confused
         ),
         top_losses=tuple(map(_top_loss, (x for x in evaluation.top_losses if x.image is not None))),
+        network=evaluation.network,
     )
 
 
