@@ -44,6 +44,7 @@ from alexnet.models.network import create_model
 from alexnet.models.zoo import architecture
 from alexnet.reporter import NullReporter
 from alexnet.runtime.device import compute_dtype
+from alexnet.training.late_check import build_late_check, count_figures, step_figures
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.state import TrainState
 from alexnet.training.step import network_inputs, train_step, update
@@ -156,14 +157,19 @@ def bare_update(setup: TrainingSetup) -> Function:
 
 def whole_step(setup: TrainingSetup) -> Function:
     """As `train_epoch` does it: the next batch, augmentation, update, and the epoch's metrics."""
-    state = TrainState()
+    state, late = TrainState(), build_late_check(setup)
     batches = (batch for epoch in count() for batch in setup.loader.epoch(epoch))
 
     def step() -> None:
         pixels, labels = next(batches)
         lr = setup.scheduler.lr(state.step)
-        loss, logits, mixed_targets = train_step(setup, pixels, labels, state.step, lr)
-        state.end_step(loss, logits, labels, mixed_targets)
+        outputs = train_step(setup, pixels, labels, state.step, lr, late)
+        before = state.newest
+        state.end_step(step_figures(setup, state.step, lr, labels, *outputs, late))
+        if late is None:
+            before, state.newest = state.newest, None
+        if before:
+            count_figures(setup, state, before)
 
     return step
 

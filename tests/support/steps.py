@@ -16,8 +16,23 @@ from alexnet.models.variants import ModelOptions
 from alexnet.reporter import NullReporter
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.step import train_step
+from alexnet.training.step_figures import RunningMetrics, step_sums
 
 STEPS = 3
+
+
+def first_batch(setup: TrainingSetup) -> tuple[Tensor, Tensor]:
+    """The first batch of a run."""
+    pixels, labels = next(setup.batches.epoch(0))
+    return torch.from_numpy(pixels), torch.from_numpy(labels)
+
+
+def with_step(
+    metrics: RunningMetrics, loss: Tensor, logits: Tensor, labels: Tensor, targets: Tensor | None
+) -> RunningMetrics:
+    """The sums of an epoch with one more step; `targets` if its images were mixed."""
+    sums = step_sums(loss, logits, labels, targets)
+    return metrics.plus(sums.tolist(), targets is not None)
 
 
 def paper(tiny: Recipe) -> Recipe:

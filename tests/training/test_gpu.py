@@ -16,14 +16,18 @@ from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.config.serialization import field_types
 from alexnet.models.network import create_model
+from alexnet.reporter import NullReporter
 from alexnet.runtime.device import exact_float32
+from alexnet.training import loop
+from alexnet.training.late_check import build_late_check, step_figures
 from alexnet.training.loss_scaling import build_loss_scaler
 from alexnet.training.optimizers import build_optimizer
-from alexnet.training.step import update
+from alexnet.training.setup import set_up_training
+from alexnet.training.step import train_step, update
 from alexnet.transforms.applied import Applied
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.mixing import choose_mixing
-from support.runs import cut_off, resume, train
+from support.runs import Witness, cut_off, resume, train
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]  # of torch, about TF32
 GPU = "cuda"
@@ -156,6 +160,38 @@ def test_exact_float32_is_not_tf32() -> None:
         expected = conv.double()(x.double())
     assert (found - expected).norm() / expected.norm() < 1e-5
     torch.testing.assert_close(matmul.double(), x[0].double() @ x[1].double(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["paper", "sgd", "adam", "adamw"])
+def test_a_step_does_not_wait_for_the_gpu(name: Any, tiny: Recipe) -> None:
+    """From the third step on, when constants and the optimizer's memory are there."""
+    recipe = replace(tiny, device=GPU, optimizer=OptimizerOptions(optimizer=name, lr=1e-3))
+    setup = set_up_training(recipe, NullReporter())
+    late = build_late_check(setup)
+    assert late
+    pixels, labels = next(setup.loader.epoch(0))
+    before = torch.cuda.get_sync_debug_mode()
+    try:
+        for step in range(4):
+            torch.cuda.set_sync_debug_mode("error" if step > 1 else before)
+            outputs = train_step(setup, pixels, labels, step, 1e-3, late)
+            figures = step_figures(setup, step, 1e-3, labels, *outputs, late)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    assert figures.read()[0] == outputs[0].item()
+
+
+def test_a_run_that_is_read_late_reports_what_one_does_that_waits(
+    tiny: Recipe, tmp_path: Path, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = replace(tiny, device=GPU, epochs=1)
+    train(recipe, out=tmp_path / "late", reporter=witness)
+    monkeypatch.setattr(loop, "build_late_check", lambda setup: None)
+    waiting = Witness()
+    train(recipe, out=tmp_path / "waiting", reporter=waiting)
+    assert [report.step for report in witness.steps] == [report.step for report in waiting.steps]
+    losses = [[report.step_loss for report in told.steps] for told in (witness, waiting)]
+    torch.testing.assert_close(*map(torch.tensor, losses), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("begins_on_gpu", [True, False])

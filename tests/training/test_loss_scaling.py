@@ -23,20 +23,15 @@ from alexnet.training.loss_scaling import GROWTH_INTERVAL, LossScaler, build_los
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.overfit import overfit_one_batch
 from alexnet.training.run_folder import RunFolder
-from alexnet.training.setup import TrainingSetup, set_up_training
+from alexnet.training.setup import set_up_training
 from alexnet.training.state import CheckpointInfo
 from alexnet.training.step import train_step, update
 from support.runs import Witness, cut_off, resume, train
 from support.slow import first_fast
+from support.steps import first_batch
 
 CPU = torch.device("cpu")
 PAPER = OptimizerOptions(optimizer="paper", lr=0.005)
-
-
-def first_batch(setup: TrainingSetup) -> tuple[Tensor, Tensor]:
-    """The first batch of a run."""
-    pixels, labels = next(setup.batches.epoch(0))
-    return torch.from_numpy(pixels), torch.from_numpy(labels)
 
 
 def make_step(

@@ -10,23 +10,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import BalanceOptions, Recipe
 from alexnet.errors import ConfigError, TrainingError
 from alexnet.reporter import NullReporter
 from alexnet.training.build import balanced_class_weights
-from alexnet.training.setup import TrainingSetup, set_up_training
+from alexnet.training.setup import set_up_training
 from alexnet.training.step import derive_seed, mean_loss, train_step
+from support.steps import first_batch
 
 pytestmark = pytest.mark.usefixtures("prepared_flowers")
-
-
-def first_batch(setup: TrainingSetup) -> tuple[Tensor, Tensor]:
-    """The first batch of a run."""
-    pixels, labels = next(setup.batches.epoch(0))
-    return torch.from_numpy(pixels), torch.from_numpy(labels)
 
 
 def test_the_first_loss_is_at_chance_level(tiny: Recipe) -> None:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError
-from alexnet.training.state import RunningMetrics, update_metrics
+from alexnet.training.step_figures import RunningMetrics
 from alexnet.transforms.mixing import cutmix, mix, mixup
 from support.runs import train
+from support.steps import with_step
 
 
 def generator(seed: int) -> torch.Generator:
@@ -143,12 +144,12 @@ def test_an_option_out_of_range_is_rejected(option: str, value: float) -> None:
 
 def test_mixed_steps_do_not_count_in_the_training_metrics() -> None:
     logits, labels = torch.eye(4) * 5, torch.tensor([0, 1, 2, 0])  # the last one is wrong
-    sums = update_metrics(RunningMetrics(), torch.tensor(0.5), logits, labels, None)
+    sums = with_step(RunningMetrics(), torch.tensor(0.5), logits, labels, None)
     targets = F.one_hot(labels, 4).float()
-    sums = update_metrics(sums, torch.tensor(9.0), logits.flip(0), labels, targets)
+    sums = with_step(sums, torch.tensor(9.0), logits.flip(0), labels, targets)
     assert (sums.images, sums.mixed_images) == (4, 4)
     assert (sums.mean_loss, sums.top1_error) == (0.5, 0.25)
-    all_mixed = update_metrics(RunningMetrics(), torch.tensor(9.0), logits, labels, targets)
+    all_mixed = with_step(RunningMetrics(), torch.tensor(9.0), logits, labels, targets)
     assert (all_mixed.mean_loss, all_mixed.top1_error) == (9.0, 0.25)
 
 

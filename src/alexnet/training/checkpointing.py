@@ -33,6 +33,7 @@ from alexnet.records import EpochRecord
 from alexnet.reporter import Reporter
 from alexnet.runtime.signals import StopRequest, TrainingInterrupted
 from alexnet.training.checkpoint_tensors import load_training_tensors, training_tensors
+from alexnet.training.late_check import count_figures
 from alexnet.training.run_folder import RunFolder, checkpoint_step
 from alexnet.training.schedule import past_plan
 from alexnet.training.setup import TrainingSetup
@@ -333,7 +334,13 @@ class CheckpointManager:
             raise TimeLimitReached
 
     def save(self, state: TrainState) -> None:
-        """Save, unless nothing has changed since the last checkpoint."""
+        """Save, unless nothing has changed since the last checkpoint.
+
+        Raises:
+            DivergedError: the last step was not finite, which is known only now.
+        """
+        if state.newest:
+            count_figures(self.setup, state, state.newest)
         position = (state.step, state.epoch)
         if position != self.saved:
             with state.timer.saving():

@@ -16,12 +16,14 @@ from alexnet.training.epoch import (
     reason_to_stop,
     warn_if_at_chance,
 )
+from alexnet.training.late_check import build_late_check, count_figures, step_figures
 from alexnet.training.loss_scaling import note_skipped
 from alexnet.training.replica import note_sent
 from alexnet.training.reporter_calls import reporter_call
 from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
 from alexnet.training.step import train_step
+from alexnet.training.step_figures import StepFigures
 from alexnet.training.update_stats import copy_weights, update_ratios
 
 
@@ -67,15 +69,37 @@ def train_epoch(
     setup.freeze(state.epoch)
     setup.learner.train()
     batches = setup.loader.epoch(state.epoch, state.step % setup.steps_per_epoch)
+    late = build_late_check(setup)
     for pixels, labels in state.timer.timed(batches):
         lr = setup.scheduler.lr(state.step, state.errors())
         with record_last_update(setup, state, lr):
-            loss, logits, mixed_targets = train_step(setup, pixels, labels, state.step, lr)
-        state.end_step(loss, logits, setup.own(labels), mixed_targets, setup.rows_world)
-        with reporter_call(state, checkpoints, state.epoch + 1):
-            reporter.on_step(step_report(setup, state, len(labels), lr))
+            outputs = train_step(setup, pixels, labels, state.step, lr, late)
+        before, figures = state.newest, step_figures(setup, state.step, lr, labels, *outputs, late)
+        state.end_step(figures)
+        if before:
+            report_step(setup, state, before, checkpoints, reporter)
+        if late is None or state.has_trained_epoch(setup.steps_per_epoch):
+            report_step(setup, state, figures, checkpoints, reporter)
+            state.newest = None
         check_weights(state)
         checkpoints.save_if_due(state)
+
+
+def report_step(
+    setup: TrainingSetup,
+    state: TrainState,
+    figures: StepFigures,
+    checkpoints: CheckpointManager,
+    reporter: Reporter,
+) -> None:
+    """Count a step of the unfinished epoch, and tell the reporter.
+
+    Raises:
+        DivergedError: its loss or a gradient was not finite.
+    """
+    count_figures(setup, state, figures)
+    with reporter_call(state, checkpoints, state.epoch + 1):
+        reporter.on_step(step_report(setup, state, figures))
 
 
 @contextmanager
@@ -91,16 +115,17 @@ def record_last_update(setup: TrainingSetup, state: TrainState, lr: float) -> It
     state.last_step = LastStep(lr=lr, layers=update_ratios(before, setup.network))
 
 
-def step_report(setup: TrainingSetup, state: TrainState, num_images: int, lr: float) -> StepReport:
-    """What a progress bar shows, and what loggers get of a step."""
+def step_report(setup: TrainingSetup, state: TrainState, figures: StepFigures) -> StepReport:
+    """What a progress bar shows, and what loggers get of a step that is counted."""
+    assert figures.metrics
     return StepReport(
-        step=state.step,
+        step=figures.step,
         total_steps=setup.total_steps,
         epoch=state.epoch + 1,
         total_epochs=setup.recipe.epochs,
-        loss=state.metrics.mean_loss,
-        top1_error=state.metrics.top1_error,
-        num_images=num_images,
-        step_loss=state.step_loss,
-        lr=lr,
+        loss=figures.metrics.mean_loss,
+        top1_error=figures.metrics.top1_error,
+        num_images=figures.num_images,
+        step_loss=figures.step_loss,
+        lr=figures.lr,
     )

@@ -17,8 +17,8 @@ from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError, TrainingError
 from alexnet.reporter import Reporter, StepReport, StopTraining
 from alexnet.training.setup import TrainingSetup, set_up_training
-from alexnet.training.state import count_wrong
 from alexnet.training.step import train_step
+from alexnet.training.step_figures import count_wrong
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -98,7 +98,10 @@ class PaperSGD(EagerOptimizer):
         states = [self._state(weight) for weight in weights]
         buffers = [state["buffer"] for state in states]
         momentum, lr = group["momentum"], group["lr"]
+        found_inf: Tensor | None = getattr(self, "found_inf", None)
         if lr == 0:  # only the velocity moves the weights
+            if found_inf is not None and found_inf:  # as torch's fused SGD looks at it
+                return
             torch._foreach_mul_(buffers, momentum)
             torch._foreach_add_(weights, buffers, alpha=-last_lr)
             return
@@ -121,6 +124,7 @@ class PaperSGD(EagerOptimizer):
                 nesterov=False,
                 maximize=False,
                 is_first_step=False,
+                found_inf=found_inf,
             )
         for state in states:
             state["lr"].fill_(lr)

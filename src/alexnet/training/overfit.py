@@ -8,8 +8,8 @@ from alexnet.config.augmentation import NO_AUGMENTATION
 from alexnet.config.recipe import Recipe
 from alexnet.reporter import Reporter
 from alexnet.training.setup import set_up_training
-from alexnet.training.state import count_wrong
 from alexnet.training.step import train_step
+from alexnet.training.step_figures import count_wrong
 
 MAX_STEPS = 300
 

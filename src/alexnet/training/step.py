@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -28,9 +30,17 @@ from alexnet.transforms.applied import Applied
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.mixing import choose_mixing
 
+if TYPE_CHECKING:
+    from alexnet.training.late_check import LateCheck
+
 
 def train_step(
-    setup: TrainingSetup, pixels: Tensor, labels: Tensor, step: int, lr: float
+    setup: TrainingSetup,
+    pixels: Tensor,
+    labels: Tensor,
+    step: int,
+    lr: float,
+    late: LateCheck | None = None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """One step: augment -> forward -> loss -> backward -> check -> update.
 
@@ -40,6 +50,7 @@ def train_step(
         labels: int64 [B].
         step: counted from 0; with the seed it decides crops, colors and dropout.
         lr: learning rate.
+        late: leaves the check to the device, and changes; then nothing is raised here.
 
     Returns:
         The loss of the batch; the logits of the images that this process computes,
@@ -63,6 +74,7 @@ def train_step(
         weights,
         world,
         setup.loss_scaler,
+        late,
     )
     if setup.average:
         setup.average.update(setup.learner, step)
@@ -125,6 +137,7 @@ def update(
     class_weights: Tensor | None = None,
     world: World = ALONE,
     scaler: LossScaler | None = None,
+    late: LateCheck | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Forward, backward and one update of the weights, unless something is not finite.
 
@@ -138,6 +151,7 @@ def update(
         class_weights: factors on the loss [num_classes]; they need class probabilities.
         world: the processes that the batch is spread over.
         scaler: scales the loss in fp16, and changes; None in other types.
+        late: leaves the check to the device, and changes; then nothing is raised here.
 
     Returns:
         The loss of the batch, and the logits of this process's rows, before the update.
@@ -154,7 +168,9 @@ def update(
     if scaler:
         scaler.unscale(network)
     norm = total_norm(network)
-    is_finite = check_finite(loss, norm, network, recipe, step, scaler)
+    if late:
+        late.watch(loss, norm, optimizer)
+    is_finite = late is not None or check_finite(loss, norm, network, recipe, step, scaler)
     if is_finite:
         if recipe.optimizer.clip_norm is not None:
             clip_grads_with_norm_(network.parameters(), recipe.optimizer.clip_norm, norm)
@@ -261,21 +277,32 @@ def check_finite(
     """
     if torch.isfinite(loss) & torch.isfinite(norm):
         return True
-    if not torch.isfinite(loss):
+    if scaler and scaler.scale > MIN_SCALE and torch.isfinite(loss):
+        return False
+    raise nonfinite_error(loss.item(), network, recipe, step, scaler)
+
+
+def nonfinite_error(
+    loss: float,
+    network: nn.Module,
+    recipe: Recipe,
+    step: int,
+    scaler: LossScaler | None = None,
+) -> DivergedError:
+    """The error of a step whose loss or gradient is not finite; arguments as of `check_finite`."""
+    if not math.isfinite(loss):
         more = "; or --precision float32, since fp16 ends at 65,504" if scaler else ""
-        raise DivergedError(
-            f"the loss is {loss.item()} at step {step + 1}; no weight was updated: "
+        return DivergedError(
+            f"the loss is {loss} at step {step + 1}; no weight was updated: "
             f"try a lower --lr than {recipe.optimizer.lr:g}, or a longer --warmup-epochs{more}"
         )
-    if scaler and scaler.scale > MIN_SCALE:
-        return False
     gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
     broken = [
         name.removeprefix("module.") for name, g in gradients.items() if not g.isfinite().all()
     ]
     broken = list(chain(*current_world().gather_objects(broken)))
     scaled = f", even with a loss scale of {scaler.scale:g} in fp16" if scaler else ""
-    raise DivergedError(
+    return DivergedError(
         f"the gradient of {broken[0] if broken else 'all weights together'} is not finite at "
         f"step {step + 1}{scaled}; no weight was updated: try a lower --lr, or --precision float32"
     )
