@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import pickle
 import sys
@@ -66,6 +67,15 @@ def test_others_are_returned_as_they_are(tensor: Tensor) -> None:
 
 def test_so_is_every_tensor_where_the_system_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
+    assert on_huge_pages(LARGE["int8"]) is LARGE["int8"]
+
+
+@has_huge_pages
+def test_and_where_a_process_may_have_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(mmap, "mmap", refuse)
     assert on_huge_pages(LARGE["int8"]) is LARGE["int8"]
 
 

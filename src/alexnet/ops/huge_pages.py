@@ -7,7 +7,6 @@ memory of a page can take longer than reading it (docs/performance.md).
 from __future__ import annotations
 
 import mmap
-from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -28,9 +27,11 @@ def on_huge_pages(tensor: Tensor) -> Tensor:
         return tensor
     if not hasattr(mmap, "MADV_HUGEPAGE"):
         return tensor
-    memory = mmap.mmap(-1, size + PAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with suppress(OSError):  # the kernel was built without them
+    try:
+        memory = mmap.mmap(-1, size + PAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         memory.madvise(mmap.MADV_HUGEPAGE)
+    except OSError:  # a limit of the process, or a kernel that was built without them
+        return tensor
     offset = -torch.frombuffer(memory, dtype=torch.uint8).data_ptr() % PAGE_BYTES
     values = torch.frombuffer(memory, dtype=tensor.dtype, count=tensor.numel(), offset=offset)
     return values.as_strided(tensor.shape, tensor.stride()).copy_(tensor)

@@ -11,7 +11,7 @@ import hashlib
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -309,11 +309,15 @@ class CheckpointManager:
         if state.history[-1].val_top1_error is not None and scores.epoch == state.epoch:
             save_network(self.setup, scores, self.folder)
 
-    def save_if_due(self, state: TrainState) -> None:
+    def save_if_due(self, state: TrainState, before: Callable[[], None] = lambda: None) -> None:
         """Save if the recipe's minutes or steps have passed since the last checkpoint.
 
         Ends the run if its time is up and steps are left. It is not asked during an evaluation, so
         that a run goes on however little time each of its sessions has.
+
+        Args:
+            state: of the run.
+            before: called before a checkpoint is saved here.
 
         Raises:
             TrainingInterrupted: a signal asked to stop; a checkpoint is saved.
@@ -326,11 +330,13 @@ class CheckpointManager:
             self.stop.signal_number,
             now >= self.deadline,
         )
-        if is_time or (every and state.step // every > self.saved[0] // every):
+        is_due = is_time or (every and state.step // every > self.saved[0] // every)
+        is_over = is_over and state.step < self.setup.total_steps
+        if is_due or signal_number or is_over:
+            before()
             self.save(state)
         self._stop(state, signal_number)
-        if state.step < self.setup.total_steps and is_over:
-            self.save(state)
+        if is_over:
             raise TimeLimitReached
 
     def save(self, state: TrainState) -> None:

@@ -3,7 +3,7 @@
 A GPU has nothing to do while the host asks it for a value and then queues the next step. So on one
 GPU the update itself leaves out a step whose loss or gradient is not finite, and every step after
 it, and the host reads the figures of a step when it has queued the next one, or when a checkpoint
-needs them. The error is the one that the host would have raised before the update, a step later.
+needs them. The error is that of a host that waits, but for the gradient's name, and a step later.
 """
 
 from __future__ import annotations
@@ -87,6 +87,8 @@ def step_figures(
 def count_figures(setup: TrainingSetup, state: TrainState, figures: StepFigures) -> None:
     """Add a step to the metrics of its epoch, once; waits until a GPU has finished it.
 
+    Which gradient was not finite is not told: the next step may have replaced it.
+
     Raises:
         DivergedError: its loss or a gradient was not finite; nothing has been updated since.
     """
@@ -94,6 +96,5 @@ def count_figures(setup: TrainingSetup, state: TrainState, figures: StepFigures)
         return
     *sums, was_left_out = figures.read()
     if was_left_out:
-        recipe, step = setup.recipe, figures.step - 1
-        raise nonfinite_error(sums[0], setup.replica, recipe, step)
+        raise nonfinite_error(sums[0], setup.recipe, figures.step - 1)
     figures.metrics = state.metrics = state.metrics.plus(sums, figures.is_mixed)

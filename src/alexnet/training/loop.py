@@ -70,19 +70,24 @@ def train_epoch(
     setup.learner.train()
     batches = setup.loader.epoch(state.epoch, state.step % setup.steps_per_epoch)
     late = build_late_check(setup)
+
+    def report_newest() -> None:
+        if newest := state.newest:
+            state.newest = None
+            report_step(setup, state, newest, checkpoints, reporter)
+
     for pixels, labels in state.timer.timed(batches):
         lr = setup.scheduler.lr(state.step, state.errors())
         with record_last_update(setup, state, lr):
             outputs = train_step(setup, pixels, labels, state.step, lr, late)
-        before, figures = state.newest, step_figures(setup, state.step, lr, labels, *outputs, late)
-        state.end_step(figures)
+        before = state.newest
+        state.end_step(step_figures(setup, state.step, lr, labels, *outputs, late))
         if before:
             report_step(setup, state, before, checkpoints, reporter)
         if late is None or state.has_trained_epoch(setup.steps_per_epoch):
-            report_step(setup, state, figures, checkpoints, reporter)
-            state.newest = None
+            report_newest()
         check_weights(state)
-        checkpoints.save_if_due(state)
+        checkpoints.save_if_due(state, report_newest)
 
 
 def report_step(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from alexnet.errors import DivergedError
 from alexnet.reporter import StopTraining
 from alexnet.training.checkpointing import CheckpointManager
 from alexnet.training.epoch import check_weights
@@ -30,12 +31,20 @@ def reporter_call(state: TrainState, checkpoints: CheckpointManager, epoch: int)
         state.last_epoch = epoch
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         if checkpoints.setup.world.size == 1 and not checkpoints.stop.signal_number:
-            check_weights(state)
-            if state.epoch == epoch:
-                checkpoints.save_if_best(state)
-            checkpoints.save(state)
-            error.add_note(
-                f"The run is saved after step {state.step:,} of {checkpoints.setup.total_steps:,}; "
-                f"resume with: alexnet.resume({str(checkpoints.folder.path)!r})"
-            )
+            error.add_note(_saved(state, checkpoints, epoch))
         raise
+
+
+def _saved(state: TrainState, checkpoints: CheckpointManager, epoch: int) -> str:
+    """Save a checkpoint, unless the run has diverged; returns what is to be told of it."""
+    try:
+        check_weights(state)
+        if state.epoch == epoch:
+            checkpoints.save_if_best(state)
+        checkpoints.save(state)
+    except DivergedError as error:
+        return f"The run is not saved: {error}"
+    return (
+        f"The run is saved after step {state.step:,} of {checkpoints.setup.total_steps:,}; "
+        f"resume with: alexnet.resume({str(checkpoints.folder.path)!r})"
+    )

@@ -277,34 +277,40 @@ def check_finite(
     """
     if torch.isfinite(loss) & torch.isfinite(norm):
         return True
-    if scaler and scaler.scale > MIN_SCALE and torch.isfinite(loss):
+    if not torch.isfinite(loss):
+        raise nonfinite_error(loss.item(), recipe, step, scaler=scaler)
+    if scaler and scaler.scale > MIN_SCALE:
         return False
-    raise nonfinite_error(loss.item(), network, recipe, step, scaler)
+    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    broken = [
+        name.removeprefix("module.") for name, g in gradients.items() if not g.isfinite().all()
+    ]
+    broken = list(chain(*current_world().gather_objects(broken)))
+    gradient = f"the gradient of {broken[0] if broken else 'all weights together'}"
+    raise nonfinite_error(loss.item(), recipe, step, gradient, scaler)
 
 
 def nonfinite_error(
     loss: float,
-    network: nn.Module,
     recipe: Recipe,
     step: int,
+    gradient: str = "a gradient",
     scaler: LossScaler | None = None,
 ) -> DivergedError:
-    """The error of a step whose loss or gradient is not finite; arguments as of `check_finite`."""
+    """The error of a step whose loss, or else this gradient, is not finite.
+
+    The other arguments are those of `check_finite`.
+    """
     if not math.isfinite(loss):
         more = "; or --precision float32, since fp16 ends at 65,504" if scaler else ""
         return DivergedError(
             f"the loss is {loss} at step {step + 1}; no weight was updated: "
             f"try a lower --lr than {recipe.optimizer.lr:g}, or a longer --warmup-epochs{more}"
         )
-    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
-    broken = [
-        name.removeprefix("module.") for name, g in gradients.items() if not g.isfinite().all()
-    ]
-    broken = list(chain(*current_world().gather_objects(broken)))
     scaled = f", even with a loss scale of {scaler.scale:g} in fp16" if scaler else ""
     return DivergedError(
-        f"the gradient of {broken[0] if broken else 'all weights together'} is not finite at "
-        f"step {step + 1}{scaled}; no weight was updated: try a lower --lr, or --precision float32"
+        f"{gradient} is not finite at step {step + 1}{scaled}; no weight was updated: "
+        "try a lower --lr, or --precision float32"
     )
 
 

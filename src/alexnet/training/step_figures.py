@@ -96,10 +96,10 @@ class StepFigures:
         """Let a GPU copy the values to the host after what it has been told to compute so far."""
         if self.values.device.type != "cuda":
             return
+        stream = torch.cuda.current_stream(self.values.device)  # it may not be the first GPU
         copy = torch.empty_like(self.values, device="cpu", pin_memory=True)
         self.values = copy.copy_(self.values, non_blocking=True)
-        self.is_copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self.is_copied.record()
+        self.is_copied = stream.record_event()
 
     def read(self) -> list[float]:
         """The values, once the GPU has written them."""
