@@ -47,8 +47,15 @@ INLINE window window_of(long rows, long bytes, long row_bytes) {
 
 typedef int32_t int_vector __attribute__((vector_size(4 * VECTOR)));
 
+/* Weights that are read once are not kept in place of those that are left of the last image. */
+INLINE void fetch(const int8_t *weights, int is_read_once) {
+    if (is_read_once) __builtin_prefetch(weights, 0, 0);
+    else __builtin_prefetch(weights);
+}
+
 INLINE void strip_sums(const uint8_t *x, long step, window w, const int8_t *weights,
                        const int pixels, uint32_t *sums) {
+    int is_read_once = pixels == 1 && !w.row_bytes; /* a fully connected layer, one image */
     int_vector sum[PIXELS][2];
     _Pragma("GCC unroll 14")
     for (int p = 0; p < pixels; p++) sum[p][0] = sum[p][1] = (int_vector){0};
@@ -58,8 +65,8 @@ INLINE void strip_sums(const uint8_t *x, long step, window w, const int8_t *weig
             int_vector low, high;
             memcpy(&low, weights, sizeof low);
             memcpy(&high, weights + sizeof low, sizeof high);
-            __builtin_prefetch(weights + PREFETCH_BYTES);
-            __builtin_prefetch(weights + PREFETCH_BYTES + sizeof low);
+            fetch(weights + PREFETCH_BYTES, is_read_once);
+            fetch(weights + PREFETCH_BYTES + sizeof low, is_read_once);
             _Pragma("GCC unroll 14")
             for (int p = 0; p < pixels; p++) {
                 int32_t four;
