@@ -69,7 +69,7 @@ def worker(name: str, flags: argparse.Namespace) -> None:
         module = folder_programs if flags.suite == "folder" else programs
         step: programs.Step = getattr(module, f"{name}_{flags.suite}")(flags)
         result = step()
-        steps = 1 if flags.suite == "folder" else count_steps(step)
+        steps = 1 if flags.suite == "folder" else count_steps(step, flags.device)
     except ImportError as error:
         print(json.dumps({"missing": str(error)}), file=answers, flush=True)
         return
@@ -80,26 +80,25 @@ def worker(name: str, flags: argparse.Namespace) -> None:
         start = time.perf_counter()
         for _ in range(steps):
             step()
-            synchronize()
+            synchronize(flags.device)
         seconds = (time.perf_counter() - start) / steps
         print(json.dumps({"seconds": seconds}), file=answers, flush=True)
 
 
-def count_steps(step: programs.Step) -> int:
+def count_steps(step: programs.Step, device: str) -> int:
     """Steps that fill MIN_SAMPLE_SECONDS, after one that is not timed."""
     step()
-    synchronize()
+    synchronize(device)
     start = time.perf_counter()
     step()
-    synchronize()
+    synchronize(device)
     return max(1, round(MIN_SAMPLE_SECONDS / (time.perf_counter() - start)))
 
 
-def synchronize() -> None:
-    """Wait until a GPU has finished."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.synchronize()
+def synchronize(device: str) -> None:
+    """Wait until a GPU has finished, which need not be the first."""
+    if device.startswith("cuda") and (torch := sys.modules.get("torch")):
+        torch.cuda.synchronize(device)
 
 
 def first_logits(result: Any) -> list[float]:

@@ -66,7 +66,7 @@ class Reporter(Protocol):
         """While the image store is built: images decoded so far."""
 
     def on_step(self, report: StepReport) -> None:
-        """After every training step."""
+        """After every training step; on one GPU when the next step is queued."""
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
         """After every epoch."""

@@ -46,6 +46,8 @@ MIN_MAPS_AT_A_TIME = 32
 """Images of which a network in int8 has the feature maps in memory, however large its batch is."""
 VALUES_AT_A_TIME = 1 << 16
 """Of images; the maps of more small images are in memory, as long as these have fewer values."""
+QUANTIZATION_BYTES = 8
+"""Of an image's scale, float32, and zero point, int32."""
 ALIGNMENT = 64
 """Of results, in bytes: a line of the cache."""
 
@@ -116,7 +118,7 @@ def int8_conv2d(
     y: A = _empty(x, (n, out_h, out_w, len(weights.bias)), "bf16" if is_bf16 else "f32")
     padded_h, padded_w = h + sum(window.padding), w + sum(window.padding)
     at_a_time = min(n, _images_at_a_time(x, y))
-    memory, bytes_at = _quantized(x, at_a_time, padded_h * padded_w * c)
+    memory, bytes_at = _memory_of_bytes(x, at_a_time, padded_h * padded_w * c)
     inputs: tuple[int, ...] = (n, h, w, window.groups, c // window.groups)
     padded: tuple[int, ...] = (window.padding[0], padded_h, padded_w, not _is_contiguous(x))
     parts: tuple[int, ...] = (_type(x) == "bf16", at_a_time, bytes_at)
@@ -135,15 +137,15 @@ def int8_linear(x: A, weights: PackedWeights[A], clamp_min: float, kernels: Kern
     """Activations [N, inputs] to float32 [N, outputs], clamped from below at `clamp_min`."""
     n, inputs = x.shape
     y = _empty(x, (n, len(weights.bias)), "f32")
-    memory, bytes_at = _quantized(x, n, inputs)
+    memory, bytes_at = _memory_of_bytes(x, n, inputs)
     sizes = n, inputs, y.shape[1], _type(x) == "bf16", bytes_at
     kernels.call("int8_linear", x, *weights, y, memory, sizes, clamp_min)
     return y
 
 
-def _quantized(x: A, images: int, image_bytes: int) -> tuple[A, int]:
-    """Memory for the scales, zero points and bytes of images, and where their bytes begin."""
-    bytes_at = -(-8 * images // ALIGNMENT) * ALIGNMENT
+def _memory_of_bytes(x: A, images: int, image_bytes: int) -> tuple[A, int]:
+    """Memory for the scales, zero points and bytes of quantized images; where their bytes begin."""
+    bytes_at = -(-QUANTIZATION_BYTES * images // ALIGNMENT) * ALIGNMENT
     return _empty(x, (bytes_at + images * image_bytes + READ_PADDING,), "u8"), bytes_at
 
 

@@ -47,7 +47,7 @@ INLINE window window_of(long rows, long bytes, long row_bytes) {
 
 typedef int32_t int_vector __attribute__((vector_size(4 * VECTOR)));
 
-/* Weights that are read once are not kept in place of those that are left of the last image. */
+/* Weights that are read once pass by the cache, which has a part of the others since the image before. */
 INLINE void fetch(const int8_t *weights, int is_read_once) {
     if (is_read_once) __builtin_prefetch(weights, 0, 0);
     else __builtin_prefetch(weights);
