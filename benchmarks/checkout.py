@@ -1,4 +1,4 @@
-"""Imports are of the package of this checkout, installed or not, once this is imported."""
+"""Makes imports, once this module is imported, take the package from this checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two commits compute the same bits.
+"""Compares the bits that two commits compute.
 
     python benchmarks/compare_commits.py BEFORE [AFTER]
 
@@ -62,7 +62,7 @@ class CommandError(Exception):
 
 @dataclass(frozen=True)
 class Commit:
-    """One side of the comparison."""
+    """One side of the comparison: a checkout, and a folder for its runs."""
 
     name: str
     source: Path
@@ -71,7 +71,7 @@ class Commit:
     """An empty folder for its cache and runs."""
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """The process of `python -m alexnet WORDS`."""
+        """Start `python -m alexnet WORDS` in this checkout."""
         environment = os.environ | {
             "PYTHONPATH": str(self.source / "src"),
             "ALEXNET_CACHE": str(self.folder / "cache"),
@@ -89,7 +89,7 @@ class Commit:
         )
 
     def run(self, *words: str) -> str:
-        """What the command prints.
+        """Run `alexnet WORDS`, and return what it prints.
 
         Raises:
             CommandError: it failed.
@@ -101,7 +101,7 @@ class Commit:
         return out
 
     def spelling(self, known: tuple[str, ...], *words: str) -> str:
-        """The one of several spellings that this commit's help prints.
+        """The first of several spellings of a flag that this commit's help prints.
 
         Raises:
             CommandError: none of them.
@@ -114,13 +114,13 @@ class Commit:
 
 
 def is_measured(value: object, key: str) -> bool:
-    """Whether a value of JSON is a result, and not "not measured", a text, a choice or a time."""
+    """Whether a JSON value is a measured number, and not -1 (not measured), a choice or a time."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and value != -1 and not any(part in key for part in MEASURED_TIME)
 
 
 def numbers(plain: object, key: str = "") -> Iterator[float]:
-    """The measured numbers of JSON in order, without keys, texts and missing values."""
+    """The measured numbers in a JSON value, in order."""
     if isinstance(plain, dict):
         for name, value in plain.items():
             yield from numbers(value, name)
@@ -132,7 +132,7 @@ def numbers(plain: object, key: str = "") -> Iterator[float]:
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """Sha256 of parts, each with its length."""
+    """The SHA-256 digest of the parts, each preceded by its length."""
     found = hashlib.sha256()
     for part in parts:
         found.update(len(part).to_bytes(8, "little") + part)
@@ -140,7 +140,7 @@ def digest(parts: Iterable[bytes]) -> str:
 
 
 def digest_numbers(texts: Iterable[str]) -> str:
-    """Of the numbers in JSON texts.
+    """The digest of the measured numbers in JSON texts.
 
     Raises:
         CommandError: there is none, so that nothing would be compared.
@@ -166,17 +166,17 @@ def tensors(path: Path) -> dict[str, bytes]:
 
 
 def digest_weights(path: Path) -> str:
-    """Of a model's tensors, in the order of their names."""
+    """The digest of a model's tensors, in the order of their names."""
     return digest(part for _, part in sorted(tensors(path).items()))
 
 
 def digest_checkpoint(path: Path) -> str:
-    """Of a checkpoint's tensors, whatever their names."""
+    """The digest of a checkpoint's tensors, whatever their names."""
     return digest(sorted(tensors(path).values()))
 
 
 def small_folder(commit: Commit) -> Path:
-    """Some of the generated flowers as a folder of splits and classes."""
+    """Copy some of the generated flowers into a folder of splits and classes."""
     target = commit.folder / "flowers"
     for split, count in PER_CLASS.items():
         for folder in sorted((commit.folder / "cache").glob(f"**/{split}/*/")):
@@ -210,7 +210,7 @@ def interrupt_after_first_checkpoint(commit: Commit, words: tuple[str, ...], out
 
 
 def training_digests(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]:
-    """Weights and metrics of every run; those of `batch norm` after a stop too."""
+    """Digests of every run's weights and metrics, and of a run that is stopped and resumed."""
     for name, words in RUNS.items():
         out = commit.folder / name.replace(" ", "_")
         commit.run(*words, "--data", flowers, "--out", str(out))
@@ -227,7 +227,7 @@ def training_digests(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]:
 
 
 def inference_digests(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]:
-    """Evaluation, prediction and optimized inference of two trained nets."""
+    """Digests of evaluation, prediction and optimized inference with two trained networks."""
     crops = commit.spelling(CROPS, "evaluate")
     agreement = commit.spelling(AGREEMENT, "benchmark")
     for name in ("paper", "batch norm"):
@@ -244,14 +244,14 @@ def inference_digests(commit: Commit, flowers: str) -> Iterator[tuple[str, str]]
 
 
 def summary_digests(commit: Commit) -> Iterator[tuple[str, str]]:
-    """The layer tables of two architectures."""
+    """Digests of the layer tables of two architectures."""
     for name in ("alexnet", "alexnet_bn"):
         text = commit.run("summary", name, "--json")
         yield f"{name}: summary", digest_numbers([text])
 
 
 def digests(commit: Commit) -> Digests:
-    """Everything that is compared, by name."""
+    """All digests that are compared, by name."""
     commit.run("train", "quickstart", *NARROW, "--epochs", "1", "--out", "drawing")
     flowers = str(small_folder(commit))
     found = {"all flowers: weights": digest_weights(commit.folder / "drawing/model.safetensors")}
@@ -276,7 +276,7 @@ def worktree(revision: str, folder: Path) -> Iterator[Path]:
 
 
 def measure(revision: str) -> Digests:
-    """The digests of a revision, of the working tree, or of an earlier measurement."""
+    """The digests of a revision or the working tree, or those in a JSON file of an earlier run."""
     if revision.endswith(".json"):
         return dict(json.loads(Path(revision).read_text()))
     with tempfile.TemporaryDirectory(prefix="alexnet-compare-") as path:

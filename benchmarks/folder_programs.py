@@ -21,13 +21,13 @@ MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
 def paths(flags: argparse.Namespace) -> list[Path]:
-    """The images."""
+    """The paths of the images, at most `flags.limit`."""
     found = sorted(Path(flags.image_folder).rglob("*.jpg"))
     return found[: flags.limit or len(found)]
 
 
 def ours_folder(flags: argparse.Namespace, exact: bool = False) -> Step:
-    """As `alexnet predict` computes it: the optimized network, all rows."""
+    """The folder as `alexnet predict` computes it: the optimized network, all rows."""
     from dataclasses import replace
 
     from alexnet.inference.classifier import Classifier
@@ -41,12 +41,12 @@ def ours_folder(flags: argparse.Namespace, exact: bool = False) -> Step:
 
 
 def ours_exact_folder(flags: argparse.Namespace) -> Step:
-    """As `alexnet predict --exact`: in float32."""
+    """The folder as `alexnet predict --exact` computes it, in float32."""
     return ours_folder(flags, exact=True)
 
 
 def model_info(flags: argparse.Namespace) -> Any:
-    """What a model file would say of the network."""
+    """The header that a model file of the network would have."""
     from alexnet.checkpoints.model_file import ModelInfo
     from alexnet.config.preprocessing import Preprocessing
     from alexnet.config.recipe import Recipe
@@ -85,14 +85,14 @@ def pillow_decoding_folder(flags: argparse.Namespace) -> Step:
 
 
 def num_threads() -> int:
-    """As many as torch has."""
+    """The number of threads that torch uses."""
     import torch
 
     return torch.get_num_threads()
 
 
 def crop(path: Path) -> Any:
-    """Shorter side to 256 by the bicubic filter, the central 227 pixels: uint8 [227, 227, 3]."""
+    """Resize the shorter side to 256 (bicubic), crop the central 227: uint8 [227, 227, 3]."""
     import numpy as np
     from PIL import Image
 

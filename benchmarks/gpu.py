@@ -50,7 +50,7 @@ SECTIONS: dict[str, tuple[Callable[[str, bool], Iterator[Found]], int]] = {
 
 
 class Flags(argparse.Namespace):
-    """Command line."""
+    """The flags of the command line."""
 
     device: str
     tiny: bool
@@ -61,7 +61,7 @@ class Flags(argparse.Namespace):
 
 
 def limit_seconds(names: list[str], seconds: float) -> float:
-    """The first section's part of the seconds that are left for all of `names`."""
+    """The share of the seconds left that the first of the sections `names` may take."""
     return seconds * SECTIONS[names[0]][1] / sum(SECTIONS[name][1] for name in names)
 
 
@@ -96,7 +96,7 @@ def run_section(
 
 
 def section_result(found: Found, ending: str, why: str = "") -> Found:
-    """The verdict on a section, why, and what it has found; a check that failed remains failed."""
+    """The verdict on a section, the reason, and its findings; a failed check stays failed."""
     if reason := found.get("left out"):
         ending, why = "left out", reason
     elif found.get("passed") is False:
@@ -116,7 +116,7 @@ def section_text(name: str, result: Found) -> str:
 
 
 def summary(sections: dict[str, Found]) -> str:
-    """A line for each section."""
+    """A text with one line for each section."""
     keys = ("verdict", "why", "seconds")
     rows = [{"section": name} | {key: one[key] for key in keys} for name, one in sections.items()]
     return f"\n{table(rows, left=3)}"
@@ -130,7 +130,7 @@ def table(rows: list[Found], left: int = 1) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as text; of repeated measurements the median with the range."""
+    """A value as text; repeated measurements as median and range."""
     match value:
         case bool():
             return "yes" if value else "no"
@@ -144,7 +144,7 @@ def cell(value: Any) -> str:
 
 
 def parse_flags() -> Flags:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="small sizes, to test this script")
@@ -185,7 +185,7 @@ def run_sections(flags: Flags) -> dict[str, Found]:
 
 
 def main() -> None:
-    """Run the sections, or in a process of its own one of them."""
+    """Run all sections, or only the one that a child process was started for."""
     flags = parse_flags()
     if flags.section:
         end_with_parent()

@@ -1,4 +1,4 @@
-"""What gpu.py checks: the tests, agreement with the CPU, resuming, and accuracy.
+"""The checks of gpu.py: the tests, agreement with the CPU, resuming, and accuracy.
 
 Each check yields what it has found so far: whether it has passed, and the rows of its table.
 """
@@ -47,7 +47,7 @@ have a third fewer training images."""
 
 
 def run_tests(device: str, tiny: bool) -> Iterator[Found]:
-    """`pytest -m gpu`, of the files that have such tests: others may need what is not installed."""
+    """Run `pytest -m gpu` on the files with such tests; others may need packages not installed."""
     if tiny:
         yield {"left out": "there is no small form of the tests"}
         return
@@ -75,7 +75,7 @@ def run_tests(device: str, tiny: bool) -> Iterator[Found]:
 
 
 def compare_with_cpu(device: str, tiny: bool) -> Iterator[Found]:
-    """Ten training steps of two networks, float32 without TF32: losses on the device and CPU."""
+    """Compare the losses of ten float32 training steps (no TF32) on the device and on the CPU."""
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     rows, passed = [], True
@@ -105,7 +105,7 @@ class StopAt(NullReporter):
         self.step = step
 
     def on_step(self, report: StepReport) -> None:
-        """Press Ctrl+C."""
+        """Send SIGINT to this process, as Ctrl+C does."""
         if report.step == self.step:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -121,7 +121,7 @@ def small_preset(name: str, device: str, tiny: bool) -> Recipe:
 
 
 def check_resuming(device: str, tiny: bool) -> Iterator[Found]:
-    """Whether a run that is stopped and resumed ends in the same bits as one that is not.
+    """Check that a stopped and resumed run ends in the same bits as an uninterrupted one.
 
     It fails only where two runs that are not stopped have the same bits, which no GPU guarantees.
     """
@@ -145,13 +145,13 @@ def check_resuming(device: str, tiny: bool) -> Iterator[Found]:
 
 
 def same_bits(one: alexnet.Run, other: alexnet.Run) -> dict[str, bool]:
-    """What of two runs has the same bits."""
+    """Whether two runs have the same losses and the same weights, bit for bit."""
     a, b = (run.folder.model.read_bytes() for run in (one, other))
     return {"losses": one.history == other.history, "weights": a == b}
 
 
 def train_to_accuracy(device: str, tiny: bool) -> Iterator[Found]:
-    """The presets `quickstart` and, where its images are, `flowers17`, each whole."""
+    """Train the presets `quickstart` and, if its images are here, `flowers17` to their end."""
     rows, passed = list[Found](), True
     for name in ("quickstart",) if tiny else MIN_ACCURACY:
         row = {"left out": why} if (why := missing(name)) else train_preset(name, device, tiny)
@@ -161,7 +161,7 @@ def train_to_accuracy(device: str, tiny: bool) -> Iterator[Found]:
 
 
 def train_preset(name: str, device: str, tiny: bool) -> Found:
-    """A preset's accuracy, and seconds without those that prepare the data."""
+    """Train a preset; return its accuracy, and its seconds without preparing the data."""
     with tempfile.TemporaryDirectory() as folder:
         recipe = small_preset(name, device, tiny)
         run = alexnet.train(recipe, out=f"{folder}/run", reporter=None)
@@ -175,7 +175,7 @@ def train_preset(name: str, device: str, tiny: bool) -> Found:
 
 
 def missing(name: str) -> str:
-    """Why a preset's data is not here; "" if it is. Nothing is downloaded for a measurement."""
+    """The reason why a preset's data is missing; "" if it is not. Nothing is downloaded."""
     first = flowers17.NAMES[0]
     places = (f"17flowers/jpg/{first}", f"jpg/{first}", flowers17.ARCHIVE)
     if name != "flowers17" or find("", places):

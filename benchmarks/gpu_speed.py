@@ -1,4 +1,4 @@
-"""What gpu.py measures: training steps, what single operations gain, and PyTorch beside them.
+"""The measurements of gpu.py: training steps, gains of single operations, and PyTorch's speed.
 
 Each measurement yields the rows of its table so far; the most telling ones come first.
 """
@@ -59,7 +59,7 @@ NUM_IMAGES = 2048
 
 
 def settings(tiny: bool) -> list[tuple[bool, int, str]]:
-    """Compiled or not, batch size and network: the paper's net at 512 first, compiled ones last."""
+    """(compiled, batch size, network) of each setting: the paper's network at 512 first."""
     if tiny:
         return [(False, 2, "alexnet")]
     first = [(compile, 512, "alexnet") for compile in (False, True)]
@@ -67,7 +67,7 @@ def settings(tiny: bool) -> list[tuple[bool, int, str]]:
 
 
 def measure_training(device: str, tiny: bool) -> Iterator[Found]:
-    """Training images per second by network, batch size and way of running.
+    """Measure training images per second by network, batch size and way of running.
 
     Of the update alone, whose images are augmented already, and of the whole step of a training.
     """
@@ -121,7 +121,7 @@ def _measure_setting(recipe: Recipe, folder: Path, tiny: bool) -> Found:
 
 
 def set_up(recipe: Recipe, folder: Path, num_images: int) -> TrainingSetup:
-    """What `alexnet train` sets up for a recipe, on images of noise."""
+    """Set up what `alexnet train` sets up for a recipe, on images of noise."""
     num_classes = min(architecture(recipe.arch).num_classes, num_images)
     store = noise_store(recipe.data_options, num_images, num_classes, folder)
     nothing = np.zeros(0, np.int64)
@@ -131,7 +131,7 @@ def set_up(recipe: Recipe, folder: Path, num_images: int) -> TrainingSetup:
 
 @cache
 def noise_store(options: DataOptions, num_images: int, num_classes: int, folder: Path) -> Store:
-    """A store of noise in a folder."""
+    """Build a store of noise images in a folder."""
     side = options.resize_size
     shape = (num_images, side, side, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -147,7 +147,7 @@ def noise_store(options: DataOptions, num_images: int, num_classes: int, folder:
 
 
 def bare_update(setup: TrainingSetup) -> Function:
-    """Forward, backward and update, always of the same augmented images."""
+    """An update by forward and backward pass, always with the same augmented images."""
     setup.learner.train()
     pixels, labels = next(setup.loader.epoch(0))
     images, targets, _ = network_inputs(setup, pixels, labels, 0)
@@ -156,7 +156,7 @@ def bare_update(setup: TrainingSetup) -> Function:
 
 
 def whole_step(setup: TrainingSetup) -> Function:
-    """As `train_epoch` does it: the next batch, augmentation, update, and the epoch's metrics."""
+    """A step as in `train_epoch`: next batch, augmentation, update, and the epoch's metrics."""
     state, late = TrainState(), build_late_check(setup)
     batches = (batch for epoch in count() for batch in setup.loader.epoch(epoch))
 
@@ -200,7 +200,7 @@ has not run on a GPU yet, leaves the others."""
 
 
 def measure_gains(device_name: str, tiny: bool) -> Iterator[Found]:
-    """Milliseconds of an update of the paper's net as each of the `VARIANTS`, in turn."""
+    """Measure milliseconds of an update of the paper's network with each of the `VARIANTS`."""
     device = torch.device(device_name)
     network = create_model("alexnet", device=device)
     images = random_images(network.architecture, 2 if tiny else 512, device)
@@ -232,7 +232,7 @@ WITHOUT_NORM = ("ours_without_norm", "tuned_pytorch_without_norm")
 
 
 def compare_with_pytorch(device: str, tiny: bool) -> Iterator[Found]:
-    """`peers.py train` at batch size 512, then the same without the norm."""
+    """Compare with PyTorch by `peers.py train` at batch size 512, with and without the norm."""
     rows = list[Found]()
     for programs in [("ours", "plain_pytorch")] if tiny else [WITH_NORM, WITHOUT_NORM]:
         batch_size, repeats = ("2", "2") if tiny else ("512", "9")
@@ -246,7 +246,7 @@ def compare_with_pytorch(device: str, tiny: bool) -> Iterator[Found]:
 
 
 def _peers_rows(result: dict[str, Any]) -> Iterator[Found]:
-    """The table of a result of `peers.py`."""
+    """The rows of the table for a result of `peers.py`."""
     for name, ms in result["milliseconds"].items():
         (ratio,) = (value for key, value in ms.items() if key.startswith("times_"))
         yield {

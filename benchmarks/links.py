@@ -44,7 +44,7 @@ WAYS: tuple[dict[str, str], ...] = (
 
 
 class Flags(argparse.Namespace):
-    """Command line."""
+    """The flags of the command line."""
 
     arch: str
     width: float
@@ -65,7 +65,7 @@ class Workers:
     running: list[subprocess.Popen[str]]
 
     def ask(self, do: str, **options: Any) -> list[Any]:
-        """What every process answers, in the order of the ranks."""
+        """Send a request to every process; return their answers in the order of the ranks."""
         for process in self.running:
             assert process.stdin
             process.stdin.write(json.dumps({"do": do, **options}) + "\n")
@@ -73,7 +73,7 @@ class Workers:
         return [_answer(process) for process in self.running]
 
     def limit(self, rate: str) -> None:
-        """Limit every link in both directions; "": as fast as this machine is."""
+        """Limit the rate of every link in both directions; "" removes the limit."""
         what = ("root", "tbf", "rate", rate, "burst", "256kb", "latency", "50ms")
         for number, host in enumerate(self.hosts):
             switch = f"{host.namespace.rpartition('-')[0]}-switch"
@@ -111,7 +111,7 @@ def start_workers(hosts: Sequence[Host], flags: Flags) -> Iterator[Workers]:
 
 
 def _torchrun(rank: int, hosts: Sequence[Host]) -> dict[str, str]:
-    """What torchrun sets, for a host of one process."""
+    """The environment variables that torchrun sets, for a host of one process."""
     return {
         "RANK": f"{rank}",
         "WORLD_SIZE": f"{len(hosts)}",
@@ -125,7 +125,7 @@ def _torchrun(rank: int, hosts: Sequence[Host]) -> dict[str, str]:
 
 
 def measure(flags: Flags) -> dict[str, Any]:
-    """All ways at all rates, with the predictions."""
+    """Measure all ways to exchange at all rates, with their predictions."""
     from alexnet.io.files import write_text
     from support.network_namespaces import start_hosts
 
@@ -171,7 +171,7 @@ def measure(flags: Flags) -> dict[str, Any]:
 def _row(
     flags: Flags, way: dict[str, str], rate: str, found: list[Any], results: dict[str, Any]
 ) -> dict[str, Any]:
-    """What was measured, beside the prediction."""
+    """The row of one measurement, with the prediction."""
     predicted = _predict(flags, way, rate, results)
     measured = _spread(found[0]["seconds"])
     return {
@@ -210,7 +210,7 @@ def _predict(flags: Flags, way: dict[str, str], rate: str, results: dict[str, An
 
 
 def network(flags: Flags) -> Any:
-    """The network that is trained."""
+    """The architecture of the network that is trained."""
     from alexnet.models.variants import ModelOptions, variant
     from alexnet.models.zoo import architecture
 
@@ -238,7 +238,7 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def work(flags: Flags) -> None:
-    """Be one of the processes: answer what stdin asks, until it ends."""
+    """Work as one of the processes: answer the requests on stdin until it ends."""
     import torch
 
     from alexnet.benchmark.processes import make_shared_step
@@ -267,7 +267,7 @@ def work(flags: Flags) -> None:
 
 
 def _time_all_alone(flags: Flags, steps: int, world: World) -> dict[str, Any]:
-    """Seconds of steps that exchange nothing, while the other processes do the same.
+    """Measure steps without exchanges, in seconds, while the other processes do the same.
 
     Of a process's images, and of twice as many; and the median of those of the layers before the
     fully connected ones alone.
@@ -304,7 +304,7 @@ def _time_convolutions(flags: Flags, images: int, steps: int, world: World) -> f
 
 
 def _time_alone(flags: Flags, images: int, steps: int, world: World) -> list[float]:
-    """Seconds of steps, each of which begins and ends together, as steps with exchanges do."""
+    """Measure steps without exchanges that all processes begin together, in seconds."""
     import torch
 
     from alexnet.benchmark.throughput import make_train_step, random_images
@@ -339,7 +339,7 @@ def _seconds(step: Any) -> float:
 
 
 def main() -> None:
-    """Measure, print a line for each way and link, and write them."""
+    """Measure; print a line for each way and link, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--arch", default="alexnet")
     parser.add_argument("--width", type=float, default=1.0, help="of all layers, to test this")

@@ -1,4 +1,4 @@
-"""The network in PyTorch behind LitServe, as its documentation shows: litserve_app.py MODEL PORT.
+"""The network served by LitServe, as its documentation shows: litserve_app.py MODEL PORT.
 
 Pillow decodes, torch computes in bf16 where the CPU has it; nothing of this package's own kernels.
 """
@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 
 class Predictor(litserve.LitAPI):  # type: ignore[misc]
-    """Batches of up to 64 images, joined for at most 5 ms."""
+    """Serves the network in batches of up to 64 images, collected for at most 5 ms."""
 
     def setup(self, device: str) -> None:
         """Load the model."""
@@ -23,25 +23,25 @@ class Predictor(litserve.LitAPI):  # type: ignore[misc]
         self.classifier = load(sys.argv[1], "cpu")
 
     def decode_request(self, request: dict[str, Any]) -> np.ndarray:
-        """The image as uint8 [S, S, 3]."""
+        """Decode a request's image to uint8 [S, S, 3]."""
         image = Image.open(io.BytesIO(base64.b64decode(request["image"]))).convert("RGB")
         side = self.classifier.info.preprocessing.resize_size
         return np.asarray(ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS))
 
     def batch(self, inputs: list[np.ndarray]) -> np.ndarray:
-        """Images as one array."""
+        """Stack the images into one array."""
         return np.stack(inputs)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Their probabilities."""
+        """The class probabilities of a batch."""
         return self.classifier.probabilities(x)
 
     def unbatch(self, output: np.ndarray) -> list[np.ndarray]:
-        """One row for each image."""
+        """Split a batch's probabilities into one row for each image."""
         return list(output)
 
     def encode_response(self, output: np.ndarray) -> dict[str, Any]:
-        """The five most probable classes."""
+        """The five most probable classes, with their probabilities."""
         best = np.argsort(-output)[:5]
         return {
             "classes": [int(i) for i in best],

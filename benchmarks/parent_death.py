@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, also when that is killed."""
+"""Makes processes end with the one that started them, even if that is killed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it is killed, so that the GPU is free again.
+    """Let the system kill this process when its parent ends, so that the GPU is free again.
 
     Children do not inherit it: each needs it, as its `preexec_fn`. In Linux alone.
     """

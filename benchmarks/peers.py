@@ -86,7 +86,7 @@ def worker(name: str, flags: argparse.Namespace) -> None:
 
 
 def count_steps(step: programs.Step, device: str) -> int:
-    """Steps that fill MIN_SAMPLE_SECONDS, after one that is not timed."""
+    """The number of steps that fill MIN_SAMPLE_SECONDS, measured after a warm-up step."""
     step()
     synchronize(device)
     start = time.perf_counter()
@@ -96,20 +96,20 @@ def count_steps(step: programs.Step, device: str) -> int:
 
 
 def synchronize(device: str) -> None:
-    """Wait until a GPU has finished, which need not be the first."""
+    """Wait until the GPU has finished; it need not be the first one."""
     if device.startswith("cuda") and (torch := sys.modules.get("torch")):
         torch.cuda.synchronize(device)
 
 
 def first_logits(result: Any) -> list[float]:
-    """The first logits of the first image, to check that all programs compute the same network."""
+    """Five logits of the first image, to check that all programs compute the same network."""
     return [float(value) for value in result[0][:5]]
 
 
 def start_worker(
     name: str, flags: argparse.Namespace
 ) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    """The process of a worker and its first message."""
+    """Start a worker process; return it and its first message."""
     command = [sys.executable, __file__, *sys.argv[1:], "--worker", name, "--folder", flags.folder]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -120,7 +120,7 @@ def start_worker(
 
 
 def measure(flags: argparse.Namespace) -> dict[str, Any]:
-    """Seconds per step of every program, measured alternately."""
+    """Measure the seconds per step of every program, alternately."""
     processes, missing, logits = {}, {}, {}
     for name in SUITES[flags.suite]:
         if flags.only and name not in flags.only:
@@ -147,7 +147,7 @@ def measure(flags: argparse.Namespace) -> dict[str, Any]:
 
 
 def report(measured: dict[str, Any], flags: argparse.Namespace) -> dict[str, Any]:
-    """Medians, ranges, and each program's time divided by ours."""
+    """The results: medians, ranges, and each program's time divided by ours."""
     import torch
 
     from alexnet.benchmark.throughput import MATMUL_SIZE

@@ -52,23 +52,23 @@ def ours_train(flags: argparse.Namespace, norm: NormOption = "published") -> Ste
 
 
 def ours_without_norm_train(flags: argparse.Namespace) -> Step:
-    """The same without response norms."""
+    """As `ours_train`, without response norms."""
     return ours_train(flags, "none")
 
 
 def ours_gains(flags: argparse.Namespace) -> Step:
-    """The same as in `train`."""
+    """The training step of `ours_train`, with which the other `gains` are compared."""
     return ours_train(flags)
 
 
 def ours_torch_norm_gains(flags: argparse.Namespace) -> Step:
-    """With the response norm in torch operations instead of the C kernel."""
+    """As `ours_train`, with the response norm in torch operations instead of C kernels."""
     os.environ["ALEXNET_KERNELS"] = "0"
     return ours_train(flags)
 
 
 def ours_malloc_trim_gains(flags: argparse.Namespace) -> Step:
-    """With malloc returning freed memory to the system."""
+    """As `ours_train`, with malloc returning freed memory to the system."""
     import alexnet.runtime.malloc
 
     alexnet.runtime.malloc.disable_malloc_trim = lambda: False
@@ -76,7 +76,7 @@ def ours_malloc_trim_gains(flags: argparse.Namespace) -> Step:
 
 
 def ours_compiled_gains(flags: argparse.Namespace) -> Step:
-    """With the whole network compiled."""
+    """As `ours_train`, with the whole network compiled."""
     flags.compile = True
     return ours_train(flags)
 
@@ -101,12 +101,12 @@ def plain_net(with_norm: bool = True) -> Any:
 
 
 def plain_pytorch_train(flags: argparse.Namespace) -> Step:
-    """Eager, float32, torch's own norm, default memory format, torch's SGD."""
+    """A training step in eager float32, with torch's own norm, memory format and SGD."""
     return pytorch_train(flags, plain_net())
 
 
 def tuned_pytorch_train(flags: argparse.Namespace, with_norm: bool = True) -> Step:
-    """What an expert adds by hand.
+    """A training step in PyTorch with all that an expert adds by hand.
 
     bf16 autocast where the CPU has bf16 products, channels-last memory, torch.compile, fused SGD,
     and malloc that keeps memory.
@@ -121,7 +121,7 @@ def tuned_pytorch_train(flags: argparse.Namespace, with_norm: bool = True) -> St
 
 
 def tuned_pytorch_without_norm_train(flags: argparse.Namespace) -> Step:
-    """The same without response norms."""
+    """As `tuned_pytorch_train`, without response norms."""
     return tuned_pytorch_train(flags, with_norm=False)
 
 
@@ -167,7 +167,7 @@ def matmul_train(flags: argparse.Namespace) -> Step:
 
 
 def shared_inputs(flags: argparse.Namespace) -> tuple[Any, Any]:
-    """The same network and images in every process."""
+    """The network and images that are the same in every process."""
     import torch
 
     from alexnet.models.network import create_model
@@ -179,7 +179,7 @@ def shared_inputs(flags: argparse.Namespace) -> tuple[Any, Any]:
 
 
 def ours_infer(flags: argparse.Namespace) -> Step:
-    """The network as it was trained."""
+    """Inference with the network as it was trained."""
     import torch
 
     from alexnet.benchmark.throughput import make_inference_step
@@ -192,7 +192,7 @@ def ours_infer(flags: argparse.Namespace) -> Step:
 
 
 def ours_optimized_infer(flags: argparse.Namespace) -> Step:
-    """The network as `Classifier.optimized()` prepares it."""
+    """Inference with the network as `Classifier.optimized()` prepares it."""
     import torch
 
     from alexnet.benchmark.throughput import make_inference_step
@@ -206,7 +206,7 @@ def ours_optimized_infer(flags: argparse.Namespace) -> Step:
 
 
 def plain_pytorch_infer(flags: argparse.Namespace) -> Step:
-    """The plain network with the same weights."""
+    """Inference with the plain PyTorch network, with the same weights."""
     import torch
 
     network, images = shared_inputs(flags)
@@ -222,7 +222,7 @@ def plain_pytorch_infer(flags: argparse.Namespace) -> Step:
 
 
 def onnx_file(flags: argparse.Namespace, int8: bool = False) -> tuple[str, Any]:
-    """The network as an ONNX file, if need be as `alexnet export --int8` rounds it, and images."""
+    """The path of the network's ONNX file, optionally rounded as by `export --int8`; and images."""
     from torch import nn
 
     from alexnet.interop.onnx.export import network_model
@@ -240,7 +240,7 @@ def onnx_file(flags: argparse.Namespace, int8: bool = False) -> tuple[str, Any]:
 
 
 def onnxruntime_infer(flags: argparse.Namespace, int8: bool = False) -> Step:
-    """ONNX Runtime on as many threads as torch."""
+    """Inference by ONNX Runtime on as many threads as torch has."""
     import onnxruntime
     import torch
 
@@ -252,12 +252,12 @@ def onnxruntime_infer(flags: argparse.Namespace, int8: bool = False) -> Step:
 
 
 def onnxruntime_int8_infer(flags: argparse.Namespace) -> Step:
-    """The same in int8, calibrated on the images."""
+    """As `onnxruntime_infer`, in int8 calibrated on the images."""
     return onnxruntime_infer(flags, int8=True)
 
 
 def openvino_infer(flags: argparse.Namespace, int8: bool = False) -> Step:
-    """OpenVINO on as many threads as torch, with a fixed input shape, tuned for latency."""
+    """Inference by OpenVINO with torch's number of threads, a fixed shape, tuned for latency."""
     import openvino
     import torch
 
@@ -275,7 +275,7 @@ def openvino_infer(flags: argparse.Namespace, int8: bool = False) -> Step:
 
 
 def openvino_int8_infer(flags: argparse.Namespace) -> Step:
-    """The same in int8 by NNCF, calibrated on the images."""
+    """As `openvino_infer`, in int8 by NNCF, calibrated on the images."""
     return openvino_infer(flags, int8=True)
 
 
@@ -294,7 +294,7 @@ def keras_notebook(
     policy: str = "float32",
     jit_compile: bool | Literal["auto"] = "auto",
 ) -> Step:
-    """The notebook's program, as it was meant, on one of Keras's backends."""
+    """A training step of the notebook's network, as it was meant, on one of Keras's backends."""
     os.environ["KERAS_BACKEND"] = backend
     import keras
     import numpy as np
@@ -333,27 +333,27 @@ def keras_notebook(
 
 
 def keras_jax_notebook(flags: argparse.Namespace) -> Step:
-    """Keras on JAX."""
+    """The notebook's training step by Keras on JAX."""
     return keras_notebook(flags, "jax")
 
 
 def keras_tensorflow_notebook(flags: argparse.Namespace) -> Step:
-    """Keras on TensorFlow."""
+    """The notebook's training step by Keras on TensorFlow."""
     return keras_notebook(flags, "tensorflow")
 
 
 def keras_tensorflow_bf16_notebook(flags: argparse.Namespace) -> Step:
-    """Keras on TensorFlow under its policy `mixed_bfloat16`."""
+    """The notebook's training step by Keras on TensorFlow with the policy `mixed_bfloat16`."""
     return keras_notebook(flags, "tensorflow", "mixed_bfloat16")
 
 
 def keras_tensorflow_bf16_without_xla_notebook(flags: argparse.Namespace) -> Step:
-    """The same by TensorFlow's operations, which are oneDNN's, without XLA."""
+    """As `keras_tensorflow_bf16_notebook` without XLA: by TensorFlow's oneDNN operations."""
     return keras_notebook(flags, "tensorflow", "mixed_bfloat16", jit_compile=False)
 
 
 def keras_torch_notebook(flags: argparse.Namespace) -> Step:
-    """Keras on torch."""
+    """The notebook's training step by Keras on torch."""
     return keras_notebook(flags, "torch")
 
 
@@ -373,7 +373,7 @@ def ours_prepare(flags: argparse.Namespace) -> Step:
 
 
 def pillow_loop_prepare(flags: argparse.Namespace) -> Step:
-    """One loop to the same pixels: open, center square, 256 x 256; images stay in memory."""
+    """A loop with Pillow to the same pixels: open, center square, 256 x 256; kept in memory."""
     import numpy as np
 
     paths = sorted(Path(flags.image_folder).rglob("*.jpg"))
@@ -381,12 +381,12 @@ def pillow_loop_prepare(flags: argparse.Namespace) -> Step:
 
 
 def pillow_threads_prepare(flags: argparse.Namespace) -> Step:
-    """The same by a pool of threads, one per core."""
+    """As `pillow_loop_prepare`, by a pool of threads, one per core."""
     return _pillow_threads(flags, pillow_square)
 
 
 def pillow_draft_threads_prepare(flags: argparse.Namespace) -> Step:
-    """The same, where a large photo is decoded at the fraction that is at least twice as large."""
+    """As `pillow_threads_prepare`, with large photos decoded at a reduced size of at least 512."""
     return _pillow_threads(flags, lambda path: pillow_square(path, draft=512))
 
 

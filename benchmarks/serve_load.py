@@ -42,7 +42,7 @@ LITSERVE = Path(__file__).with_name("litserve_app.py")
 
 @dataclass
 class Load:
-    """What clients have seen of one server."""
+    """What the clients have measured of one server."""
 
     seconds: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -54,7 +54,7 @@ class Load:
     """Answered images per second, of every round."""
 
     def facts(self) -> dict[str, object]:
-        """The numbers that are printed."""
+        """The numbers to print."""
         times = sorted(self.latencies) or [float("nan")]
         return {
             "images_per_second": round(self.statuses[200] / self.seconds, 1),
@@ -81,7 +81,7 @@ def photos(side: int) -> list[bytes]:
 
 
 def request(path: str, kind: str, body: bytes) -> bytes:
-    """A POST as it goes through the socket."""
+    """The bytes of an HTTP POST request."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
@@ -92,7 +92,7 @@ def request(path: str, kind: str, body: bytes) -> bytes:
 async def one_client(
     port: int, requests: Sequence[bytes], first: int, until: float, load: Load
 ) -> None:
-    """Ask until the time is over; a request that was sent and not answered is lost."""
+    """Send requests until the time is over; a request that gets no answer counts as lost."""
     number = first
     while time.monotonic() < until:
         try:
@@ -118,7 +118,7 @@ async def one_client(
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
-    """The status of an answer, and whether its connection ends."""
+    """Read an answer; return its status, and whether the server closes the connection."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     size = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
     await reader.readexactly(size)
@@ -128,7 +128,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
 async def put_under_load(
     port: int, requests: Sequence[bytes], clients: int, seconds: float, load: Load
 ) -> None:
-    """Let `clients` ask at the same time."""
+    """Let `clients` clients send requests at the same time."""
     began, answered = time.monotonic(), load.statuses[200]
     await asyncio.gather(
         *(one_client(port, requests, n, began + seconds, load) for n in range(clients))
@@ -140,7 +140,7 @@ async def put_under_load(
 
 @contextmanager
 def started(command: Sequence[str], port: int) -> Iterator[int]:
-    """A server that answers /healthz or /health; stopped while it is not asked."""
+    """A context with a running server that answers /healthz or /health."""
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -170,7 +170,7 @@ def is_healthy(port: int) -> bool:
 
 
 def made_model(folder: Path) -> Path:
-    """The paper's network of 1,000 classes, with random weights."""
+    """Save the paper's network with 1,000 classes and random weights; return the path."""
     from alexnet.checkpoints.model_file import ModelInfo
     from alexnet.config.recipe import Recipe
     from alexnet.inference.classifier import Classifier
@@ -190,7 +190,7 @@ def made_model(folder: Path) -> Path:
 
 
 class BareNetwork:
-    """The network optimized for inference, alone, for images that are decoded already."""
+    """The optimized network alone, without a server, on images already decoded."""
 
     def __init__(self, model: Path) -> None:
         from alexnet.inference.classifier import load
@@ -201,7 +201,7 @@ class BareNetwork:
         self.classifier.probabilities(self.pixels)
 
     def images_per_second(self) -> float:
-        """In batches of 64, for some seconds."""
+        """Measure images per second in batches of 64, for some seconds."""
         began, count = time.perf_counter(), 0
         while time.perf_counter() - began < BARE_SECONDS:
             self.classifier.probabilities(self.pixels)
@@ -237,7 +237,7 @@ def main() -> None:
 def _servers(
     flags: argparse.Namespace, model: Path
 ) -> Iterator[dict[str, tuple[int, int, list[bytes]]]]:
-    """Port, process group and requests of every server, by its name."""
+    """A context with all servers: port, process group and requests of each, by name."""
     files = photos(flags.side)
     with ExitStack() as stack:
         ours = [sys.executable, "-m", "alexnet", "serve", str(model), "--port", str(flags.port)]

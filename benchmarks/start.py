@@ -35,7 +35,7 @@ sys.exit(main(["train", "quickstart", "--out", sys.argv[1]]))
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What one command took."""
+    """What one command took: wall-clock time, CPU time and memory."""
 
     seconds: float
     cpu_seconds: float
@@ -43,7 +43,7 @@ class Measured:
 
 
 def commands(model: str, image: str, small: str) -> dict[str, tuple[str, ...]]:
-    """The commands by what they are called; "{new}" is an empty folder."""
+    """The measured commands by name; "{new}" stands for an empty folder."""
     predict = (*ALEXNET, "predict", model, image)
     python = (sys.executable, "-c")
     found = {

@@ -132,7 +132,7 @@ class Architecture:
         return names[-1] if names else ""
 
     def input_shape(self, layer: str) -> Shape:
-        """The shape of what a layer gets, without the batch.
+        """The shape of a layer's input, without the batch dimension.
 
         Raises:
             UnknownNameError: there is no such layer.

@@ -48,7 +48,7 @@ def _value_text(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LayerPair:
-    """A layer of the first network and the one of the second that stands for it, or None."""
+    """A layer of the first network and the corresponding one of the second, or None for either."""
 
     a: LayerInfo | None
     b: LayerInfo | None
@@ -61,20 +61,20 @@ class LayerPair:
 
     @property
     def kind(self) -> str:
-        """Their type, or both if the second layer's function is another."""
+        """The type of the layers, or both types if they differ."""
         kinds = dict.fromkeys(type_text(info.layer) for info in (self.a, self.b) if info)
         return " / ".join(kinds)
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """The settings of the layers that differ; names, inputs and outputs are none."""
+        """The settings that differ, without names and shapes; empty if one layer is None."""
         if not (self.a and self.b):
             return ()
         return tuple(_differences(self.a.layer, self.b.layer))
 
     @property
     def mark(self) -> str:
-        """One of SAME, CHANGED, ONLY_A, ONLY_B; changed are also other shapes or counts."""
+        """SAME, CHANGED (settings, output shape, parameters or MACs differ), ONLY_A or ONLY_B."""
         if not (self.a and self.b):
             return ONLY_A if self.a else ONLY_B
         numbers = [(info.output, info.parameters, info.macs) for info in (self.a, self.b)]
@@ -94,7 +94,7 @@ def _differences(a: object, b: object) -> Iterator[Difference]:
 
 
 def align_layers(a: Architecture, b: Architecture) -> list[LayerPair]:
-    """The layers of both networks in order, those that stand for each other in pairs.
+    """The layers of both networks in order; corresponding layers are one pair.
 
     Only layers of one type form a pair, and those of which the other network has one of the same
     name only with that; the last layers, the classifiers, also with each other. Of all such
@@ -121,7 +121,7 @@ def align_layers(a: Architecture, b: Architecture) -> list[LayerPair]:
 
 
 def _scores(gains: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The best score of an alignment of the layers from a[i] and from b[j], at [i][j]."""
+    """The best score of aligning the layers from a[i] on with those from b[j] on, at [i][j]."""
     rows, columns = len(gains), len(gains[0])
     best = [[0] * (columns + 1) for _ in range(rows + 1)]
     for i in reversed(range(rows)):
@@ -132,7 +132,7 @@ def _scores(gains: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def _gains(a: Sequence[Layer], b: Sequence[Layer]) -> list[list[int]]:
-    """What the pair of a[i] and b[j] adds to the score, at [i][j]; 0 if they are no pair."""
+    """What pairing a[i] with b[j] adds to the score, at [i][j]; 0 if they cannot be paired."""
     in_a, in_b = ({(layer.kind, layer.name) for layer in layers} for layers in (a, b))
     in_both = in_a & in_b
 
@@ -212,7 +212,7 @@ class SettingDifference:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairSummary:
-    """A layer of the first network and the one of the second that stands for it."""
+    """A layer of the first network and the corresponding one of the second."""
 
     differs: bool
     """Also where only the shape or the number of parameters differs."""
@@ -223,7 +223,7 @@ class PairSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkComparison:
-    """Two networks, layer by layer."""
+    """A comparison of two networks, layer by layer."""
 
     names: tuple[str, str]
     inputs: tuple[tuple[int, ...], tuple[int, ...]]
@@ -235,7 +235,7 @@ class NetworkComparison:
 
 
 def compare_networks(a: Architecture, b: Architecture) -> NetworkComparison:
-    """Two networks side by side, for programs."""
+    """Compare two networks, as a value that can be written as JSON."""
     sums = totals(a.layer_infos()), totals(b.layer_infos())
     values = {f.name: (getattr(sums[0], f.name), getattr(sums[1], f.name)) for f in fields(sums[0])}
     return NetworkComparison(

@@ -42,7 +42,7 @@ def check_choice(layer: str, known: tuple[object, ...], **values: object) -> Non
 
 
 def plain_number(value: Any) -> Any:
-    """The value; a number or truth value of numpy as one of Python, which JSON can hold."""
+    """The value; a NumPy number or boolean becomes the Python type, which JSON can hold."""
     if type(value) in (bool, int, float):
         return value
     if is_integer(value):
@@ -62,7 +62,7 @@ def make_numbers_plain(options: object) -> None:
 
 
 def is_integer(value: object) -> bool:
-    """Whether a value is a whole number, of Python or numpy; True and False are none."""
+    """Whether a value is an integer of Python or NumPy, and not True or False."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 

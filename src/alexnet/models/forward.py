@@ -16,7 +16,7 @@ FIRST_OF_PASS = (nn.ReLU, nn.BatchNorm2d)
 
 
 def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
-    """`x` through the layers in their order.
+    """The output of the layers, applied to `x` in order.
 
     While a network is trained on the CPU, (ReLU, response norm or none, max pooling) is one pass,
     and so is (batch norm, ReLU, max pooling or none); unless a layer has hooks or a forward pass of
@@ -32,7 +32,7 @@ def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 
 def layers_in_one_pass(layers: Sequence[nn.Module], x: Tensor) -> int:
-    """How many of the first layers are computed together for this input."""
+    """The number of layers, from the first on, that are computed in one pass for this input."""
     if not isinstance(layers[0], FIRST_OF_PASS) or isinstance(x, fx.Proxy):
         return 1
     for count in (3, 2):
@@ -43,7 +43,7 @@ def layers_in_one_pass(layers: Sequence[nn.Module], x: Tensor) -> int:
 
 
 def _is_one_pass(layers: Sequence[nn.Module], x: Tensor) -> bool:
-    """Whether all these layers can be computed together for this input."""
+    """Whether all these layers can be computed in one pass for this input."""
     match layers:
         case [nn.BatchNorm2d() as norm, nn.ReLU()]:
             return can_normalize_in_one_pass(x, norm, 1)
@@ -57,7 +57,7 @@ def _is_one_pass(layers: Sequence[nn.Module], x: Tensor) -> bool:
 
 
 def _one_pass(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
-    """`x` through layers of which `_is_one_pass` holds."""
+    """The output for `x` of layers for which `_is_one_pass` is true, computed in one pass."""
     match layers:
         case [nn.BatchNorm2d() as norm, nn.ReLU()]:
             return batch_norm_relu_pool(x, norm)
@@ -71,14 +71,14 @@ def _one_pass(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 
 def _is_plain(pool: nn.MaxPool2d) -> bool:
-    """Whether its windows are squares that lie in the image."""
+    """Whether the windows are square and inside the image, and the pooling has no other options."""
     is_square = isinstance(pool.kernel_size, int) and isinstance(pool.stride, int)
     has_options = pool.ceil_mode or pool.padding or pool.return_indices or pool.dilation != 1
     return is_square and not has_options
 
 
 def _window(pool: nn.MaxPool2d) -> tuple[int, int]:
-    """Side and stride of the windows of a pooling that `_is_plain`."""
+    """Side and stride of the windows of a pooling for which `_is_plain` is true."""
     assert isinstance(pool.kernel_size, int)
     assert isinstance(pool.stride, int)
     return pool.kernel_size, pool.stride
@@ -90,12 +90,12 @@ def _constants(norm: ResponseNorm) -> Norm:
 
 
 def _is_edited(layer: nn.Module) -> bool:
-    """Whether the layer has to be called: it has hooks, or a forward pass of its own."""
+    """Whether the module itself must be called: it has hooks, or a forward pass of its own."""
     return has_own_forward(layer) or _has_hooks(layer)
 
 
 def _has_hooks(layer: nn.Module) -> bool:
-    """Whether something looks at what the layer gets or gives."""
+    """Whether the layer has forward or backward hooks, or torch has global ones."""
     return bool(
         layer._forward_hooks
         or layer._forward_pre_hooks

@@ -143,7 +143,7 @@ class Conv(Layer):
         _check_start(self)
 
     def output(self, shape: Shape) -> Shape:
-        """(channels, height, width)."""
+        """The output shape (channels, height, width)."""
         c, *sides = _feature_map(self.name, "a convolution", shape)
         require(
             c % self.groups == 0 and self.channels % self.groups == 0,
@@ -161,19 +161,19 @@ class Conv(Layer):
         return self.channels * (shape[0] // self.groups) * self.kernel**2
 
     def parameters(self, shape: Shape) -> int:
-        """Weights and biases."""
+        """Number of weights and biases."""
         return self._weights(shape) + self.bias_parameters()
 
     def bias_parameters(self) -> int:
-        """One per output channel."""
+        """Number of biases: one per output channel."""
         return self.channels * self.bias
 
     def macs(self, shape: Shape) -> int:
-        """Each weight once per output position."""
+        """Multiply-accumulates: each weight once per output position."""
         return self._weights(shape) * prod(self.output(shape)[1:])
 
     def receptive_window(self, shape: Shape) -> tuple[int, int]:
-        """Its kernel and stride."""
+        """(kernel, stride) of the convolution."""
         return self.kernel, self.stride
 
 
@@ -191,7 +191,7 @@ class FullyConnected(Layer):
         _check_start(self)
 
     def output(self, shape: Shape) -> Shape:
-        """(features,)."""
+        """The output shape (features,)."""
         require(
             len(shape) == 1,
             f"{self.name}: a fully connected layer needs a Flatten before it",
@@ -200,20 +200,20 @@ class FullyConnected(Layer):
         return (self.features,)
 
     def parameters(self, shape: Shape) -> int:
-        """Weights and biases."""
+        """Number of weights and biases."""
         return shape[0] * self.features + self.bias_parameters()
 
     def bias_parameters(self) -> int:
-        """One per feature."""
+        """Number of biases: one per feature."""
         return self.features * self.bias
 
     def macs(self, shape: Shape) -> int:
-        """Each weight once."""
+        """Multiply-accumulates: each weight once."""
         return shape[0] * self.features
 
 
 def _check_start(layer: Conv | FullyConnected) -> None:
-    """Check what a layer with weights begins with."""
+    """Check the bias and the initialization of a layer with weights."""
     check_choice(layer.name, (True, False), bias=layer.bias)
     message = f"{layer.name}: init {layer.init!r} must be an Init, such as Init('he_normal')"
     require(isinstance(layer.init, Init), message, ArchitectureError)
@@ -250,7 +250,7 @@ class ResponseNorm(Layer):
         check_floats(self.name, alpha=self.alpha, beta=self.beta, k=self.k)
 
     def output(self, shape: Shape) -> Shape:
-        """The input shape."""
+        """The output shape, which is the input's."""
         require(
             shape[0] % self.groups == 0,
             f"{self.name}: {shape[0]} channels cannot be split into {self.groups} groups",
@@ -277,7 +277,7 @@ class WithinChannelLRN(Layer):
         check_floats(self.name, alpha=self.alpha, beta=self.beta, k=self.k)
 
     def receptive_window(self, shape: Shape) -> tuple[int, int]:
-        """Its window, with stride 1."""
+        """(size, 1): the window has stride 1."""
         return self.size, 1
 
 
@@ -297,7 +297,7 @@ class BatchNorm(Layer):
         check_floats(self.name, eps=self.eps, momentum=self.momentum)
 
     def parameters(self, shape: Shape) -> int:
-        """Weight, bias, running mean and running variance per channel or feature."""
+        """Number of weights, biases, running means and running variances: four per channel."""
         return 4 * shape[0]
 
 
@@ -316,12 +316,12 @@ class Pool(Layer):
         check_choice(self.name, get_args(Reduction), reduce=self.reduce)
 
     def output(self, shape: Shape) -> Shape:
-        """(channels, height, width)."""
+        """The output shape (channels, height, width)."""
         c, *sides = _feature_map(self.name, "pooling", shape)
         return c, *(output_size(n, self.size, self.stride, 0, self.ceil) for n in sides)
 
     def receptive_window(self, shape: Shape) -> tuple[int, int]:
-        """Its size and stride."""
+        """(size, stride) of the pooling."""
         return self.size, self.stride
 
 
@@ -338,17 +338,17 @@ class AdaptivePool(Layer):
         check_choice(self.name, get_args(Reduction), reduce=self.reduce)
 
     def output(self, shape: Shape) -> Shape:
-        """(channels, size, size)."""
+        """The output shape (channels, size, size)."""
         return _feature_map(self.name, "pooling", shape)[0], self.size, self.size
 
     def receptive_window(self, shape: Shape) -> tuple[int, int]:
-        """The window and stride that give `size` outputs along a side."""
+        """(kernel, stride) of the windows that give `size` outputs along a side."""
         stride = max(1, shape[1] // self.size)
         return max(1, shape[1] - (self.size - 1) * stride), stride
 
 
 def _feature_map(name: str, operation: str, shape: Shape) -> Shape:
-    """The shape, if it is that of a feature map."""
+    """The shape, if it is that of a feature map; else raise ArchitectureError."""
     is_map = len(shape) == 3
     require(is_map, f"{name}: {operation} needs a feature map, not a vector", ArchitectureError)
     return shape
@@ -376,7 +376,7 @@ class Flatten(Layer):
         check_choice(self.name, get_args(FlattenOrder), order=self.order)
 
     def output(self, shape: Shape) -> Shape:
-        """(channels * height * width,)."""
+        """The output shape (channels * height * width,)."""
         return (prod(shape),)
 
 

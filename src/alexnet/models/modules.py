@@ -43,7 +43,7 @@ class ResponseNorm(nn.Module):
         self.layer = layers.ResponseNorm("response_norm", size, alpha, beta, k, groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] to the same shape."""
+        """Normalize x [N, C, H, W]; the output has the same shape."""
         layer = self.layer
         return response_norm(x, layer.size, layer.alpha, layer.beta, layer.k, layer.groups)
 
@@ -61,7 +61,7 @@ class WithinChannelLRN(nn.Module):
         self.layer = layers.WithinChannelLRN("within_channel_lrn", size, alpha, beta, k)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] to the same shape."""
+        """Normalize x [N, C, H, W]; the output has the same shape."""
         layer = self.layer
         return within_channel_lrn(x, layer.size, layer.alpha, layer.beta, layer.k)
 
@@ -71,12 +71,12 @@ class WithinChannelLRN(nn.Module):
 
 
 def _constants(layer: layers.Layer) -> str:
-    """Every field of a layer but its name."""
+    """The fields of a layer except its name, as text."""
     return ", ".join(f"{f.name}={getattr(layer, f.name)}" for f in fields(layer)[1:])
 
 
 class Conv2d(nn.Conv2d):
-    """torch's convolution, with `extra_padding`, and by equal operations where they are faster."""
+    """torch's convolution with `extra_padding`, computed by a faster equivalent if there is one."""
 
     is_last = False
     """As in `Linear`."""
@@ -96,7 +96,7 @@ class Conv2d(nn.Conv2d):
         self.extra_padding = layer.extra_padding
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] to [N, channels, H', W']."""
+        """Convolve x [N, C, H, W]; the output is [N, channels, H', W']."""
         if self.extra_padding:
             x = F.pad(x, (0, self.extra_padding, 0, self.extra_padding))
         if isinstance(x, fx.Proxy):
@@ -117,7 +117,7 @@ class Conv2d(nn.Conv2d):
         return super().forward(x)
 
     def _is_edited(self) -> bool:
-        """Whether the equal operations would not have the settings that torch's convolution has."""
+        """Whether settings or methods were changed that only torch's own convolution follows."""
         is_as_built = self.stride == self.steps and self.padding == self.pads
         is_plain = self.padding_mode == "zeros" and "_conv_forward" not in vars(self)
         return not (is_as_built and is_plain)
@@ -133,7 +133,7 @@ class Linear(nn.Linear):
     """Whether the optimizer takes a bf16 gradient (`allow_bf16_gradients`)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, in_features] to [N, out_features]."""
+        """The output [N, out_features] for x [N, in_features]."""
         if isinstance(x, fx.Proxy):
             return super().forward(x)
         if self.is_last:
@@ -145,7 +145,7 @@ class Linear(nn.Linear):
 
 
 def allow_bf16_gradients(network: nn.Module, *, allowed: bool) -> None:
-    """Let an optimizer have bf16 gradients of the weights for which it can, or of none."""
+    """Allow bf16 gradients for the weights whose optimizer step supports them, or for none."""
     for layer in network.modules():
         if isinstance(layer, Linear) and not layer.is_last:
             layer.allows_bf16_gradient = allowed and can_have_bf16_gradient(layer.weight)
@@ -157,19 +157,19 @@ class Dropout(nn.Dropout):
     """torch's dropout, with the masks of `alexnet.ops.dropout`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of any shape; in evaluation the same numbers."""
+        """Apply dropout to x of any shape; in evaluation mode x is returned unchanged."""
         return dropout(x, self.p) if self.training else x
 
 
 class Flatten(nn.Module):
-    """[N, C, H, W] to [N, C * H * W]; order "hwc" flattens as Keras does."""
+    """Flattens [N, C, H, W] to [N, C * H * W]; order "hwc" flattens as Keras does."""
 
     def __init__(self, layer: layers.Flatten) -> None:
         super().__init__()
         self.order = layer.order
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] to [N, C * H * W]."""
+        """Flatten x [N, C, H, W] to [N, C * H * W]."""
         return (x.permute(0, 2, 3, 1) if self.order == "hwc" else x).flatten(1)
 
 
@@ -185,7 +185,7 @@ FORWARD = {kind: kind.forward for kind in KINDS}
 
 
 def has_own_forward(layer: nn.Module) -> bool:
-    """Whether a layer may compute something else than its class does: a subclass, or patched."""
+    """Whether a layer's forward pass was replaced: by a subclass, on the object, or by a patch."""
     if FORWARD.get(type(layer)) is not type(layer).forward:
         return True
     return not vars(layer).keys().isdisjoint({"forward", "_conv_forward"})

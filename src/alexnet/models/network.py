@@ -100,7 +100,7 @@ class Network(nn.Module):
         return x
 
     def output_from(self, layer: str, x: Tensor) -> Tensor:
-        """Logits [B, num_classes] of what `input_of` gives for a layer.
+        """Logits [B, num_classes] for the output of `input_of` for this layer.
 
         Raises:
             UnknownNameError: there is no such layer.
@@ -111,7 +111,7 @@ class Network(nn.Module):
         return x
 
     def _check_layer(self, name: str) -> list[str]:
-        """The names of all layers, one of which has to be this."""
+        """The names of all layers; raise UnknownNameError if `name` is not among them."""
         names = [layer.name for layer in self.architecture.layers]
         if name not in names:
             raise UnknownNameError(f"layer of {self.architecture.name}", name, names)
@@ -135,7 +135,7 @@ class Network(nn.Module):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """As of `nn.Module`; the error says how weights with the names of other programs are read.
+        """As `nn.Module.load_state_dict`; the error says how other programs' names are read.
 
         Raises:
             RuntimeError: with `strict` a name is missing or unknown; or a shape differs.
@@ -167,7 +167,7 @@ class Network(nn.Module):
         return [parameter for layer in layers for parameter in layer.parameters()]
 
     def train(self, mode: bool = True) -> Network:
-        """Training or evaluation mode; frozen layers stay in evaluation mode."""
+        """Set training or evaluation mode; frozen layers stay in evaluation mode."""
         super().train(mode)
         for layer in self.children():
             parameters = list(layer.parameters())
@@ -178,7 +178,7 @@ class Network(nn.Module):
 
 @contextmanager
 def evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """A context in which the network evaluates; afterwards each layer has its mode again."""
+    """A context in which the network is in evaluation mode; then each layer's mode is restored."""
     training = [module for module in network.modules() if module.training]
     network.eval()
     try:
@@ -189,7 +189,7 @@ def evaluation_mode(network: nn.Module) -> Iterator[None]:
 
 
 def channels_last(network: Network) -> Network:
-    """The same network in channels-last memory format, which is fastest for convolutions."""
+    """The network itself in channels-last memory format, which is fastest for convolutions."""
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 

@@ -1,4 +1,4 @@
-"""Checks that a network still is what its architecture says: a file of it has nothing else."""
+"""Checks that a network still is what its architecture says, since only that is saved in a file."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def check_no_hooks(network: nn.Module) -> None:
 
 
 def _first_difference(network: nn.Module, arch: Architecture) -> str:
-    """In words, "" without one."""
+    """The first difference between a network and its architecture, in words; "" without one."""
     with torch.device("meta"):
         own = dict(Network(arch).named_children())
     found = dict(network.named_children())
@@ -69,7 +69,7 @@ def _first_difference(network: nn.Module, arch: Architecture) -> str:
 
 
 def _difference(found: nn.Module, own: nn.Module) -> str:
-    """What follows the layer's name in words; "" if both compute the same of the same weights."""
+    """The difference, to be read after the layer's name; "" if both layers compute the same."""
     if not isinstance(own, type(found)):
         return f" is {_class(found)}, and should be {_class(own)}"
     if has_own_forward(found):
@@ -83,12 +83,12 @@ def _difference(found: nn.Module, own: nn.Module) -> str:
 
 
 def _class(module: nn.Module) -> str:
-    """With the package, as both may call a class alike."""
+    """A module's package and class, since two packages may have classes of the same name."""
     return f"{type(module).__module__.partition('.')[0]}'s {type(module).__name__}"
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
-    """Attributes by name; for the norms those of their layer."""
+    """A module's attributes that affect its output; for a norm the fields of its layer."""
     layer = vars(module).get("layer")
     values = {**vars(module), **(asdict(layer) if isinstance(layer, Layer) else {})}
     left_out = ("layer", *WITHOUT_EFFECT)

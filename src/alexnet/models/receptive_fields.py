@@ -45,7 +45,7 @@ def receptive_box(arch: Architecture, layer: str, row: int = 0, column: int = 0)
 
 
 def _interval(infos: tuple[LayerInfo, ...], axis: int, position: int) -> tuple[int, int]:
-    """First and last + 1 input row (axis 1) or column (axis 2) behind an output's position."""
+    """First and last + 1 of the input rows (axis 1) or columns (axis 2) behind an output."""
     first = last = position
     for info in reversed(infos):
         layer, length = info.layer, info.input[axis] if len(info.input) == 3 else 1
@@ -61,7 +61,7 @@ def _interval(infos: tuple[LayerInfo, ...], axis: int, position: int) -> tuple[i
 
 
 def _padding(info: LayerInfo) -> int:
-    """Rows and columns that a layer puts before its input."""
+    """The number of rows and columns that a layer pads before its input."""
     match info.layer:
         case Conv(padding=padding):
             return padding

@@ -30,7 +30,7 @@ NO_WINDOW = (None,) * 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerSummary:
-    """A layer; null for what its type does not have."""
+    """A layer; a value that its type does not have is null."""
 
     name: str
     kind: str
@@ -77,7 +77,7 @@ class NetworkSummary:
 
 
 def summarize_network(net: Architecture) -> NetworkSummary:
-    """Layers and totals of a network, for programs."""
+    """The layers and totals of a network, as a value that can be written as JSON."""
     infos = net.layer_infos()
     return NetworkSummary(
         name=net.name,
@@ -88,7 +88,7 @@ def summarize_network(net: Architecture) -> NetworkSummary:
 
 
 def summarize_layer(info: LayerInfo) -> LayerSummary:
-    """A layer, for programs."""
+    """A layer as a value that can be written as JSON."""
     kernel, stride, padding, extra_padding, groups = window(info)
     return LayerSummary(
         name=info.layer.name,
@@ -109,7 +109,7 @@ def summarize_layer(info: LayerInfo) -> LayerSummary:
 
 
 def layer_function(layer: Layer) -> str | None:
-    """What an activation or a pooling computes; None for other layers."""
+    """The function of an activation, or "max" or "average" of a pooling; None for other layers."""
     match layer:
         case Activation():
             return layer.function
@@ -132,7 +132,7 @@ def type_text(layer: Layer) -> str:
 
 
 def window(info: LayerInfo) -> tuple[int | None, ...]:
-    """(kernel, stride, padding, extra_padding, groups) of a layer; None for what it has not."""
+    """(kernel, stride, padding, extra_padding, groups) of a layer; None where it has none."""
     match info.layer:
         case Conv() as conv:
             return conv.kernel, conv.stride, conv.padding, conv.extra_padding, conv.groups
@@ -211,5 +211,5 @@ def network_table(nets: Iterable[Architecture]) -> Table:
 
 
 def batch_norm_statistics(infos: Iterable[LayerInfo]) -> int:
-    """How many of the parameters are running means and variances, which are not trained."""
+    """The number of running means and variances among the parameters, which are not trained."""
     return sum(info.parameters // 2 for info in infos if info.layer.kind == "batch_norm")

@@ -45,7 +45,7 @@ class Counts:
 
     @property
     def cells(self) -> tuple[str, str]:
-        """The last two columns."""
+        """The cells of the last two columns."""
         return (
             f"{self.parameters_formula} = {self.parameters}",
             f"{self.forward_formula} = {self.forward}",
@@ -83,7 +83,7 @@ def _fc_counts(fc: FullyConnected, info: LayerInfo, read: Shape) -> Counts:
 
 
 def tutorial_table(net: Architecture) -> Table:
-    """The table of a network: operations, and between them the sizes of the outputs."""
+    """The tutorial's table of a network: the operations and, between them, the output sizes."""
     infos = net.layer_infos()
     counts = tutorial_counts(infos)
     rows: list[list[Cell]] = [_row(_size(net.input))]
@@ -109,7 +109,7 @@ def _size(shape: Shape) -> str:
 
 
 def _operation(info: LayerInfo, counts: dict[str, Counts]) -> list[Cell] | None:
-    """The row of a layer; None for one that only changes the order of values."""
+    """The row of a layer; None for a flattening, which has none."""
     match info.layer:
         case Conv() as conv:
             return _conv_row(conv, counts[conv.name])
@@ -153,7 +153,7 @@ def _sum_rows(infos: Sequence[LayerInfo]) -> list[list[Cell]]:
 
 
 def _sums(infos: Sequence[LayerInfo]) -> dict[str, tuple[int, int]]:
-    """(parameters, forward computation) of all layers, of convolutions, and of fc layers."""
+    """(parameters, forward computation): sums over all layers, convolutions, and fc layers."""
     counts = tutorial_counts(infos)
     sums = {"overall": (0, 0), "conv layers": (0, 0), "fc layers": (0, 0)}
     for info in infos:
@@ -194,7 +194,7 @@ class TutorialSummary:
 
 
 def summarize_as_tutorial(net: Architecture) -> TutorialSummary:
-    """The table's counts, for programs."""
+    """The counts of the tutorial's table, as a value that can be written as JSON."""
     infos = net.layer_infos()
     return TutorialSummary(name=net.name, rows=(*_layer_counts(infos), *_sum_counts(infos)))
 

@@ -144,7 +144,7 @@ def variant(
 
 
 def _change(layer: Layer, options: ModelOptions) -> Layer:
-    """One layer with the options that concern its type; norms, width and classes are separate."""
+    """A layer changed by the options for its type, except norm, width, input and classes."""
     if isinstance(layer, Conv | FullyConnected):
         layer = replace(layer, init=_init(layer, options))
     match layer:
@@ -188,7 +188,7 @@ def _with_scaled_init(arch: Architecture, published: Architecture) -> Architectu
 
 
 def _fan_ins(arch: Architecture) -> dict[str, int]:
-    """Inputs of each output, by the names of the layers; 0 for layers without weights."""
+    """Number of inputs of each output, by layer name; 0 for layers without weights."""
     return {
         info.layer.name: (info.parameters - info.layer.bias_parameters()) // info.output[0]
         for info in arch.layer_infos()
@@ -218,7 +218,7 @@ def _with_outputs(layer: Layer, count: int | None) -> Layer:
 
 
 def _with_norm(arch: Architecture, norm: NormOption) -> Iterator[Layer]:
-    """The layers without their norms and, where asked, with norms of the other type."""
+    """The layers without their norms and, for "response" or "batch", with norms of that type."""
     kept = [layer for layer in arch.layers if not isinstance(layer, NORMS)]
     activations = [layer.name for layer in kept if isinstance(layer, Activation)]
     names = {layer.name for layer in kept}
@@ -237,7 +237,7 @@ def _with_norm(arch: Architecture, norm: NormOption) -> Iterator[Layer]:
 
 
 def _batch_norm_name(layer: str, taken: Collection[str]) -> str:
-    """bn1 after conv1; bn_fc1 after fc1, if there is a bn1."""
+    """The name of a layer's batch norm: bn1 for conv1; bn_fc1 for fc1 if bn1 is taken."""
     name = "bn" + layer.removeprefix("conv").removeprefix("fc")
     return f"bn_{layer}" if name in taken else name
 

@@ -380,12 +380,12 @@ _PUBLISHED = ChainMap(ZOO, ABLATIONS)
 
 
 def is_published(arch: Architecture) -> bool:
-    """Whether an architecture is one of ZOO or ABLATIONS, which its name alone tells."""
+    """Whether an architecture equals the one of its name in ZOO or ABLATIONS."""
     return _PUBLISHED.get(arch.name) == arch
 
 
 def architecture(name: str | Architecture) -> Architecture:
-    """The architecture called `name`, of ZOO or ABLATIONS; one that is there already is returned.
+    """The architecture of ZOO or ABLATIONS called `name`; an `Architecture` is returned as it is.
 
     Raises:
         UnknownNameError: there is no such architecture; the message suggests similar names.

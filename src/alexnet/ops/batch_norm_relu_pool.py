@@ -20,7 +20,7 @@ from alexnet.ops.tensors import SUFFIX
 
 
 def can_normalize_in_one_pass(x: Tensor, norm: nn.BatchNorm2d, window: int) -> bool:
-    """Whether `batch_norm_relu_pool` computes with this norm and these activations [N, C, H, W]."""
+    """Whether `batch_norm_relu_pool` supports this norm and these activations [N, C, H, W]."""
     is_plain = type(norm) is nn.BatchNorm2d and norm.affine and norm.momentum is not None
     if not (is_plain and norm.training and norm.track_running_stats):
         return False
@@ -109,7 +109,7 @@ def _three_operations(
 
 
 def _mean_and_variance(x: Tensor, sizes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Of each channel, float64 [C]; of the images' means and variances by Chan et al. 1983."""
+    """Mean and variance of each channel, float64 [C], from the images' by Chan et al. 1983."""
     moments = x.new_empty(len(x), 2, x.shape[1], dtype=torch.float32)
     _call(x, "moments", x, moments, sizes)
     means, squares = moments.double().unbind(1)

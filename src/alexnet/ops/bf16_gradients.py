@@ -64,7 +64,7 @@ def bf16_copy(weight: Tensor) -> Tensor:
 
 
 def _last_copy(weight: Tensor) -> tuple[Tensor, object]:
-    """The copy, however old, and its version; at first they are undefined values and None."""
+    """The weight's last bf16 copy and its version; at first uninitialized values and None."""
     found: tuple[Tensor, object] | None = getattr(weight, COPY, None)
     return found or (torch.empty_like(weight, dtype=torch.bfloat16, requires_grad=False), None)
 
@@ -74,13 +74,13 @@ def _version_of(weight: Tensor) -> tuple[int, int]:
 
 
 def _have_equal_diagonals(weight: Tensor, copy: Tensor) -> bool:
-    """A NaN is equal to another here."""
+    """Whether weight and copy have equal diagonals in bf16; two NaNs count as equal."""
     ones, others = (x.diagonal().bfloat16() for x in (weight.detach(), copy))
     return torch.allclose(ones, others, rtol=0, atol=0, equal_nan=True)
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> Tensor:
-    """`torch.nn.utils.get_total_norm` of gradients; those in bf16 are read by a kernel on a CPU."""
+    """As `torch.nn.utils.get_total_norm`; bf16 gradients on the CPU are read by a kernel."""
     norms, kernels = [], load_kernels()
     for gradient in gradients:
         if gradient.device.type == "cpu" and gradient.dtype == torch.bfloat16 and kernels:
@@ -136,7 +136,7 @@ def adam_step(
 
 
 def _step(kernel: str, weight: Tensor, state: tuple[Tensor, ...], *factors: float) -> None:
-    """Call a kernel, and tell torch what it changed."""
+    """Call an update kernel, and tell autograd which tensors it changed in place."""
     kernels, gradient, copy = load_kernels(), weight.grad, _last_copy(weight)[0]
     assert kernels
     assert gradient is not None

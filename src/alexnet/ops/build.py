@@ -36,7 +36,7 @@ PREBUILT = Path(__file__).parent / "prebuilt"
 
 
 class KernelsMissingError(Exception):
-    """There are no kernels here; the message says why, and what helps."""
+    """No C kernels can be used on this machine; the message says why, and what helps."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class BuiltLibrary:
 
 
 def find_library(source: LibrarySource, wanted: Sequence[InstructionSet]) -> BuiltLibrary:
-    """The kernels for the first of some instruction sets for which there are any.
+    """The kernels for the first instruction set in `wanted` for which there are any.
 
     Args:
         source: which of the libraries.
@@ -133,7 +133,7 @@ def _is_blank(path: Path) -> bool:
 
 
 def load_library(path: Path) -> ctypes.CDLL | None:
-    """The library; None where it is missing, or needs an OpenMP or a libc that is not here."""
+    """The loaded library; None if the file, its OpenMP or its libc is missing."""
     try:
         return ctypes.CDLL(str(path))
     except OSError:

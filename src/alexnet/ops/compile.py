@@ -40,11 +40,11 @@ class LibrarySource:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files."""
+        """The paths of the C files."""
         return tuple(CSRC / name for name in self.files)
 
     def prebuilt_name(self, isa: InstructionSet) -> str:
-        """The name of its file in a wheel."""
+        """The name of the library's file in a wheel."""
         return f"{self.prefix}{isa.name}.so"
 
 
@@ -72,14 +72,14 @@ TIMEOUT_SECONDS = 300
 
 
 def find_compiler() -> tuple[str, ...]:
-    """The command of the C compiler: `$CC`, else the first there is; empty if there is none."""
+    """The command of the C compiler: `$CC`, or else cc, gcc or clang; empty if there is none."""
     given = os.environ.get("CC", "")
     commands = [shlex.split(given)] if given.strip() else [["cc"], ["gcc"], ["clang"]]
     return next((tuple(words) for words in commands if shutil.which(words[0])), ())
 
 
 def openmp_flags(version: str) -> tuple[str, ...]:
-    """Options for loops on several threads, for the compiler with this `--version`; or none.
+    """The OpenMP options of the compiler with this `--version`; empty without a matching OpenMP.
 
     The threads are torch's, which has loaded its own OpenMP already: GNU's on Linux, LLVM's on
     macOS. Nothing is linked, so that no second thread pool runs beside torch's; so only the
@@ -123,14 +123,14 @@ def compile_library(
 
 
 def compile_file(command: Sequence[str], folder: Path, path: Path) -> str:
-    """Compile one C file; the path of its object file in `folder`."""
+    """Compile one C file into `folder`; return the path of the object file."""
     compiled = str(folder / f"{path.stem}.o")
     run(*command, "-c", str(path), "-o", compiled)
     return compiled
 
 
 def run(*command: str) -> str:
-    """What a command prints.
+    """Run a command and return its stdout.
 
     Raises:
         OSError: it cannot be run.

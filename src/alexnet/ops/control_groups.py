@@ -20,13 +20,13 @@ Reader: TypeAlias = Callable[[Path], float]
 
 @cache
 def cpu_quota() -> float:
-    """CPU time per time, as of so many cores; inf without a limit."""
+    """The limit of CPU time as a number of cores; inf without a limit."""
     return min(_limits("cpu", _read_cfs_quota, _read_cpu_max), default=math.inf)
 
 
 @cache
 def memory_limit() -> float:
-    """Bytes; inf, or more than there are, without a limit."""
+    """The memory limit in bytes; without a limit inf, or more than the machine has."""
     limits = _limits(
         "memory",
         lambda group: float(_read(group / "memory.limit_in_bytes")),
@@ -36,7 +36,7 @@ def memory_limit() -> float:
 
 
 def _limits(controller: str, read_version_1: Reader, read_version_2: Reader) -> Iterator[float]:
-    """The limits of this process's groups and of those that they are in."""
+    """The limits set on this process's control groups and on their parents."""
     try:
         lines = OWN.read_text("utf-8", "replace").splitlines()
     except OSError:

@@ -26,7 +26,7 @@ def num_cores() -> int:
 
 
 def available_cores() -> int:
-    """Cores on which the system runs this process, whatever their time is limited to."""
+    """The number of cores this process may run on (CPU affinity), without limits of CPU time."""
     if hasattr(os, "sched_getaffinity"):  # fewer than all where a cpuset or taskset says so
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

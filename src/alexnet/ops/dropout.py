@@ -17,7 +17,7 @@ STEPS = 2**32
 
 
 def dropout(x: Tensor, p: float) -> Tensor:
-    """`torch.nn.functional.dropout` in training, which it is on a GPU and in a compiled network.
+    """Dropout in training mode; on a GPU and while compiling it is `torch.nn.functional.dropout`.
 
     On a CPU the mask depends on the seed of torch's generator and on the shape of `x`, not on its
     order in memory, the number of threads or its type.

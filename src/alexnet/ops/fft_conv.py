@@ -62,7 +62,7 @@ def fft_conv2d(
 
 
 class _FftConv(torch.autograd.Function):
-    """Products in the frequency domain; the transforms of x and weight are saved for backward.
+    """A convolution by FFT; the transforms of x and weight are saved for the backward pass.
 
     So are x and weight, for second derivatives.
 
@@ -169,7 +169,7 @@ def _rfft_matrix(side: int, x: Tensor) -> Tensor:
 
 
 def _dft_matrix(side: int, x: Tensor) -> Tensor:
-    """The DFT of complex lines as a real matrix [(2, side), (side, 2)], as `_rfft_matrix` for x.
+    """The DFT of complex lines as a real matrix [(2, side), (side, 2)], for `x`.
 
     In its rows all real parts come first; in its columns real and imaginary parts alternate.
     """

@@ -59,7 +59,7 @@ def gpu_conv2d(
 
 
 def without_groups(weight: Tensor, groups: int) -> Tensor:
-    """Kernels of groups [K, C / groups, h, w] with zeros for the other groups: [K, C, h, w]."""
+    """Grouped kernels [K, C / groups, h, w] as dense ones [K, C, h, w], zero for other groups."""
     if groups == 1:
         return weight
     channels = weight.shape[1]

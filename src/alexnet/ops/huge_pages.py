@@ -38,5 +38,5 @@ def on_huge_pages(tensor: Tensor) -> Tensor:
 
 
 def _is_dense(tensor: Tensor) -> bool:
-    """Whether its values fill their memory without gaps."""
+    """Whether the tensor's values fill its memory without gaps."""
     return tensor.is_contiguous() or tensor.is_contiguous(memory_format=torch.channels_last)

@@ -24,7 +24,7 @@ ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
 
 @dataclass(frozen=True, slots=True)
 class InstructionSet:
-    """What a variant of the kernels needs of the CPU."""
+    """An instruction set that the kernels are compiled for, and the CPU flags that it needs."""
 
     name: str
     cpu_flags: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class InstructionSet:
 
     @property
     def compiler_flags(self) -> tuple[str, ...]:
-        """Options of gcc and clang; these take vectors of 512 bits only where they are asked to."""
+        """The options of gcc and clang; 512-bit vectors are used only where asked for."""
         joint = {flag: "-" if flag in AMX else "" for flag in self.cpu_flags}
         flags = tuple(f"-m{flag.replace('_', sign)}" for flag, sign in joint.items())
         return (*flags, "-mprefer-vector-width=512") if "avx512f" in self.cpu_flags else flags
@@ -50,7 +50,7 @@ INSTRUCTION_SETS = (
 
 
 def supported() -> tuple[InstructionSet, ...]:
-    """Those that this CPU has and the system allows, the fastest first."""
+    """The instruction sets that this CPU has and the system allows, the fastest first."""
     found = cpu_flags()
     if "amx_tile" in found and not may_use_tiles():
         found -= set(AMX)
@@ -58,20 +58,20 @@ def supported() -> tuple[InstructionSet, ...]:
 
 
 def cpu_flags() -> set[str]:
-    """The flags of the CPU, as far as the system tells them."""
+    """The CPU's flags in /proc/cpuinfo; empty where there is no such file."""
     return set(_flags_in(CPUINFO))
 
 
 @functools.cache
 def _flags_in(path: Path) -> frozenset[str]:
-    """Read once: the file has hundreds of lines for every core, and each operation asks."""
+    """The CPU flags in a file, read only once: it is long, and every operation asks."""
     lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
     return frozenset(f for line in lines if line.startswith("flags") for f in line.split())
 
 
 @functools.cache
 def may_use_tiles() -> bool:
-    """Whether Linux lets this process use AMX's tiles, for which it is asked here.
+    """Whether Linux lets this process use AMX tiles; the call asks for that permission.
 
     It refuses where it is too old, or where the memory for the handlers of signals is too small for
     the tiles. Permission is inherited by child processes.
@@ -84,7 +84,7 @@ def may_use_tiles() -> bool:
 
 
 def wanted() -> tuple[InstructionSet, ...]:
-    """Those to try in turn: all that this CPU has, or the one that `$ALEXNET_ISA` names.
+    """The instruction sets to try in order: all of this CPU, or the one that `$ALEXNET_ISA` names.
 
     Raises:
         UsageError: there is no such instruction set, or this CPU does not have it.

@@ -74,11 +74,11 @@ class KernelLibrary:
 
     @functools.cached_property
     def has_bf16_tiles(self) -> bool:
-        """Whether they multiply bf16 by tiles (AMX)."""
+        """Whether the kernels multiply bf16 in AMX tiles."""
         return bool(self.library.has_bf16_tiles())
 
     def __reduce__(self) -> tuple[object, tuple[int]]:
-        """Layers can be copied and pickled; unpickled they use the kernels of that machine."""
+        """Pickle as a call of `load_compatible_kernels`, which loads that machine's kernels."""
         return load_compatible_kernels, (self.int8_output_block,)
 
 
@@ -156,7 +156,7 @@ def load_compatible_kernels(int8_output_block: int) -> KernelLibrary:
 
 
 def describe_kernels() -> str:
-    """What computes the kernels' operations here: compiler and instruction set, or "torch"."""
+    """What computes the kernels' operations: compiler and instruction set, or "torch"."""
     kernels = load_kernels()
     if kernels is None:
         return "torch"
@@ -166,7 +166,7 @@ def describe_kernels() -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KernelSearch:
-    """Where the kernels are from, or why there are none, and what decides that."""
+    """Where the kernels come from or why there are none, and what decides that."""
 
     kernels_from: str
     kernels_openmp: bool
@@ -177,7 +177,7 @@ class KernelSearch:
 
 
 def describe_search() -> KernelSearch:
-    """What was found, for `doctor`."""
+    """Where the kernels come from, for `alexnet doctor`."""
     kernels, reason = _search()
     here = "the package" if kernels and kernels.is_prebuilt else "compiled on this machine"
     return KernelSearch(
@@ -189,7 +189,7 @@ def describe_search() -> KernelSearch:
 
 
 def kernels_note() -> str:
-    """A sentence for a user whose computations on the CPU are slow for want of kernels; else ""."""
+    """The reason why computations on this CPU are slow for lack of kernels; "" if they are not."""
     kernels, reason = _search()
     if kernels is None and os.environ.get("ALEXNET_KERNELS") != "0":
         return f"training and inference on the CPU are slower without the C kernels: {reason}"

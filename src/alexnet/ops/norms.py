@@ -93,7 +93,7 @@ def reference_backward(
 def response_norm_op(
     x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
-    """`response_norm` as one operation."""
+    """The response norm as one custom operation."""
     constants = (size, alpha, beta, k, groups)
     if has_triton_kernels(x, size):
         from alexnet.ops import norms_triton
@@ -112,7 +112,7 @@ def response_norm_op(
 def response_norm_backward_op(
     x: Tensor, grad_output: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
-    """`reference_backward` as one operation."""
+    """The gradient of `response_norm` w.r.t. x as one custom operation."""
     constants = (size, alpha, beta, k, groups)
     kernels = _kernels_for(x, size)
     if kernels is None and not has_triton_kernels(x, size):
@@ -129,14 +129,14 @@ def response_norm_backward_op(
 
 
 def has_triton_kernels(x: Tensor, size: int) -> bool:
-    """Whether `x` is on a GPU for which Triton compiles, in a type of at most 32 bits."""
+    """Whether Triton kernels support `x`: values of at most 32 bits on a supported GPU."""
     is_supported = x.is_cuda and x.element_size() <= 4 and size <= MAX_TRITON_SIZE
     return is_supported and x.numel() > 0 and triton_compiles_for(x.device)
 
 
 @functools.cache
 def triton_compiles_for(gpu: torch.device) -> bool:
-    """Whether Triton can be used here; where it is installed and cannot, a warning says why."""
+    """Whether Triton can be used for this GPU; warns with the reason if it is only installed."""
     if find_spec("triton") is None:
         return False
     try:
@@ -164,7 +164,7 @@ def _kernels_for(x: Tensor, size: int) -> KernelLibrary | None:
 def _kernel_constants(
     x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> tuple[float, ...]:
-    """Rows of adjacent channels, channels in a row, and the norm's constants."""
+    """The C kernel's arguments: rows of adjacent channels, channels per row, and the constants."""
     channels = x.shape[1] // groups
     return x.numel() // channels, channels, size, alpha, beta, k
 
@@ -229,7 +229,7 @@ def _with_strides_of(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _upcast(x: Tensor) -> Tensor:
-    """Float32; float64 stays."""
+    """`x` in float32, or in float64 if it is that."""
     return x if x.dtype == torch.float64 else x.float()
 
 
@@ -253,7 +253,7 @@ def _sum_over_channels(values: Tensor, size: int, groups: int, mirrored: bool = 
 
 
 def _band(x: Tensor, before: int, after: int, groups: int) -> Tensor:
-    """[C, C / groups, 1, 1]: 1 where channel j is in the window of channel i, else 0."""
+    """The kernel [C, C / groups, 1, 1]: 1 where channel j is in the window of channel i, else 0."""
     channels = x.shape[1] // groups
     index = torch.arange(channels, device=x.device)
     offset = index[None, :] - index[:, None]
@@ -306,7 +306,7 @@ def _reference_within_norm(x: Tensor, size: int, constants: tuple[float, float, 
 
 
 def _can_use_within_kernel(x: Tensor) -> bool:
-    """Whether there is a C kernel for the norm within the channels of `x`."""
+    """Whether a C kernel can compute `within_channel_lrn` of `x`."""
     is_plain = x.device.type == "cpu" and x.dtype in SUFFIX and x.ndim == 4 and x.numel() > 0
     return is_plain and not is_traced() and load_kernels() is not None
 
@@ -332,7 +332,7 @@ class _WithinChannelNorm(torch.autograd.Function):
 def _call_within_kernel(
     x: Tensor, grad: Tensor | None, size: int, constants: tuple[float, float, float]
 ) -> Tensor:
-    """The norm of x, or its gradient w.r.t. x where `grad` is that w.r.t. the norm."""
+    """The norm of x; where `grad` (w.r.t. the norm's output) is given, the gradient w.r.t. x."""
     x_nhwc = _channels_last(x)
     grad_nhwc = None if grad is None else _channels_last(grad.to(x.dtype))
     result = torch.empty_like(x_nhwc)

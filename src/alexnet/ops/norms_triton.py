@@ -37,7 +37,7 @@ def backward(
     *,
     has_relu: bool = False,
 ) -> Tensor:
-    """`reference_backward` of x and grad_output [N, C, H, W] in channels-last memory.
+    """The gradient of `response_norm` w.r.t. x, for x and grad_output [N, C, H, W], channels last.
 
     With `has_relu` it is the gradient of the norm of max(x, 0).
     """
@@ -50,18 +50,18 @@ def backward(
 
 
 def grid_of(x: Tensor) -> tuple[int]:
-    """Programs for all elements."""
+    """The number of Triton programs for all elements of `x`."""
     return (triton.cdiv(x.numel(), BLOCK),)
 
 
 def is_large(x: Tensor) -> bool:
-    """Whether places in `x` need 64 bits, whose divisions take several times as long."""
+    """Whether indices into `x` need 64 bits, whose divisions take several times as long."""
     return x.numel() >= 2**31
 
 
 @triton.jit
 def indices(is_large: tl.constexpr, block: tl.constexpr):
-    """The elements of this program."""
+    """The indices of this program's elements."""
     program = tl.program_id(0)
     if is_large:
         program = program.to(tl.int64)
@@ -72,7 +72,7 @@ def indices(is_large: tl.constexpr, block: tl.constexpr):
 def load(
     x, index, channel, offset, channels: tl.constexpr, is_inside, has_relu: tl.constexpr = False
 ):
-    """Float32 values `offset` channels further; 0 outside the pixel's group of channels."""
+    """The values `offset` channels further, in float32; 0 outside the group of channels."""
     c = channel + offset
     mask = is_inside & (c >= 0) & (c < channels)
     value = tl.load(x + index + offset, mask=mask, other=0.0).to(tl.float32)
@@ -93,7 +93,7 @@ def scale_of(
     is_inside,
     has_relu: tl.constexpr = False,
 ):
-    """The offset plus alpha * sum of squares in the window of the channel `offset` further."""
+    """The norm's scale, k + alpha * sum of squares, of the channel `offset` further."""
     total = tl.zeros(index.shape, tl.float32)
     for d in tl.static_range(-before, after + 1):
         a = load(x, index, channel, offset + d, channels, is_inside, has_relu)
@@ -103,7 +103,7 @@ def scale_of(
 
 @triton.jit
 def negative_power(scale, beta):
-    """The scale to the power -beta; the scale is positive."""
+    """The power scale ** -beta, for positive `scale`."""
     return tl.exp2(-beta * tl.log2(scale))
 
 

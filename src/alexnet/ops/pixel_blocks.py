@@ -26,13 +26,13 @@ FEW_CHANNELS = 4
 def turns_blocks_into_channels(
     channels: int, kernel: tuple[int, ...], stride: tuple[int, ...]
 ) -> bool:
-    """Whether a convolution is one for which blocks of pixels help."""
+    """Whether a convolution has few channels and a stride that make blocks of pixels worthwhile."""
     is_square = stride[0] == stride[1] > 1
     return is_square and channels <= FEW_CHANNELS and min(kernel) > stride[0]
 
 
 def should_use_blocks(layer: nn.Conv2d, x: Tensor) -> bool:
-    """Whether training on a CPU is faster by `block_conv2d` in this layer, for images `x`."""
+    """Whether `block_conv2d` is faster for training this layer on a CPU, for images `x`."""
     is_strided = turns_blocks_into_channels(layer.in_channels, layer.kernel_size, layer.stride)
     is_plain = layer.dilation == (1, 1) and layer.groups == 1 and not x.requires_grad
     return is_strided and is_plain and is_bf16_step(layer.weight, x) and has_tiles()
@@ -62,7 +62,7 @@ def block_conv2d(
 
 
 def image_blocks(x: Tensor, kernel: tuple[int, ...], side: int, padding: tuple[int, int]) -> Tensor:
-    """Images [N, C, H, W] as blocks [N, C * side^2, H', W'], as many as the kernels read."""
+    """Images [N, C, H, W] as the blocks that the kernels read, [N, C * side^2, H', W']."""
     rows, columns = (_padding(x.shape[2 + i], kernel[i], side, padding[i]) for i in (0, 1))
     kernels = load_kernels() if x.device.type == "cpu" and x.element_size() == 2 else None
     if kernels is None:
@@ -83,7 +83,7 @@ def kernel_blocks(weight: Tensor, side: int) -> Tensor:
 
 
 def _padding(size: int, kernel: int, stride: int, padding: int) -> tuple[int, int]:
-    """Zeros before and after a side: as many blocks of `stride` as the kernels read.
+    """The zeros before and after a side, so that it has as many blocks of `stride` as kernels read.
 
     They are negative where no kernel reads the last pixels.
     """

@@ -46,7 +46,7 @@ NO_NORM = Norm(0, 1.0, 1.0, 1.0, 1)
 
 
 def can_use_one_pass(x: Tensor, norm: Norm, window: int) -> bool:
-    """Whether `relu_norm_pool` computes with these activations [N, C, H, W]."""
+    """Whether `relu_norm_pool` supports these activations [N, C, H, W]."""
     if is_traced():
         return False
     is_trained = torch.is_grad_enabled() and x.requires_grad and x.ndim == 4
@@ -125,7 +125,7 @@ def _three_operations(x: Tensor, norm: Norm, window: int, stride: int) -> Tensor
 
 
 def _forward_in_c(x: Tensor, norm: Norm, window: int, stride: int) -> tuple[Tensor, Tensor]:
-    """The pooled values and their places, both [N, C, H', W'] in channels-last memory."""
+    """The pooled values and the position of each maximum in its window, both [N, C, H', W']."""
     sizes, constants = _kernel_arguments(x, norm, window, stride)
     n, channels = x.shape[:2]
     y = x.new_empty(n, *sizes[-2:], channels)

@@ -29,7 +29,7 @@ from alexnet.ops.norms_triton import (
 
 
 class Sizes(NamedTuple):
-    """Of activations in channels-last memory, and of the pooled ones."""
+    """The sizes of the activations, of the pooled ones (rows, columns), and of the window."""
 
     channels: int
     height: int
@@ -41,7 +41,7 @@ class Sizes(NamedTuple):
 
 
 def sizes_of(x: Tensor, window: int, stride: int) -> Sizes:
-    """Those of x [N, C, H, W], pooled in windows of `window` pixels, `stride` pixels apart."""
+    """The sizes for x [N, C, H, W] and max pooling with this window and stride, in pixels."""
     _, channels, height, width = x.shape
     rows, columns = ((side - window) // stride + 1 for side in (height, width))
     return Sizes(channels, height, width, rows, columns, window, stride)
@@ -154,7 +154,7 @@ def _unpool(
     is_large: tl.constexpr,
     block: tl.constexpr,
 ):
-    """The gradients of the windows whose maximum a value was; 0 where the ReLU's is 0."""
+    """The sum of the gradients of the windows whose maximum a value is; 0 where the ReLU is 0."""
     index = indices(is_large, block)
     is_inside = index < numel
     pixel, channel = index // all_channels, index % all_channels

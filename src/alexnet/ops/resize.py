@@ -25,7 +25,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Resizer:
-    """The kernel."""
+    """The loaded resizing kernel."""
 
     library: ctypes.CDLL
 
@@ -38,7 +38,7 @@ class Resizer:
         *,
         columns_first: bool,
     ) -> np.ndarray:
-        """The part of an image in a box, as uint8 [side, side, 3].
+        """Resize the part of an image inside a box to uint8 [side, side, 3].
 
         Args:
             pixels: uint8 [4 * width * height]; of each four the last one is not used.
@@ -70,7 +70,7 @@ class Resizer:
 
 
 def load_resizer() -> Resizer | None:
-    """The kernel; None where there is none for this CPU, and while `ALEXNET_KERNELS` is 0.
+    """The resizing kernel; None if this CPU has none, or `ALEXNET_KERNELS` is 0.
 
     Raises:
         UsageError: this CPU does not have the instruction set that `ALEXNET_ISA` names.
@@ -79,7 +79,7 @@ def load_resizer() -> Resizer | None:
 
 
 def sets_to_try() -> list[InstructionSet]:
-    """The instruction sets of the kernel that this CPU has, and `ALEXNET_ISA` allows: it, or older.
+    """The kernel's instruction sets that this CPU has, from the one `ALEXNET_ISA` names downwards.
 
     Raises:
         UsageError: this CPU does not have the instruction set that `ALEXNET_ISA` names.

@@ -20,7 +20,7 @@ A = TypeVar("A", "Tensor", np.ndarray)
 
 
 class BilinearFilter(NamedTuple):
-    """What each pixel of a resized row is the sum of."""
+    """The pixels, and their weights, whose sum each pixel of a resized row is."""
 
     first: np.ndarray
     """int64 [side]: the first of the pixels."""
@@ -48,14 +48,14 @@ def bilinear_filter(size: int, side: int) -> BilinearFilter:
 
 
 def box_of(top: int, left: int, size: int, is_mirrored: bool) -> tuple[float, ...]:
-    """The crop of `size` pixels at (top, left) as `resize_crop` takes it."""
+    """The crop of `size` pixels at (top, left) as a row of `resize_crop`'s `boxes`."""
     return (left + size - 1, -1.0, top, 1.0) if is_mirrored else (left, 1.0, top, 1.0)
 
 
 def resize_crop(
     kernels: KernelLibrary, pixels: A, boxes: A, shifts: A, size: int, mean: A, std: A, crops: A
 ) -> A:
-    """A crop of every image, resized, shifted in color and normalized, written into `crops`.
+    """Crop, resize, shift in color and normalize every image, into `crops`.
 
     Args:
         kernels: of this machine.

@@ -17,7 +17,7 @@ from alexnet.ops.tracing import no_autocast
 def differentiable_gradients(
     plain: Callable[..., Tensor], inputs: Sequence[Tensor | None], grad_output: Tensor
 ) -> list[Tensor | None]:
-    """The gradients w.r.t. the inputs of `plain`, to be called within a backward pass.
+    """The differentiable gradients of `plain` w.r.t. its inputs; call it in a backward pass.
 
     Args:
         plain: the forward pass in torch's own operations.

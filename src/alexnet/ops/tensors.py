@@ -26,7 +26,7 @@ def check_float32(*tensors: Tensor) -> None:
 
 
 def check_inputs(x: Tensor, inputs: int, ndim: int) -> None:
-    """Reject inputs of another shape, beyond whose memory a C kernel would read and write.
+    """Reject inputs of a wrong shape, for which a C kernel would leave their memory.
 
     Args:
         x: a layer's inputs.

@@ -34,7 +34,7 @@ def should_use_tiles(layer: nn.Conv2d, x: Tensor) -> bool:
 
 
 def can_use_tiles(x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int = 1) -> bool:
-    """Whether `tile_conv2d` computes with these tensors, in bf16."""
+    """Whether `tile_conv2d` supports these tensors, in bf16."""
     outputs, channels, *kernel = weight.shape
     is_whole = channels % TILE == 0 and outputs // groups % TILE == 0
     if not (is_whole and x.ndim == 4 and x.shape[1] == channels * groups and x.numel() > 0):
@@ -71,7 +71,7 @@ def tile_conv2d(
 
 
 class _TileConv(torch.autograd.Function):
-    """A convolution, and its gradients, in bf16."""
+    """A bf16 convolution by AMX tiles, with its gradients."""
 
     @staticmethod
     def forward(
@@ -129,7 +129,7 @@ def _convolve(
     groups: int,
     is_turned: bool = False,
 ) -> Tensor:
-    """Outputs bf16, channels last; where `is_turned`, the inputs' gradient from the outputs'."""
+    """Convolve in bf16, channels last; with `is_turned` compute the gradient w.r.t. the input."""
     x = _channels_last(x)
     n, channels, height, width = x.shape
     outputs, kernel = len(bias), tuple(weight.shape[2:])

@@ -22,7 +22,7 @@ def has_tiles() -> bool:
 
 
 def has_tile_kernels() -> bool:
-    """Whether the kernels here multiply bf16 by tiles."""
+    """Whether this machine's kernels multiply bf16 in AMX tiles."""
     kernels = load_kernels()
     return kernels is not None and kernels.has_bf16_tiles
 
@@ -61,7 +61,7 @@ def conv_gradients(
 
 
 def can_compute_linear_gradients(inputs: int, outputs: int) -> bool:
-    """Whether `linear_gradients` is there for a layer with so many features."""
+    """Whether `linear_gradients` supports a layer with these numbers of features."""
     return inputs % (2 * TILE) == 0 and outputs % TILE == 0 and has_tile_kernels()
 
 

@@ -25,7 +25,7 @@ def compute_type(x: Tensor) -> torch.dtype:
 
 
 def is_bf16_step(weight: Tensor, x: Tensor) -> bool:
-    """Whether this is a step of training in bf16 on the CPU, of this weight and eagerly."""
+    """Whether `weight` is being trained in bf16 on the CPU, eagerly."""
     if is_traced():
         return False
     is_trained = torch.is_grad_enabled() and weight.requires_grad

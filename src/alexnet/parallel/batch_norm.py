@@ -10,7 +10,7 @@ from torch import Tensor, distributed, nn
 
 
 class _SumOverRanks(torch.autograd.Function):
-    """The sum over all processes; the gradient of a process's part is that of the sum, summed."""
+    """The sum of a tensor over all processes; backward, the gradients are summed as well."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch norm [N, C, ...]; in training mode N counts the images of all processes."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalized x, of the same shape; updates the running statistics in training mode."""
+        """Normalize x to the same shape; in training mode update the running statistics."""
         if not self.training:
             return F.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
@@ -52,7 +52,7 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
 
 
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and (biased) variance of each channel [C] over all processes, and the values summed.
+    """Mean and (biased) variance [C] of each channel over all processes, and the number of values.
 
     The variance is the mean squared distance from the mean, which loses no digits where the mean is
     large; so there are two exchanges.
@@ -73,11 +73,11 @@ def _sum(x: Tensor) -> Tensor:
 
 
 class SyncBatchNorm1d(SyncBatchNorm, nn.BatchNorm1d):
-    """As nn.BatchNorm1d."""
+    """`nn.BatchNorm1d` with the statistics of all processes."""
 
 
 class SyncBatchNorm2d(SyncBatchNorm, nn.BatchNorm2d):
-    """As nn.BatchNorm2d."""
+    """`nn.BatchNorm2d` with the statistics of all processes."""
 
 
 def synchronize_batch_norm(network: nn.Module) -> None:

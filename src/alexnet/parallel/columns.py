@@ -32,7 +32,7 @@ class ColumnsNetwork(ParallelNetwork):
         super().__init__(network, plan_for(network.architecture, "columns", world.size), world)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [B, num_classes], the same in every process, of images [B, C, H, W].
+        """Logits [B, num_classes] for images [B, C, H, W]; the same in every process.
 
         Gradients are those of a loss that every process computes of the same logits.
 

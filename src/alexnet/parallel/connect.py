@@ -40,7 +40,7 @@ HELLO, CALL = "alexnet hello", "alexnet call"
 
 
 def connect(world: World) -> tuple[Watch, Store]:
-    """Wait for all processes of a world, which watch each other from then on.
+    """Wait until all processes of a world are connected; from then on they watch each other.
 
     Returns:
         The watch, and a part of the store that these processes alone use.
@@ -70,7 +70,7 @@ def connect(world: World) -> tuple[Watch, Store]:
 
 @contextmanager
 def _ending_if_silent(error: ProcessLostError) -> Iterator[None]:
-    """A context in which this process ends if it takes too long.
+    """A context in which this process is ended if connecting takes too long.
 
     A question to a store whose process is stopped waits for ever.
     """
@@ -88,7 +88,7 @@ def _ending_if_silent(error: ProcessLostError) -> Iterator[None]:
 
 
 def _store(seconds: float, *, is_here: bool = False) -> Store:
-    """A connection to the store that the environment names, which may have to be opened here."""
+    """Connect to the store at MASTER_ADDR and MASTER_PORT; with `is_here` this process opens it."""
     return TCPStore(
         os.environ["MASTER_ADDR"],
         int(os.environ["MASTER_PORT"]),
@@ -101,7 +101,7 @@ def _store(seconds: float, *, is_here: bool = False) -> Store:
 
 @dataclass
 class RollCall:
-    """Waits until every process of a world is here."""
+    """Waits until every process of a world is connected."""
 
     world: World
     store: Store
@@ -112,7 +112,7 @@ class RollCall:
     _answered: str = ""
 
     def wait(self) -> str:
-        """The name of a part of the store that only these processes use, when all are here.
+        """Wait for all processes; return the name of a part of the store that only they use.
 
         Raises:
             ProcessLostError: some are not here after CONNECT_SECONDS; it names them.
@@ -132,7 +132,7 @@ class RollCall:
         self.store.set(f"{HELLO} {self.world.rank}", f"{self.word} {self._beats}")
 
     def _call(self) -> None:
-        """Tell the words of all processes, and a new one for the part of the store they get."""
+        """If the processes have changed, publish their list and a new name for their store."""
         keys = [f"{HELLO} {rank}" for rank in range(self.world.size)]
         if not self.store.check(keys):
             return
@@ -142,7 +142,7 @@ class RollCall:
             self._called = words
 
     def _are_all_here(self) -> bool:
-        """Whether all have answered the call; it may name a process that has long ended."""
+        """Whether all processes of the newest call have answered; it may list one that ended."""
         if not self.store.check([CALL]):
             return False
         session, *words = self.store.get(CALL).decode().split()
@@ -155,7 +155,7 @@ class RollCall:
         return bool(self.store.add(f"{CALL} {session}", int(is_new)) == self.world.size)
 
     def _missing(self) -> ProcessLostError:
-        """The error that names the processes that are not here; the first that is here tells."""
+        """The error that names the missing processes; the first one that is here reports it."""
         first, here = self._hellos(), {self.world.rank: self.word}
         end = time.monotonic() + LOOK_SECONDS
         while time.monotonic() < end:
@@ -171,7 +171,7 @@ class RollCall:
         )
 
     def _hellos(self) -> list[str]:
-        """What every process has last said; "" if nothing yet."""
+        """The last hello of every process; "" for one that has sent none."""
         keys = [f"{HELLO} {rank}" for rank in range(self.world.size)]
         return [self.store.get(key).decode() if self.store.check([key]) else "" for key in keys]
 

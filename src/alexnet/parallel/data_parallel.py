@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Replica(DistributedDataParallel):
-    """A copy of a network whose gradients are added to those of the others."""
+    """A copy of the network in one process; its gradients are summed over all processes."""
 
     def __init__(self, network: Network) -> None:
-        """The copy of this process; the weights become those of rank 0."""
+        """Wrap this process's copy; its weights become those of rank 0."""
         device = next(network.parameters()).device
         super().__init__(network, [device] if device.type == "cuda" else None)
         self.broadcast_buffers = False  # see `average_running_statistics`
@@ -32,7 +32,7 @@ class Replica(DistributedDataParallel):
 
 
 def replicate(network: Network, options: DistributedOptions) -> Replica:
-    """The network of this process as one of the copies whose gradients are added up.
+    """Wrap this process's copy of a network so that gradients are summed over processes.
 
     The weights become those of rank 0. Gradients are exchanged in parts while the backward pass
     runs. They are sums, not means: the loss of a process is its rows' part of the batch's loss.
@@ -72,7 +72,7 @@ def _all_reduce(meter: Meter, tensor: Tensor) -> torch.futures.Future[list[Tenso
 
 
 def _settle_buckets(replica: DistributedDataParallel, network: Network) -> None:
-    """Run one backward pass, after which torch puts the gradients together in another order.
+    """Run one backward pass, after which torch has put the gradients into their final buckets.
 
     The order decides in which order three and more processes add them up, and so the last bits. A
     run that is resumed would otherwise add up those of its first step differently.
@@ -87,7 +87,7 @@ def _settle_buckets(replica: DistributedDataParallel, network: Network) -> None:
 
 
 def exchanging(network: nn.Module, *, is_last: bool) -> AbstractContextManager[None]:
-    """A context for the forward pass of a part of a batch.
+    """A context for the forward pass of a part of a batch; only the last part exchanges gradients.
 
     Gradients of a replica are exchanged in the backward pass of the last part, those of all parts
     together. Of any other network nothing is exchanged.
@@ -99,14 +99,14 @@ def exchanging(network: nn.Module, *, is_last: bool) -> AbstractContextManager[N
 
 
 def meter_of(network: nn.Module) -> Meter | None:
-    """What counts the bytes that a network sends in training; None where a process is alone."""
+    """The meter of the bytes that a network sends in training; None if this process is alone."""
     meter = getattr(network, "meter", None)
     return meter if isinstance(meter, Meter) else None
 
 
 @torch.no_grad()
 def average_running_statistics(network: nn.Module, world: World) -> None:
-    """Replace the statistics of batch norm, which each process has of its images, by their mean."""
+    """Replace batch norm's running statistics, which differ between processes, by their mean."""
     if world.size == 1:
         return
     norms = norms_of_rows(network)

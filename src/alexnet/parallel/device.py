@@ -15,7 +15,7 @@ from alexnet.runtime.device import choose_device, compute_dtype
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProcessesSupport:
-    """What there is on this machine for several processes."""
+    """What this machine has for several processes: backends and GPUs."""
 
     backends: tuple[str, ...]
     """Of torch.distributed: gloo exchanges tensors of CPUs, nccl those of GPUs."""
@@ -24,7 +24,7 @@ class ProcessesSupport:
 
 
 def describe_support() -> ProcessesSupport:
-    """What there is on this machine for several processes."""
+    """Find the backends and GPUs that this machine has for several processes."""
     is_there = {
         "gloo": distributed.is_available() and distributed.is_gloo_available(),
         "nccl": distributed.is_available() and distributed.is_nccl_available(),
@@ -60,7 +60,7 @@ def device_of_rank(device: torch.device, world: World) -> torch.device:
 
 
 def device_in_world(name: str, precision: Precision, world: World) -> torch.device:
-    """As `device_of_rank`, for processes that compute one network; all call it together.
+    """As `device_of_rank`, for processes that train one network together; all of them call it.
 
     Raises:
         UsageError: there is no such device, or not for each process; or they would compute in

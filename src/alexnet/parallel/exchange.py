@@ -30,17 +30,17 @@ class Meter:
 
     @property
     def num_bytes(self) -> int:
-        """All of them."""
+        """The number of bytes sent so far."""
         return self.sent.total()
 
     def count_sum(self, gradients: Tensor) -> None:
-        """Count gradients that are summed in a ring, in which each of N sends 2 (N - 1) / N."""
+        """Count the bytes that a ring all-reduce of N processes sends: 2 (N - 1) / N of all."""
         size = distributed.get_world_size()
         self.sent["", BACKWARD] += 2 * (size - 1) * gradients.nbytes // size
 
 
 class Transfer:
-    """Pieces that are under way between all processes, while this one computes.
+    """An asynchronous all-to-all exchange, during which this process can compute.
 
     Args:
         pieces: what each process gets, in the order of the ranks; this process keeps its own.
@@ -61,7 +61,7 @@ class Transfer:
         )
 
     def wait(self) -> list[Tensor]:
-        """The pieces from every process, in the order of the ranks, when all are here."""
+        """Wait for the pieces of every process and return them, in the order of the ranks."""
         self.work.wait()
         pieces = torch.split(self.received, self.splits)
         rank = distributed.get_rank()
@@ -76,13 +76,13 @@ def _num_bytes(shape: Sequence[int], dtype: torch.dtype) -> int:
 
 
 def _flat(x: Tensor) -> Tensor:
-    """The bytes of a tensor; of feature maps with the channels last, as they are in memory."""
+    """The bytes of a tensor as uint8; those of feature maps in channels-last order."""
     x = x.permute(0, 2, 3, 1) if x.ndim == 4 else x
     return x.contiguous().view(-1).view(torch.uint8)
 
 
 def _shaped(flat: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-    """The tensor of the bytes that `_flat` gives."""
+    """The inverse of `_flat`: the tensor of this shape and dtype."""
     values = flat.view(dtype)
     if len(shape) != 4:
         return values.view(*shape)
@@ -92,7 +92,7 @@ def _shaped(flat: Tensor, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 
 @dataclass(frozen=True)
 class Route:
-    """Who has which positions of a dimension, and who needs which.
+    """The positions of a dimension that each process has, and those that it needs.
 
     The positions that a process has follow those of the process before it.
     """
@@ -107,29 +107,29 @@ class Route:
 
     @property
     def rank(self) -> int:
-        """Of this process."""
+        """The rank of this process."""
         return distributed.get_rank()
 
     def copy(self, x: Tensor, direction: str) -> Tensor:
-        """What this process needs, from [.., what it has, ..]."""
+        """The positions that this process needs, gathered from x, which has its own positions."""
         return torch.cat(self.start_copy(x, direction).wait(), self.dim)
 
     def start_copy(self, x: Tensor, direction: str) -> Transfer:
-        """Send others what they need of this process's part; without waiting for theirs."""
+        """Begin to send the other processes what they need of x; do not wait for their parts."""
         return self._start(x, self.owned, self.needed, direction)
 
     def sum(self, x: Tensor, direction: str) -> Tensor:
-        """The sum of all processes' values for what this one has, from [.., what it needs, ..]."""
+        """The sum over all processes at this process's own positions; x has those it needs."""
         return self.finish_sum(self.start_sum(x, direction))
 
     def start_sum(self, x: Tensor, direction: str) -> Transfer:
-        """Send others the summands of what they have; without waiting for theirs."""
+        """Begin to send the other processes the summands that they need; do not wait for theirs."""
         return self._start(x, self.needed, self.owned, direction)
 
     def _start(
         self, x: Tensor, have: Sequence[range], want: Sequence[range], direction: str
     ) -> Transfer:
-        """Send each process the positions of `x` that it wants."""
+        """Begin an exchange in which each process gets the positions of `x` that it wants."""
         own, wanted = have[self.rank], want[self.rank]
         pieces = [_piece(x, self.dim, own, overlap(own, one)) for one in want]
         shapes = [_resized(x, self.dim, len(overlap(one, wanted))) for one in have]
@@ -138,7 +138,7 @@ class Route:
         return transfer
 
     def finish_sum(self, transfer: Transfer) -> Tensor:
-        """The sum of `start_sum`; in float32 if the values are shorter."""
+        """The sum that `start_sum` has begun, accumulated in at least float32."""
         rank, pieces = self.rank, transfer.wait()
         dtype = pieces[rank].dtype
         total = pieces[rank].to(torch.promote_types(dtype, torch.float32), copy=True)
@@ -150,7 +150,7 @@ class Route:
 
 
 def _piece(x: Tensor, dim: int, present: range, wanted: range) -> Tensor:
-    """Some positions of a tensor that holds the positions `present` of a dimension."""
+    """The positions `wanted` of a tensor that holds the positions `present` of a dimension."""
     if not wanted:
         return x.narrow(dim, 0, 0)
     return x.narrow(dim, wanted.start - present.start, len(wanted))
@@ -163,7 +163,7 @@ def _resized(x: Tensor, dim: int, size: int) -> list[int]:
 def channel_route(
     layer: str, channels: int, processes: int, meter: Meter, reach: tuple[int, int] | None = None
 ) -> Route:
-    """The route along channels or features, of which each process has a part.
+    """The route for channels or features that are divided among the processes.
 
     Args:
         layer: for the meter.
@@ -179,7 +179,7 @@ def channel_route(
 
 
 def row_route(layer: str, sizes: Sequence[int], meter: Meter) -> Route:
-    """The route along the images of a batch, which every process needs all of.
+    """The route for the images of a batch, all of which every process needs.
 
     Args:
         layer: for the meter.
@@ -192,17 +192,17 @@ def row_route(layer: str, sizes: Sequence[int], meter: Meter) -> Route:
 
 
 def gather(x: Tensor, route: Route) -> Tensor:
-    """What this process needs, from what each has; gradients are summed where the values were."""
+    """Gather what this process needs from all; backward, gradients are summed at their owners."""
     return _Gather.apply(x, route)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def sum_parts(x: Tensor, route: Route) -> Tensor:
-    """The sum over all processes, of what this one has; gradients are gathered."""
+    """Sum over all processes at this process's own positions; backward, gradients are gathered."""
     return _Sum.apply(x, route)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def gather_replicated(x: Tensor, route: Route) -> Tensor:
-    """As `gather`, where all processes go on with the same computation.
+    """As `gather`, for processes that all continue with the same computation.
 
     Each process takes its part of the gradient, which all have: a sum would be N times as large.
     """
@@ -215,7 +215,7 @@ def channels_to_rows(x: Tensor, channels: Route, rows: Route) -> Tensor:
 
 
 def check_first_derivative() -> None:
-    """For a backward pass that exchanges gradients, which autograd does not see.
+    """Reject second derivatives in a backward pass whose exchanges autograd does not record.
 
     Raises:
         NotImplementedError: its result is to be differentiated again.
@@ -278,7 +278,7 @@ class _Turn(torch.autograd.Function):
 
 
 def _turn(x: Tensor, have: Route, want: Route, direction: str) -> Tensor:
-    """From a part of one dimension, with all of another, to a part of the other with all of it."""
+    """Exchange so that x is split along the dimension of `want` instead of that of `have`."""
     own = want.owned[want.rank]
     pieces = [x.narrow(want.dim, one.start, len(one)) for one in want.owned]
     shape = _resized(x, want.dim, len(own))

@@ -73,7 +73,7 @@ class HybridNetwork(ParallelNetwork):
         return torch.cat([self.run_layers(connected, part, one) for part, one in gathered])
 
     def _agree_on_rows(self, count: int) -> BatchRows:
-        """The rows of every process, which they tell each other."""
+        """The rows of every process, agreed on in one exchange."""
         rank, size = self.world.rank, self.world.size
         own, batch_size = self.batch or (slice(0, count), 0)
         numbers = [0] * (2 * size)
@@ -92,14 +92,14 @@ class HybridNetwork(ParallelNetwork):
             yield BatchRows(rows.batch_size, tuple(own))
 
     def _round(self, rows: range, rank: int, turn: int) -> range:
-        """Those of a process's rows that are in a round."""
+        """The part of a process's rows that belongs to a round."""
         if self.options.exchange == "turns":
             return rows if rank == turn else rows[:0]
         own = part(len(rows), self.world.size, turn)
         return rows[own.start : own.stop]
 
     def sum_gradients(self) -> None:
-        """Sum the gradients of what every process has, after the backward pass of its images."""
+        """Sum the gradients of parameters that every process has, after the backward pass."""
         gradients = [p.grad for p in self.shared_parameters() if p.grad is not None]
         if not gradients:
             return
@@ -114,7 +114,7 @@ class HybridNetwork(ParallelNetwork):
 
 
 def first_connected(plan: Plan) -> int:
-    """The place of the first fully connected layer."""
+    """The index of the first fully connected layer."""
     return next(
         place
         for place, planned in enumerate(plan.layers)
@@ -123,7 +123,7 @@ def first_connected(plan: Plan) -> int:
 
 
 def check_rounds(plan: Plan) -> None:
-    """Reject rounds where batch norm would see only the images of a round.
+    """Reject exchanges in rounds if a batch norm would see only the images of one round.
 
     Raises:
         ConfigError: names the layer.

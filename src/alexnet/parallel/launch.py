@@ -63,6 +63,6 @@ def check_size(size: int) -> None:
 
 
 def exit_code(codes: Sequence[int]) -> int:
-    """The exit code of processes that have failed; a negative one is of a signal that killed it."""
+    """The exit code for failed processes: that of an interruption if there is one, else 2."""
     interrupted = [code for code in codes if code in (128 + signal.SIGINT, 128 + signal.SIGTERM)]
     return interrupted[0] if interrupted else ERROR_CODE

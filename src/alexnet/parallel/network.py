@@ -36,7 +36,7 @@ BatchNorm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d
 
 @dataclass(frozen=True)
 class BatchRows:
-    """Which images of a batch the processes work on."""
+    """The images of a batch that each process works on."""
 
     batch_size: int
     """Images of the whole batch; dropout draws its masks for all of them."""
@@ -45,7 +45,7 @@ class BatchRows:
 
     @property
     def sizes(self) -> list[int]:
-        """How many images each process has."""
+        """The number of images of each process."""
         return list(map(len, self.of_rank))
 
 
@@ -84,7 +84,7 @@ class ParallelNetwork(Network):
         self.train(network.training)
 
     def _set_tensor(self, name: str, whole: Tensor) -> None:
-        """Give a module this process's part of a tensor of the whole network."""
+        """Set a tensor of a module to this process's part of the whole network's tensor."""
         module_name, _, kind = name.rpartition(".")
         own = own_part(self.plan, name, whole.detach(), self.world.rank)
         if isinstance(whole, nn.Parameter):
@@ -96,7 +96,7 @@ class ParallelNetwork(Network):
         return self.gather_state(self.state_dict())
 
     def gather_state(self, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The whole of tensors that every process has as its network's; all call it together."""
+        """The whole tensors, gathered from this process's parts; all processes must call it."""
         return {name: gather_whole(self.plan, name, tensor) for name, tensor in own.items()}
 
     def own_state(self, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -104,7 +104,7 @@ class ParallelNetwork(Network):
         return {n: own_part(self.plan, n, tensor, self.world.rank) for n, tensor in whole.items()}
 
     def load_whole_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take this process's part of the state dict of the whole network.
+        """Load this process's part of the whole network's state dict.
 
         Raises:
             RuntimeError: it belongs to another network.
@@ -169,14 +169,14 @@ class ParallelNetwork(Network):
         return channel_route(layer, exchange.shape[0], self.plan.processes, self.meter, reach)
 
     def _own_channels(self, x: Tensor, planned: PlannedLayer) -> Tensor:
-        """The channels that this process needs of an input that it has all of."""
+        """The channels that this process uses of an input that it has whole."""
         if not planned.takes_own:
             return x
         own = part(planned.info.input[0], self.plan.processes, self.world.rank)
         return x[:, own.start : own.stop]
 
     def _without_neighbors(self, x: Tensor, planned: PlannedLayer) -> Tensor:
-        """The channels that are not the neighbors', after a norm that needed those, too."""
+        """The process's own channels, without the neighbors' that a norm needed as well."""
         assert planned.before
         own = part(planned.info.output[0], self.plan.processes, self.world.rank)
         return x.narrow(1, min(own.start, planned.before.reach[0]), len(own))
@@ -184,7 +184,7 @@ class ParallelNetwork(Network):
     def _drop(
         self, module: nn.Dropout, planned: PlannedLayer, x: Tensor, rows: BatchRows
     ) -> Tensor:
-        """Dropout with this process's part of the mask that a single process would draw."""
+        """Apply dropout with this process's part of the mask that a single process would draw."""
         if not module.training:
             return x
         name, rank = planned.info.layer.name, self.world.rank
@@ -198,12 +198,12 @@ class ParallelNetwork(Network):
         return x * torch.cat([self._masks[name][one.start : one.stop] for one in shown])
 
     def forget_masks(self) -> None:
-        """Draw new masks of dropout from now on."""
+        """Forget the dropout masks, so that the next forward pass draws new ones."""
         self._masks.clear()
 
 
 def batch_norms(modules: Iterable[nn.Module]) -> list[BatchNorm]:
-    """Those of the modules that are batch norms."""
+    """The modules that are batch norms."""
     return [one for one in modules if isinstance(one, BatchNorm)]
 
 
@@ -232,7 +232,7 @@ def _part_module(planned: PlannedLayer, plan: Plan, world: World) -> nn.Module:
 
 
 def part_info(planned: PlannedLayer, processes: int, rank: int) -> LayerInfo:
-    """The layer that a process computes: with its own inputs and outputs."""
+    """The part of a layer that a process computes, with its own inputs and outputs."""
     info, layer = planned.info, planned.info.layer
     channels, *sides = info.input
     own_inputs = (len(part(channels, processes, rank)), *sides)
@@ -254,10 +254,10 @@ def part_info(planned: PlannedLayer, processes: int, rank: int) -> LayerInfo:
 
 
 class SummedLinear(Linear):
-    """A fully connected layer with some of the inputs, whose outputs are summed over processes."""
+    """A fully connected layer with a part of the inputs; its outputs are summed over processes."""
 
     def forward(self, x: Tensor, route: Route | None = None) -> Tensor:
-        """[N, own inputs] to this process's part of [N, outputs]; the bias is added to the sums."""
+        """The process's part of the outputs [N, outputs] for its inputs [N, own inputs]."""
         assert route
         if self.is_last:
             with no_autocast(x.device.type):

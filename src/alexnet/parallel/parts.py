@@ -1,4 +1,4 @@
-"""Which part of every tensor of a network a process has; taken from the whole and put together."""
+"""The part that a process has of every tensor: taken from the whole tensor, and gathered again."""
 
 from __future__ import annotations
 

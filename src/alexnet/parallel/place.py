@@ -1,4 +1,4 @@
-"""Where a process is among those of its machine, which not every launcher tells, or tells right.
+"""Each process's place on its machine, which not every launcher sets, or sets correctly.
 
 torchrun sets LOCAL_RANK and LOCAL_WORLD_SIZE. Where processes have RANK and WORLD_SIZE alone, or
 all of a machine have the same LOCAL_RANK (`torchrun --virtual-local-rank`), they compare the names
@@ -20,7 +20,7 @@ from alexnet.parallel.world import World
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process is, as it is told to the others."""
+    """A process's place, as it is sent to the others."""
 
     host: str
     local: tuple[int, int] | None
@@ -30,7 +30,7 @@ class Place:
 
 
 def placed(world: World) -> World:
-    """The world with what the processes tell each other of their places; all call it together.
+    """The world with the process's place on its host, found by one exchange; all processes call it.
 
     The environment is then as torchrun would have set it.
     """
@@ -48,7 +48,7 @@ def own_place() -> Place:
 
 
 def only_gpu() -> str:
-    """The UUID of the GPU that this process sees; "" if there are more, or none."""
+    """The UUID of the only GPU that this process sees; "" if it sees none, or several."""
     if torch.cuda.device_count() != 1:
         return ""
     try:
@@ -58,7 +58,7 @@ def only_gpu() -> str:
 
 
 def place_in(world: World, places: Sequence[Place]) -> World:
-    """The world with the place of its process.
+    """The world with this process's place, from the places of all processes.
 
     Args:
         world: of this process.

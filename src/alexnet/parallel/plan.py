@@ -63,7 +63,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class PlannedLayer:
-    """A layer, what every process has of it, and the exchanges around it."""
+    """A layer, how it is split among processes, and the exchanges around it."""
 
     info: LayerInfo
     split: Split = "none"
@@ -77,7 +77,7 @@ class PlannedLayer:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A network spread over processes."""
+    """How a network is spread over processes."""
 
     architecture: Architecture
     scheme: Scheme
@@ -86,14 +86,14 @@ class Plan:
 
 
 def part(length: int, processes: int, rank: int) -> range:
-    """The positions of `length` that one of the processes has; the first ones have one more."""
+    """The positions of a dimension that a process has; the first parts may be longer by 1."""
     size, more = divmod(length, processes)
     start = rank * size + min(rank, more)
     return range(start, start + size + (rank < more))
 
 
 def needed_part(channels: int, processes: int, rank: int, reach: tuple[int, int]) -> range:
-    """The channels that a process needs: its own, and some before and after them."""
+    """The channels that a process needs: its own, and up to `reach` before and after them."""
     own = part(channels, processes, rank)
     return range(max(0, own.start - reach[0]), min(channels, own.stop + reach[1]))
 
@@ -105,7 +105,7 @@ def overlap(a: range, b: range) -> range:
 
 
 def plan_for(arch: Architecture, scheme: Scheme, processes: int) -> Plan:
-    """How a network is spread.
+    """The plan by which a network is spread over processes.
 
     Raises:
         ConfigError: the scheme does not fit the network or the number of processes.
@@ -162,7 +162,7 @@ def _check_columns(arch: Architecture, processes: int) -> None:
 
 
 def _in_columns(arch: Architecture, info: LayerInfo, state: State, processes: int) -> PlannedLayer:
-    """A layer of a network in columns, whose input is whole or in parts."""
+    """The plan of a layer of a network in columns; `state` says how its input is divided."""
     layer, gather = info.layer, Exchange("gather channels", info.input)
     needed = gather if state == "parts" else None
     match layer:
@@ -242,12 +242,12 @@ def _check_divisible(info: LayerInfo, processes: int) -> None:
 
 
 def parameters(plan: Plan, rank: int) -> int:
-    """Parameters, with batch-norm statistics, that one of the processes has."""
+    """Number of parameters of one of the processes, with batch-norm statistics."""
     return sum(layer_parameters(planned, plan.processes, rank) for planned in plan.layers)
 
 
 def layer_parameters(planned: PlannedLayer, processes: int, rank: int) -> int:
-    """Parameters of one layer, with batch-norm statistics, that one of the processes has."""
+    """Number of one layer's parameters in one of the processes, with batch-norm statistics."""
     info = planned.info
     biases, outputs = info.layer.bias_parameters(), info.output[0]
     own_outputs = len(part(outputs, processes, rank))
@@ -262,7 +262,7 @@ def layer_parameters(planned: PlannedLayer, processes: int, rank: int) -> int:
 
 
 def activations(plan: Plan, batch_size: int, rank: int) -> int:
-    """Numbers that a process has of the layers' outputs, and of the inputs that it gathers.
+    """Number of activations that a process has: the layers' outputs, and the inputs it gathers.
 
     Args:
         plan: the network and the processes.
@@ -284,7 +284,7 @@ def _activations(planned: PlannedLayer, processes: int, batch_size: int, rank: i
 
 
 def shared_parameters(plan: Plan) -> int:
-    """Parameters that learn and that every process has: their gradients are summed in a step.
+    """Number of trained parameters that every process has; their gradients are summed each step.
 
     In columns all processes compute the same gradients of such parameters, and there are none.
     """

@@ -1,4 +1,4 @@
-"""How long a training step of several processes takes, by arithmetic and without torch.
+"""The time of a training step of several processes, predicted by arithmetic, without torch.
 
 docs/scaling.md has the formulas, and compares them with measurements.
 """
@@ -26,7 +26,7 @@ PER_SECOND = {"us": 1e6, "ms": 1e3, "s": 1.0}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Link:
-    """How a process is connected to the others."""
+    """The network link of a process."""
 
     bandwidth: float
     """Bytes per second that it can send, and receive at the same time."""
@@ -36,7 +36,7 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Device:
-    """How fast one process computes while the others do so, too."""
+    """The speed of one process while the others compute as well."""
 
     images_per_second: float
     """Trained by one process alone, at batch_size / processes images a step."""
@@ -49,7 +49,7 @@ class Device:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepTime:
-    """The parts of a training step, and how many images all processes train in a second."""
+    """The parts of a training step's time, and the images per second of all processes."""
 
     scheme: Scheme
     exchange: Literal["all", "rounds"]
@@ -77,7 +77,7 @@ def predict_step(
     exchange: Literal["all", "rounds"] = "all",
     gradient_bytes: int = FLOAT32_BYTES,
 ) -> StepTime:
-    """The time of a step.
+    """Predict the time of a training step.
 
     Args:
         plan: the network and the processes.
@@ -123,7 +123,7 @@ def _compute_seconds(
 
 
 def _own_part(plan: Plan, is_connected: bool) -> float:
-    """Of the parameters of the fully connected layers, or of all others, those of a process."""
+    """The fraction of the fully connected layers' parameters (or of all others') a process has."""
     layers = [
         planned
         for planned in plan.layers
@@ -135,7 +135,7 @@ def _own_part(plan: Plan, is_connected: bool) -> float:
 
 
 def _send_seconds(step: Traffic, processes: int, link: Link) -> float:
-    """Of one exchange: N - 1 messages in each direction, and 2 (N - 1) in a ring that sums."""
+    """Seconds of one exchange: N - 1 messages in each direction; 2 (N - 1) for an all-reduce."""
     directions = 2 if step.is_sum else (step.forward > 0) + (step.backward > 0)
     messages = directions * (processes - 1)
     return (step.forward + step.backward) / link.bandwidth + messages * link.latency
@@ -164,14 +164,14 @@ def _hidden_seconds(
 
 
 def _connected_share(plan: Plan) -> float:
-    """Of the fully connected layers, in the work of a step: 0 to 1."""
+    """The fully connected layers' fraction of a step's multiply-accumulates, 0 to 1."""
     infos = plan.architecture.layer_infos()
     connected = sum(info.macs for info in infos if isinstance(info.layer, FullyConnected))
     return connected / sum(info.macs for info in infos)
 
 
 def read_bandwidth(text: str) -> float:
-    """Bytes per second of words such as 100Mbit, 1Gbit/s and 450GB/s.
+    """Bytes per second from a text such as 100Mbit, 1Gbit/s or 450GB/s.
 
     Raises:
         UsageError: it is none, or not positive.
@@ -187,7 +187,7 @@ def read_bandwidth(text: str) -> float:
 
 
 def read_latency(text: str) -> float:
-    """Seconds of words such as 50us, 0.2ms and 1s; of 0, too.
+    """Seconds from a text such as 50us, 0.2ms, 1s or 0.
 
     Raises:
         UsageError: it is none.
@@ -202,5 +202,5 @@ def read_latency(text: str) -> float:
 
 
 def _number(text: str) -> float:
-    """A decimal number; -1 if it is none."""
+    """The decimal number in a text; -1 if it is not one."""
     return float(text) if re.fullmatch(r"\d+(\.\d+)?|\.\d+", text) else -1.0

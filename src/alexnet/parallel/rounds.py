@@ -22,7 +22,7 @@ from alexnet.parallel.exchange import (
 
 
 def gather_in_rounds(x: Tensor, routes: Sequence[Route]) -> Iterator[Tensor]:
-    """What the processes gather in each round, along the first dimension.
+    """Gather along the first dimension in rounds; yield what arrives in each.
 
     Args:
         x: this process's rows [n, ...], those of the first round first.
@@ -40,7 +40,7 @@ def gather_in_rounds(x: Tensor, routes: Sequence[Route]) -> Iterator[Tensor]:
 
 
 class _Divide(torch.autograd.Function):
-    """The rows of every round; backward it waits for the gradients that `_Arrive` sent for."""
+    """Divides x into rounds; backward it waits for the gradients whose sum `_Arrive` has begun."""
 
     @staticmethod
     def forward(
@@ -57,7 +57,7 @@ class _Divide(torch.autograd.Function):
 
 
 class _Arrive(torch.autograd.Function):
-    """The gathered rows of a round; backward it sends the gradients without waiting for others'."""
+    """The gathered rows of a round; backward it begins to send the gradients, without waiting."""
 
     @staticmethod
     def forward(

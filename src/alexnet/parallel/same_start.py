@@ -1,4 +1,4 @@
-"""Whether the processes that train together start from the same: each reads its files alone."""
+"""Checks that processes that train together start equal, since each reads its files itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NONE = "none"
 
 
 def check_same_start(facts: Mapping[str, object]) -> None:
-    """Compare what the processes of a world start from, by one exchange; all of them call it.
+    """Check that all processes have the same start values, by one exchange; all of them call it.
 
     Args:
         facts: by what messages call them; small values with a text.

@@ -16,7 +16,7 @@ from alexnet.parallel.traffic import BF16_BYTES, FLOAT32_BYTES, Traffic, sent_by
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SchemeSummary:
-    """A network spread in one way, as the process of rank 0 has it."""
+    """A network under one scheme, with the numbers of the process of rank 0."""
 
     scheme: Scheme
     parameters: int
@@ -33,7 +33,7 @@ class SchemeSummary:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnfitScheme:
-    """A way that does not fit the network or the number of processes."""
+    """A scheme that does not fit the network or the number of processes."""
 
     scheme: str
     problem: str
@@ -41,7 +41,7 @@ class UnfitScheme:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParallelSummary:
-    """A network on several processes, in every way that fits."""
+    """A network on several processes, under every scheme that fits."""
 
     name: str
     devices: int
@@ -67,7 +67,7 @@ def summarize_parallel(
     device: Device | None = None,
     link: Link | None = None,
 ) -> ParallelSummary:
-    """A network on several processes, for programs.
+    """Summarize a network on several processes, as a value that can be written as JSON.
 
     Args:
         arch: the network.
@@ -101,7 +101,7 @@ def summarize_parallel(
 
 
 def _times(plan: Plan, batch_size: int, device: Device, link: Link) -> list[StepTime]:
-    """Those of a scheme: gradients in float32 and bf16, activations at once and in rounds."""
+    """The step times of a scheme: float32 or bf16 gradients, activations at once or in rounds."""
     ways: list[tuple[Literal["all", "rounds"], int]] = [("all", FLOAT32_BYTES)]
     if plan.scheme != "columns":
         ways.append(("all", BF16_BYTES))
@@ -137,7 +137,7 @@ def scheme_table(summary: ParallelSummary) -> Table:
 
 
 def time_table(times: Sequence[StepTime]) -> Table:
-    """One row per way: what a step takes in milliseconds, and how much of all devices is used."""
+    """One row per way to exchange: a step's milliseconds, and the efficiency of all devices."""
     header = ("scheme", "gradients", "MB sent", "compute ms", "send ms", "step ms", "images/s")
     return Table((*header, "efficiency"), [_time_row(time) for time in times], left=2)
 

@@ -15,7 +15,7 @@ SUM = "sum gradients"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Traffic:
-    """One exchange of a training step, as a process takes part in it."""
+    """One exchange of a training step, with what one process sends in it."""
 
     layer: str
     """The layer before or after which it is; "" for the gradients."""
@@ -30,7 +30,7 @@ class Traffic:
 
     @property
     def is_sum(self) -> bool:
-        """Whether it sums the gradients of weights."""
+        """Whether the exchange sums gradients of weights."""
         return self.exchange == SUM
 
 
@@ -87,7 +87,7 @@ def _activations(
 
 
 def _sent(exchange: Exchange, processes: int, batch_size: int, rank: int) -> tuple[int, int]:
-    """Numbers that a process sends forward and backward."""
+    """The numbers that a process sends in the forward and in the backward pass of an exchange."""
     channels, *sides = exchange.shape
     own_rows = len(part(batch_size, processes, rank))
     own_channels = len(part(channels, processes, rank))
@@ -115,14 +115,14 @@ def _sent(exchange: Exchange, processes: int, batch_size: int, rank: int) -> tup
 
 
 def _copied_and_summed(length: int, own: int, processes: int) -> tuple[int, int]:
-    """Positions that are sent when each part is copied to all, and when all parts are summed."""
+    """The positions that a process sends to copy its part to all, and to sum everyone's parts."""
     return own * (processes - 1), length - own
 
 
 def _to_neighbors(
     channels: int, reach: tuple[int, int], processes: int, rank: int
 ) -> tuple[int, int]:
-    """Channels of its own that a process sends, and channels of others that it sends back."""
+    """The own channels that a process sends to its neighbors, and the neighbors' it sends back."""
     others = [other for other in range(processes) if other != rank]
     own, needed = part(channels, processes, rank), needed_part(channels, processes, rank, reach)
     there = [overlap(own, needed_part(channels, processes, other, reach)) for other in others]

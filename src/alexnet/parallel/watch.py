@@ -39,7 +39,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass
 class Watch:
-    """The part of one process, from `start` to `stop`."""
+    """One process's watch over the others, from `start` to `stop`."""
 
     world: World
     connection: Store
@@ -55,18 +55,18 @@ class Watch:
     _is_over: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the threads that send this process's heartbeat and watch the next rank."""
         self._first = self.store.get("who 0").decode()
         self._looked_at = time.monotonic()
         for target in (self._run, self._guard):
             threading.Thread(target=target, name="alexnet-watch", daemon=True).start()
 
     def stop(self) -> None:
-        """End the thread; the store can still be used."""
+        """Stop the threads; the store can still be used."""
         self._is_over.set()
 
     def speaks_first(self) -> bool:
-        """Whether no process has told of an error yet; the one that asks first tells.
+        """Whether no process has reported an error yet; only the first that asks reports its own.
 
         Without the store they cannot agree: then one of each host tells.
         """
@@ -75,7 +75,7 @@ class Watch:
         return tells_without_store(self.world, is_store_of_torchrun=self.is_store_of_torchrun)
 
     def leave(self) -> None:
-        """Let the main process, which writes the files, end before the others.
+        """Wait as needed so that the main process, which writes the files, ends before the others.
 
         If it keeps the store it waits for them, so that they hear who tells.
         """
@@ -111,7 +111,7 @@ class Watch:
 
     @property
     def store(self) -> Store:
-        """The store; once it is lost it is not asked again, as each question takes seconds.
+        """The store; once lost it is not tried again, since each attempt takes seconds.
 
         Raises:
             ConnectionError: it is lost.
@@ -122,14 +122,14 @@ class Watch:
 
     @contextmanager
     def _using_store(self) -> Iterator[None]:
-        """A context that ends early when the store is lost."""
+        """A context that is left early if the connection to the store is lost."""
         try:
             yield
         except Exception:  # of any kind that a lost connection raises
             self._has_lost_store = True
 
     def _run(self) -> None:
-        """Beat, and watch the next rank, until the end."""
+        """Send heartbeats, and watch those of the next rank, until stopped."""
         rank, beats = (self.world.rank + 1) % self.world.size, 0
         last, heard_at = "", time.monotonic()
         while not self._is_over.wait(BEAT_SECONDS):
@@ -150,7 +150,7 @@ class Watch:
                     self._end_silent(rank)
 
     def _guard(self) -> None:
-        """End this process when the store is silent: a question to it may then wait for ever."""
+        """End this process if the store stops answering, since a request to it may wait forever."""
         woke_at = time.monotonic()
         while not self._is_over.wait(BEAT_SECONDS):
             now = time.monotonic()
@@ -168,7 +168,7 @@ class Watch:
         return self._lost(f"rank {rank}", self.store.get(f"who {rank}").decode())
 
     def _text_without_store(self) -> str:
-        """Of a process that the store has left, which ends with the one that keeps it."""
+        """The message that the store is lost, and with it the process that keeps it."""
         if not self.is_store_of_torchrun:
             return self._lost("rank 0", self._first)
         host = self._first.split(" ")[1]
@@ -179,7 +179,7 @@ class Watch:
         return f"{name} (process {pid} on {host}) has ended or does not answer{self.advice}"
 
     def _end_silent(self, rank: int) -> None:
-        """End this process, and the silent one, which may be stopped and deaf to other signals."""
+        """Kill the silent process, which may be stopped and deaf to other signals; end this one."""
         text, who = self._text(rank), self.store.get(f"who {rank}").decode()
         self.store.set("lost", str(rank))
         is_first = self.speaks_first()
@@ -187,7 +187,7 @@ class Watch:
         self._end(text if is_first else "")
 
     def _end_without_store(self) -> None:
-        """End this process, and that of rank 0 if it has the store and does not answer."""
+        """End this process; also kill rank 0 if that keeps the store and does not answer."""
         if self._is_over.is_set():
             return
         if not self.is_store_of_torchrun:
@@ -195,13 +195,13 @@ class Watch:
         self._end(self._text_without_store() if self.speaks_first() else "")
 
     def _end(self, text: str) -> None:
-        """End this process at once: its main thread may wait for an exchange that never comes."""
+        """End this process at once, since its main thread may wait for an exchange forever."""
         if not self._is_over.is_set():
             end_process(text)
 
 
 def tells_without_store(world: World, *, is_store_of_torchrun: bool) -> bool:
-    """Whether a process tells that the store is lost: one of each host does.
+    """Whether this process reports that the store is lost: one process of each host does.
 
     Rank 0 does not where it keeps the store, and is lost with it.
     """
@@ -210,14 +210,14 @@ def tells_without_store(world: World, *, is_store_of_torchrun: bool) -> bool:
 
 
 def end_process(text: str) -> None:
-    """End this process at once, whatever it waits for; the text, if there is one, says why."""
+    """End this process at once, whatever it waits for; print `text`, unless it is empty."""
     if text:
         print(f"alexnet: {text}", file=sys.__stderr__, flush=True)
     os._exit(EXIT_CODE)
 
 
 def _kill(who: str) -> None:
-    """Kill a process of this host; those of other hosts end by what watches them there."""
+    """Kill a process if it is on this host; watches on other hosts end those there."""
     pid, host = who.split(" ", 1)
     if host == this_host():
         with suppress(OSError):
@@ -225,9 +225,9 @@ def _kill(who: str) -> None:
 
 
 def this_host() -> str:
-    """The machine's name, its boot, and the space of its process numbers.
+    """The host's name, its boot id, and the namespace of its process ids.
 
-    Machines may share a name, containers name and boot; the first space is the same everywhere.
+    Machines may share a name, containers name and boot id; the first namespace is equal on all.
     """
     facts = [socket.gethostname()]
     with suppress(OSError):
@@ -242,7 +242,7 @@ _watches: list[Watch] = []
 
 
 def introduce(rank: int, store: Store) -> None:
-    """Tell the others who this process is; to be done before any of them looks."""
+    """Store this process's id and host; call it before another process looks for them."""
     store.set(f"who {rank}", f"{os.getpid()} {this_host()}")
     store.set(f"beat {rank}", "0")
 
@@ -256,18 +256,18 @@ def start_watch(world: World, store: Store, *, is_store_of_torchrun: bool) -> Wa
 
 
 def advise(text: str) -> None:
-    """What the user can do if a process is lost from now on."""
+    """Set the advice given to the user if a process is lost from now on."""
     for watch in _watches:
         watch.advice = f"; {text}"
 
 
 def speaks_first() -> bool:
-    """Whether this process tells of its error: it is alone, or no other has told of one."""
+    """Whether this process reports its error: it is alone, or the first one that asks."""
     return all(watch.speaks_first() for watch in _watches)
 
 
 def leave() -> None:
-    """To be called before this process ends by an error that it has told, or that another has."""
+    """Leave the world; call it before this process ends by an error that has been reported."""
     for watch in _watches:
         watch.leave()
 

@@ -1,4 +1,4 @@
-"""The processes that work together, and the small things that they exchange.
+"""The processes that work together, and the small values that they exchange.
 
 torchrun starts N processes and describes them in the environment. `join_world` connects them;
 `current_world` says which of them this one is. A process that was started alone is a world of one:
@@ -49,7 +49,7 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes the files and prints: that of rank 0."""
+        """Whether this is the process of rank 0, which writes the files and prints."""
         return self.rank == 0
 
     def rows(self, count: int) -> slice:
@@ -101,7 +101,7 @@ class World:
         return values
 
     def broadcast_object(self, value: Value, source: int = 0) -> Value:
-        """The value of the process of rank `source`; as for `gather_objects`."""
+        """The value that the process of rank `source` has; limits as of `gather_objects`."""
         if self.size == 1:
             return value
         from torch import distributed
@@ -184,7 +184,7 @@ def current_world() -> World:
 
 
 def launched_world() -> World:
-    """The world that torchrun describes in the environment of this process."""
+    """The world described by torchrun's environment variables in this process."""
     return _world_of(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
 
 
@@ -200,7 +200,7 @@ def launched_size() -> int:
 
 
 def on_main(write: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """A function that writes files, of which the process of rank 0 alone has an effect."""
+    """Wrap a function that writes files so that only the process of rank 0 calls it."""
 
     @wraps(write)
     def call(*arguments: Arguments.args, **options: Arguments.kwargs) -> None:
@@ -249,7 +249,7 @@ def join_world() -> Iterator[World]:
 
 
 def _backend() -> str:
-    """What exchanges tensors on CPUs, and on GPUs if there are any."""
+    """The backends of torch.distributed: gloo for CPU tensors, and NCCL if there are GPUs."""
     import torch
     from torch import distributed
 

@@ -79,7 +79,7 @@ class Autoencoder(nn.Module):
 
     @property
     def conv(self) -> Conv2d:
-        """The convolution; its filters are the decoder's, too."""
+        """The convolution, whose filters the decoder uses as well."""
         conv = self.layers[self.stage.name]
         assert isinstance(conv, Conv2d)
         return conv

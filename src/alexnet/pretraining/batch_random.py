@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class BatchRandom:
-    """Draws the numbers of a whole batch and gives those of some of its images.
+    """Random numbers of a whole batch, of which a process gets those of its images.
 
     So an image gets the same numbers however many processes the batch is spread over.
     """
@@ -24,15 +24,15 @@ class BatchRandom:
 
     @property
     def share(self) -> float:
-        """Of the batch's images, those that this process has."""
+        """The fraction of the batch's images that this process has."""
         return len(range(self.count)[self.rows]) / self.count
 
     def uniform(self, shape: Sequence[int]) -> Tensor:
-        """Numbers from 0 to below 1, of this shape [n, ...] for the n images of this process."""
+        """Uniform numbers in [0, 1) of this shape [n, ...], for the n images of this process."""
         whole = (self.count, *shape[1:])
         return torch.rand(whole, generator=self.generator, device=self.generator.device)[self.rows]
 
     def normal(self, shape: Sequence[int]) -> Tensor:
-        """Numbers with mean 0 and standard deviation 1, as for `uniform`."""
+        """Standard normal numbers of this shape [n, ...], for the n images of this process."""
         whole = (self.count, *shape[1:])
         return torch.randn(whole, generator=self.generator, device=self.generator.device)[self.rows]

@@ -82,7 +82,7 @@ def pool_with_indices(x: Tensor, layer: Pool) -> tuple[Tensor, Tensor]:
 
 
 def unpool(x: Tensor, indices: Tensor, layer: Pool, size: Size2d) -> Tensor:
-    """Pooled values x [N, C, h, w] put back: [N, C, *size].
+    """Undo the pooling of x [N, C, h, w]: values at the positions they came from, [N, C, *size].
 
     A maximum returns to the position it came from, and the rest is zero; an average is copied to
     its whole window. A position in several windows gets the mean of their values.
@@ -98,7 +98,7 @@ def unpool(x: Tensor, indices: Tensor, layer: Pool, size: Size2d) -> Tensor:
 
 
 def _unpool_average(x: Tensor, layer: Pool, size: Size2d) -> Tensor:
-    """Every value in its whole window, the mean where windows overlap, zero outside of all."""
+    """Each value copied to its whole window: the mean where windows overlap, zero outside them."""
     channels, (height, width) = x.shape[1], size
     window = x.new_ones(channels, 1, layer.size, layer.size)
     total, count = (

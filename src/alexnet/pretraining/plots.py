@@ -66,7 +66,7 @@ def reconstruction_sheet(
 
 @plots.styled
 def error_curves(history: Sequence[LayerRecord], title: str = "") -> Figure:
-    """Reconstruction errors over the epochs, one panel per layer."""
+    """Plot the reconstruction errors over the epochs, one panel per layer."""
     names = list(dict.fromkeys(record.layer for record in history))
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
@@ -85,7 +85,7 @@ def error_curves(history: Sequence[LayerRecord], title: str = "") -> Figure:
 
 
 def _plot_layer(axes: Axes, records: Sequence[LayerRecord]) -> None:
-    """The curves of one layer."""
+    """Plot the curves of one layer."""
     epochs, marker = [r.epoch for r in records], "o" if len(records) < 3 else ""
     curves = [("training", [r.train_error for r in records], plots.BLUE)]
     val_errors = [r.val_error for r in records if r.val_error is not None]

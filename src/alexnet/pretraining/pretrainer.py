@@ -53,7 +53,7 @@ from alexnet.training.run_folder import RunFolder
 
 @dataclass(frozen=True, eq=False)
 class Pretrained:
-    """A finished pretraining."""
+    """A finished pretraining: its run folder and the records of its epochs."""
 
     folder: RunFolder
     """`folder.model` is a value for `Recipe.init_from`."""
@@ -207,7 +207,7 @@ def load_into_network(
 
 
 def summary(setup: PretrainingSetup, history: Sequence[LayerRecord]) -> PretrainingResult:
-    """The last record of every layer, and the size of the splits."""
+    """The contents of `result.json`: the last record of every layer, and the split sizes."""
     last = {record.layer: record for record in history}
     return PretrainingResult(
         kind=setup.recipe.kind,

@@ -1,4 +1,4 @@
-"""What a pretraining needs where several processes share it: their number, one folder, restarts."""
+"""What a pretraining by several processes needs: their number, one folder, and restarts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alexnet.training.run_folder import RunFolder
 
 
 def with_devices(recipe: PretrainRecipe, reporter: PretrainReporter) -> PretrainRecipe:
-    """The recipe with the number of processes that there are.
+    """The recipe with the actual number of processes.
 
     Raises:
         UsageError: this process is alone, and the recipe is for several.
@@ -34,7 +34,7 @@ def with_devices(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pretrain
 
 
 def folder_to_go_on(recipe: PretrainRecipe, out: Path | None) -> Path | None:
-    """The pretraining that this job of torchrun has begun with the same recipe; None if none."""
+    """The run that this torchrun job has begun with the same recipe; None if there is none."""
 
     def is_the_one(folder: RunFolder) -> bool:
         if folder.job() != job_name() or not folder.config.exists():
@@ -46,7 +46,7 @@ def folder_to_go_on(recipe: PretrainRecipe, out: Path | None) -> Path | None:
 
 
 def create_folder(setup: PretrainingSetup, out: Path | None) -> RunFolder:
-    """The new run folder, which the process of rank 0 creates; numbered if `out` is None."""
+    """Create the run folder in the process of rank 0; its name is numbered if `out` is None."""
     recipe, environment = setup.recipe, describe_environment(setup.device, setup.world.size)
     name = f"{recipe.name}-{recipe.kind}"
     return create_shared_run(name, recipe_to_json(recipe), environment, out)

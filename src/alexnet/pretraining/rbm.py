@@ -125,7 +125,7 @@ def contrastive_divergence(rbm: Rbm, data: Tensor, chain: Tensor) -> Tensor:
 
 
 def sparsity_loss(rbm: Rbm, p: Tensor, target: float) -> Tensor:
-    """A scalar whose gradient is q - target in every hidden bias, and zero in all else.
+    """A scalar whose gradient w.r.t. every hidden bias is q - target, and 0 w.r.t. all else.
 
     q is the mean of the channel's probabilities `p`. q - target is the gradient of the
     cross-entropy between target and q with respect to a unit's input; only the biases receive it.
@@ -176,7 +176,7 @@ def pooling_probs(p: Tensor, side: int) -> Tensor:
 
 
 def sample_blocks(p: Tensor, side: int, random: BatchRandom) -> Tensor:
-    """A sample of zeros and ones: in each block unit i with probability p_i, or none.
+    """Sample a 0/1 tensor in which each block has unit i on with probability p_i, or no unit.
 
     Inverse transform sampling with one uniform number u per block: unit i is on where
     p_1 + .. + p_(i-1) <= u < p_1 + .. + p_i.

@@ -47,7 +47,7 @@ class LayerStep:
 
 
 def layer_epoch_text(record: LayerRecord) -> str:
-    """The line that tells of a finished epoch of a layer."""
+    """The line of text about a finished epoch of a layer."""
     val = "" if record.val_error is None else f"  val error {record.val_error:.4f}"
     return (
         f"{record.layer}  epoch {record.epoch:>3}  train error {record.train_error:.4f}{val}  "
@@ -59,17 +59,17 @@ class PretrainReporter(Reporter, Protocol):
     """Receives the progress of a pretraining."""
 
     def on_layer_step(self, report: LayerStep) -> None:
-        """After every step."""
+        """Called after every step."""
 
     def on_layer_epoch(self, record: LayerRecord) -> None:
-        """After every epoch of a layer."""
+        """Called after every epoch of a layer."""
 
 
 class NullPretrainReporter(NullReporter):
-    """Ignores everything."""
+    """Ignores everything that is reported."""
 
     def on_layer_step(self, report: LayerStep) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def on_layer_epoch(self, record: LayerRecord) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -163,7 +163,7 @@ def load_finished(setup: PretrainingSetup, folder: RunFolder) -> list[Pretrained
 
 
 def check_unchanged(folder: RunFolder, recipe: PretrainRecipe) -> None:
-    """As `check_recipe`, with the finished layers in a folder.
+    """As `check_recipe`, against the options saved with the finished layers, if there are any.
 
     Raises:
         ModelFileError: their file is damaged.
@@ -175,7 +175,7 @@ def check_unchanged(folder: RunFolder, recipe: PretrainRecipe) -> None:
 
 
 def decisive_options(recipe: PretrainRecipe) -> str:
-    """The options of a recipe that decide its layers, with its kind, as JSON."""
+    """The recipe's kind and the options that its layers depend on, as JSON."""
     plain = recipe_to_dict(recipe)
     kept = {name: value for name, value in plain.items() if name not in CHANGEABLE_ON_RESUME}
     return json_text(kept, indent=None)
@@ -204,7 +204,7 @@ def check_recipe(folder: RunFolder, recipe: PretrainRecipe, saved: str) -> None:
 
 
 def _load_layer(setup: PretrainingSetup, index: int, tensors: dict[str, Tensor]) -> PretrainedLayer:
-    """A finished layer from the tensors of all."""
+    """The finished layer of this index, from the tensors of all layers."""
     stage = setup.stages[index]
     any_stats = ChannelStats(torch.zeros(stage.in_channels), torch.ones(stage.in_channels))
     layer = setup.build_layer(index, any_stats)  # its tensors are all replaced
@@ -228,7 +228,7 @@ def write_records(folder: RunFolder, history: Iterable[LayerRecord]) -> None:
 
 @on_main
 def write_result(folder: RunFolder, result: PretrainingResult) -> None:
-    """Write `result.json`, by which the pretraining is finished."""
+    """Write `result.json`, which marks the pretraining as finished."""
     write_text(folder.result, to_json(result) + "\n")
 
 

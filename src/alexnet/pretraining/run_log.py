@@ -16,7 +16,7 @@ from alexnet.training.run_log import LoggingReporter
 
 
 class LoggingPretrainReporter(ForwardsDataProgress):
-    """Passes on what it receives, and keeps notes and epochs by `log`.
+    """Forwards everything to a reporter, and writes notes and epochs to `run.log`.
 
     In a world of several processes only that of rank 0 does.
     """
@@ -28,26 +28,26 @@ class LoggingPretrainReporter(ForwardsDataProgress):
         self.log = LoggingReporter(reporter)
 
     def note(self, text: str) -> None:
-        """A sentence for the user, such as a warning."""
+        """Show and log a sentence for the user, such as a warning."""
         self.log.note(text)
 
     def on_prepare(self, done: int, total: int) -> None:
-        """While the image store is built: images decoded so far."""
+        """Called while the image store is built, with the number of images decoded so far."""
         self._reporter.on_prepare(done, total)
 
     def on_step(self, report: StepReport) -> None:
-        """After every training step; a pretraining has none."""
+        """Called after every training step, which a pretraining does not have."""
         self._reporter.on_step(report)
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
-        """After every epoch; a pretraining has none."""
+        """Called after every epoch of a training, which a pretraining does not have."""
         self._reporter.on_epoch(record, times)
 
     def on_layer_step(self, report: LayerStep) -> None:
-        """After every step."""
+        """Called after every step."""
         self._reporter.on_layer_step(report)
 
     def on_layer_epoch(self, record: LayerRecord) -> None:
-        """After every epoch of a layer."""
+        """Called after every epoch of a layer, which is logged."""
         self._reporter.on_layer_epoch(record)
         self.log.keep(layer_epoch_text(record))

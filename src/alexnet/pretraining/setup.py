@@ -68,7 +68,7 @@ class PretrainingSetup:
 
     @property
     def total_steps(self) -> int:
-        """Steps of all layers."""
+        """Number of steps of all layers together."""
         return len(self.stages) * self.recipe.epochs * self.batches.steps_per_epoch
 
     def augment(self, pixels: np.ndarray, layer: str, step: int, count: int) -> Tensor:
@@ -89,7 +89,7 @@ class PretrainingSetup:
         return torch.Generator(self.device).manual_seed(seed)
 
     def noise(self, layer: str, step: int, count: int) -> BatchRandom:
-        """What is random in a step of a layer, on a batch of `count` images."""
+        """The random numbers of a layer's training step, for a batch of `count` images."""
         generator = self.generator("noise", layer, step)
         return BatchRandom(generator, count, self.world.rows(count))
 
@@ -115,7 +115,7 @@ class PretrainingSetup:
         return center_crop(images, self.preprocessing, self.augmenter.mean_image)
 
     def new_layer(self, below: Sequence[PretrainedLayer]) -> PretrainedLayer:
-        """The next layer on top of the finished ones, randomly initialized."""
+        """The next layer, randomly initialized for the outputs of the finished layers `below`."""
         images = self.probe_batches(self.splits.train)
         stats = measure_stats(encode_through(below, x) for x in images)
         return self.build_layer(len(below), stats)
@@ -183,5 +183,5 @@ def set_up_pretraining(recipe: PretrainRecipe, reporter: PretrainReporter) -> Pr
 
 
 def own_rows(world: World) -> Callable[[int], np.ndarray] | None:
-    """The places in a batch of the images that this process reads; None if it is alone."""
+    """The function from a batch's size to the positions this process reads; None if it is alone."""
     return (lambda count: np.arange(count)[world.rows(count)]) if world.size > 1 else None

@@ -85,7 +85,7 @@ def find_stages(arch: Architecture, up_to: str) -> tuple[Stage, ...]:
 
 
 def _rest_of_stage(infos: tuple[LayerInfo, ...]) -> tuple[LayerInfo, ...]:
-    """The first layers that belong to the conv layer before them."""
+    """The layers before the first one that does not belong to the preceding conv layer's stage."""
     ends = (i for i, info in enumerate(infos) if not isinstance(info.layer, STAGE_LAYERS))
     return infos[: next(ends, len(infos))]
 

@@ -60,7 +60,7 @@ def train_layer(
 def epoch_inputs(
     setup: PretrainingSetup, below: Sequence[PretrainedLayer], epoch: int, timer: EpochTimer
 ) -> Iterator[tuple[int, Tensor, int]]:
-    """The steps of an epoch, counted from 0 in every layer.
+    """Iterate over the steps of an epoch, counted from 0 in every layer.
 
     With each, the inputs of the layer for the images that this process has of the batch, and the
     number of images of the batch.
@@ -74,7 +74,7 @@ def epoch_inputs(
 
 
 def cosine_lr(optimizer: torch.optim.Optimizer, lr: float, progress: float) -> None:
-    """Cosine annealing from `lr` to 0; `progress` is from 0 to 1."""
+    """Set the learning rate by cosine annealing from `lr` to 0; `progress` is from 0 to 1."""
     for group in optimizer.param_groups:
         group["lr"] = lr * 0.5 * (1 + math.cos(math.pi * progress))
 
@@ -86,7 +86,7 @@ def train_step(
     random: BatchRandom,
     step: int,
 ) -> float:
-    """One update of a layer; returns the reconstruction error of the whole batch before it.
+    """Update a layer once; return the reconstruction error of the whole batch before the update.
 
     A loss is a mean over images, so that of a process counts by its share of the batch, and the
     gradients of all are added up. They are those of one convolution, few beside its work, so

@@ -52,7 +52,7 @@ more than tenfold."""
 def transfer(
     layer: RbmLayer, below: Sequence[RbmLayer], network: Network, images: Sequence[Tensor]
 ) -> None:
-    """Copy an RBM into the network, whose lower stages have been converted already.
+    """Convert an RBM into the network's weights, after those of the lower stages.
 
     Args:
         layer: the trained RBM.
@@ -116,7 +116,7 @@ def correlations(batches: Sequence[Tensor], mean: Tensor, std: Tensor) -> Tensor
 
 
 def target_stats(layer: RbmLayer, visible: Sequence[Tensor]) -> ChannelStats:
-    """Mean and standard deviation that each channel of the classifier should have before f.
+    """Mean and std for each channel of the classifier before its activation function.
 
     Args:
         layer: the RBM.

@@ -18,7 +18,7 @@ ABOUT = "Predictions of trained models, and what they depend on."
 
 
 def create_app(service: Service, access: Access | None = None) -> FastAPI:
-    """The application, for any ASGI server.
+    """Create the web application, for any ASGI server.
 
     Args:
         service: with its models loaded; it works from the application's start to its end.

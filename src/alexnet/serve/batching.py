@@ -1,4 +1,4 @@
-"""Images of several requests are computed together.
+"""Batching: images of several requests are computed together.
 
 A batch waits only for images that are on their way: being decoded. A lone request waits for none.
 """
@@ -28,7 +28,7 @@ class Job(Generic[Key]):
 
 
 class Batcher(Generic[Key]):
-    """Joins images with equal keys into batches, first come, first served; one batch at a time.
+    """Joins images with equal keys into batches, in order of arrival; computes one at a time.
 
     Args:
         compute: the results of a batch: of pixels uint8 [N, S, S, 3], one for each image.
@@ -54,7 +54,7 @@ class Batcher(Generic[Key]):
 
     @contextmanager
     def coming(self) -> Iterator[None]:
-        """A context in which an image is on its way: its `submit` follows, or it is lost."""
+        """A context for an image that is being prepared; its `submit` follows, unless it fails."""
         self._num_coming += 1
         try:
             yield
@@ -63,7 +63,7 @@ class Batcher(Generic[Key]):
             self._changed.set()
 
     def submit(self, key: Key, pixels: np.ndarray) -> asyncio.Future[np.ndarray]:
-        """The result of an image, when it is awaited."""
+        """Queue an image; return a future of its result."""
         job = Job(key, pixels, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._changed.set()
@@ -93,7 +93,7 @@ class Batcher(Generic[Key]):
             await self._changed.wait()
 
     def _take(self, key: Key) -> list[Job[Key]]:
-        """The first jobs with this key, taken from those that wait."""
+        """Take the first jobs with this key, at most a batch, from the queue."""
         of_key = [job for job in self._jobs if job.key == key][: self.max_batch(key)]
         taken = set(of_key)
         self._jobs = deque(job for job in self._jobs if job not in taken)

@@ -49,7 +49,7 @@ def model_card(
 
 
 def _evaluation(run: StoredRun, class_names: tuple[str, ...]) -> EvaluationCard | None:
-    """Of the test split, else of the validation split."""
+    """The errors on the test split, or else on the validation split; None if neither is known."""
     if run.evaluation and run.evaluation.class_names == class_names:
         return _of_images(run.evaluation)
     validation = run.result.validation if run.result else None

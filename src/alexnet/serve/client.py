@@ -39,7 +39,7 @@ class _File(NamedTuple):
 
 
 class _RefusalError(AlexNetError):
-    """An answer with another status than 200."""
+    """The server answered with a status other than 200."""
 
     def __init__(self, url: str, status: int, title: str, detail: str, retry: str) -> None:
         super().__init__(f"{url} answers {status}: {detail}")
@@ -51,7 +51,7 @@ class _RefusalError(AlexNetError):
 
 
 class Client:
-    """Asks a server: `alexnet.Client("http://127.0.0.1:8000").predict("a.jpg")`.
+    """A client of one server: `alexnet.Client("http://127.0.0.1:8000").predict("a.jpg")`.
 
     Args:
         url: the server's address.
@@ -106,7 +106,7 @@ class Client:
         return found
 
     def _predict(self, part: Sequence[_File], **words: object) -> list[Prediction]:
-        """The predictions of a request's images, in several requests if they are too much."""
+        """The predictions for files, in several requests if one would be too large or too slow."""
         if not part:
             return []
         try:
@@ -131,7 +131,7 @@ class Client:
         *,
         model: str = "",
     ) -> dict[str, Any]:
-        """The answer of /v1/explain; each of its `maps` is float32 [H, W], by method.
+        """The answer of /v1/explain, with `maps` as a dict of float32 arrays [H, W] by method.
 
         Raises:
             AlexNetError: as for `predict`, or the image cannot be read.
@@ -159,7 +159,7 @@ class Client:
     def _ask(
         self, path: str, key: str, files: Sequence[_File] = (), **words: object
     ) -> dict[str, Any]:
-        """The answer, which has this key; of a server that is too busy as soon as it has time."""
+        """The answer, which has this key; a server that is too busy is asked again."""
         end = time.monotonic() + self.timeout_seconds
         while True:
             try:
@@ -195,7 +195,7 @@ class Client:
 
 
 def _address(url: str) -> SplitResult:
-    """The parts of a server's address; messages leave out what may be a password."""
+    """Parse a server's address; error messages leave out what may be a password."""
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -211,7 +211,7 @@ def _address(url: str) -> SplitResult:
 
 
 class _TimedReader(io.RawIOBase):
-    """What a socket receives until `end`; a socket's own limit is one for each read."""
+    """Reads from a socket until `end`; a socket's own timeout holds for each read."""
 
     def __init__(self, source: socket.socket, end: float) -> None:
         self._source, self._end = source, end
@@ -225,7 +225,7 @@ class _TimedReader(io.RawIOBase):
 
 
 def _seconds_left(end: float) -> float:
-    """Until `end` of time.monotonic().
+    """The seconds until `end` on time.monotonic().
 
     Raises:
         TimeoutError: none.
@@ -240,7 +240,7 @@ def _exchange(
     request: tuple[str, str, bytes, dict[str, str]],
     end: float,
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """The answer to a request, and its body."""
+    """Send a request; return the response and its body."""
     connection.connect()
     connection.sock.settimeout(_seconds_left(end))  # holds for all of sendall
     with suppress(ConnectionError):  # it may have said why before
@@ -261,7 +261,7 @@ def _json_object(content: bytes) -> dict[str, Any]:
 
 
 def _parts(files: Iterable[_File]) -> Iterator[list[_File]]:
-    """The files of each request."""
+    """Divide files into requests, by their number and size."""
     part: list[_File] = []
     size_bytes = 0
     for file in files:
@@ -286,7 +286,7 @@ def _files(images: Iterable[Input]) -> Iterator[_File]:
 
 
 def _png(image: Input) -> bytes:
-    """What `alexnet.predict` would see, without loss."""
+    """The image as PNG bytes, with exactly the pixels that `alexnet.predict` would use."""
     file = io.BytesIO()
     with image.open(0) as opened:
         upright_rgb(opened).save(file, "PNG", compress_level=1)
@@ -294,7 +294,7 @@ def _png(image: Input) -> bytes:
 
 
 def _form(files: Sequence[_File]) -> tuple[str, bytes]:
-    """The type and body of a form with files."""
+    """The content type and the body of a multipart form with files."""
     boundary = secrets.token_hex(16)
     head = 'Content-Disposition: form-data; name="files"; filename=""\r\n\r\n'
     parts = (f"--{boundary}\r\n{head}".encode() + file.content + b"\r\n" for file in files)

@@ -22,7 +22,7 @@ for ever."""
 
 
 class LimitedConnection(H11Protocol):
-    """Closes itself if a request's head, or a refused body's rest, is late, or nobody reads.
+    """An HTTP connection with time limits for request heads, unread bodies, and reading clients.
 
     Args:
         max_connections: open at once; one more is answered 503, and closed.
@@ -36,14 +36,14 @@ class LimitedConnection(H11Protocol):
         self.max_connections = max_connections
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait."""
+        """Start the time limit for the first head; refuse a connection above the maximum."""
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
             self.app = _refuse
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Read, and wait on if the head, or an answered body, is not whole."""
+        """Parse the data; while a head or an answered body is incomplete, a time limit runs."""
         had_rest = self._has_rest()
         super().data_received(data)
         if had_rest and not self._has_rest():  # the next head has a time of its own
@@ -51,24 +51,24 @@ class LimitedConnection(H11Protocol):
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Wait for the rest of the request's body, if it has one."""
+        """Start the time limits for the rest of the request's body and for the client to read."""
         super().on_response_complete()
         if self._has_rest():
             self._watch()
         self._watch_sending()
 
     def pause_writing(self) -> None:
-        """Wait until the client has read some of what is to be sent."""
+        """Start the time limit for the client to read some of the answer."""
         super().pause_writing()
         self._watch_sending()
 
     def resume_writing(self) -> None:
-        """Send on."""
+        """Stop the time limit for reading, since the client has read."""
         super().resume_writing()
         self._stop_send_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop all time limits."""
         self._stop_timer()
         self._stop_send_timer()
         super().connection_lost(exc)
@@ -80,12 +80,12 @@ class LimitedConnection(H11Protocol):
             self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def _has_rest(self) -> bool:
-        """Whether a body goes on although its request is answered."""
+        """Whether the body of an answered request is still being received."""
         is_body = self.conn.their_state is h11.SEND_BODY
         return is_body and self.cycle is not None and self.cycle.response_complete
 
     def _watch_sending(self) -> None:
-        """Wait for the client to read, if it has not read all; an answer that is sent ends this."""
+        """Start the time limit for the client to read, or stop it if everything is sent."""
         unsent = self.transport.get_write_buffer_size()
         if not unsent:
             self._stop_send_timer()
@@ -111,7 +111,7 @@ class LimitedConnection(H11Protocol):
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request on a connection too many, and close it when its body has been read.
+    """Answer 503 on a connection above the maximum, and close it when the body has been read.
 
     A connection with bytes that nobody has read is reset, and the client may not see the answer.
     """

@@ -45,7 +45,7 @@ OK, TOO_LARGE, WRONG_TYPE, UNUSABLE = 200, 413, 415, 422
 
 @dataclass(frozen=True, slots=True)
 class DecodedUpload:
-    """One image as uint8 [S, S, 3], or why there is none."""
+    """One image as uint8 [S, S, 3], or the reason why it could not be decoded."""
 
     status: int = OK
     """200, or the status of the answer to its sender."""
@@ -57,7 +57,7 @@ class DecodedUpload:
 
 
 def decode_upload(content: bytes, resize: Resize, side: int, max_pixels: int) -> DecodedUpload:
-    """The image in the bytes of a file, resized as for the training."""
+    """Decode an image file's bytes and resize it as for training."""
     if reason := _too_many_pixels(content, max_pixels):
         return DecodedUpload(TOO_LARGE, reason=reason)
     try:
@@ -76,7 +76,7 @@ def decode_upload(content: bytes, resize: Resize, side: int, max_pixels: int) ->
 
 
 def _too_many_pixels(content: bytes, max_pixels: int) -> str:
-    """Why an image is too large, by its header alone; "" if it is not, or is none."""
+    """The error for an image that is too large by its header; "" for all others."""
     try:
         with silence_warnings, Image.open(io.BytesIO(content), formats=_formats()) as image:
             width, height = image.size
@@ -92,7 +92,7 @@ def _formats() -> tuple[str, ...]:
 
 
 def main(memory_bytes: int) -> None:
-    """Answer requests until stdin ends."""
+    """Decode one image per request on stdin until that ends."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not mix with the answers
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to all processes; stdin says when to end
@@ -110,7 +110,7 @@ def main(memory_bytes: int) -> None:
 
 
 def warm_up() -> None:
-    """Import what is imported late, and load the kernel that resizes."""
+    """Load what is imported lazily, and the resizing kernel."""
     file = io.BytesIO()
     Image.new("RGB", (64, 64)).save(file, "PNG")
     decode_upload(file.getvalue(), "stretch", 8, 64 * 64)
@@ -118,7 +118,7 @@ def warm_up() -> None:
 
 
 def _answer_one(requests: IO[bytes], answers: IO[bytes]) -> bool:
-    """Answer a request; False if there is none."""
+    """Read and answer one request; return False if stdin has ended."""
     header = requests.read(REQUEST.size)
     if len(header) < REQUEST.size:
         return False
@@ -137,7 +137,7 @@ def _write(answers: IO[bytes], result: DecodedUpload) -> None:
 
 
 def _limit(memory_bytes: int) -> None:
-    """Limit the memory, and forbid to write files, where the system can."""
+    """Limit this process's memory, and forbid it to write files, where the system can."""
     limit_memory(memory_bytes)
     if sys.platform != "win32":
         import resource

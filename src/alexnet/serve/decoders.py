@@ -44,23 +44,23 @@ RESTART_SECONDS, MAX_RESTART_SECONDS = 1.0, 60.0
 
 
 class Decoders(Protocol):
-    """What decodes images for the service."""
+    """The interface of what decodes images for the service."""
 
     num_alive: int
     """Of its processes."""
 
     async def start(self) -> None:
-        """Be ready."""
+        """Start, and return when images can be decoded."""
 
     async def close(self) -> None:
-        """End."""
+        """Stop, and end all processes."""
 
     async def decode(self, content: bytes, preprocessing: Preprocessing) -> DecodedUpload:
-        """An image file as pixels, or the problem with it."""
+        """Decode an image file: its pixels, or the problem with it."""
 
 
 class DecoderLostError(Exception):
-    """A process ended, hung or said nonsense; the message is the reason."""
+    """A decoding process ended, hung or sent an invalid answer; the message is the reason."""
 
 
 class DecodeProcess:
@@ -71,7 +71,7 @@ class DecodeProcess:
         self.process: Process
 
     async def start(self) -> None:
-        """Start it, and wait until it is ready.
+        """Start the process, and wait until it is ready.
 
         Raises:
             OSError: the machine refuses a process, or it ends or hangs at once; says what it wrote.
@@ -119,7 +119,7 @@ class DecodeProcess:
             raise OSError(f"a process that decodes images {what} before it is ready") from error
 
     async def _last_words(self) -> str:
-        """The last line of what a process wrote that has ended, after a colon; "" without any."""
+        """The last line that an ended process wrote to stderr, after a colon; "" if none."""
         assert self.process.stderr
         try:
             async with asyncio.timeout(LAST_WORDS_SECONDS):
@@ -132,11 +132,11 @@ class DecodeProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended yet, as far as is known."""
+        """Whether the process has not ended yet, as far as is known."""
         return self.process.returncode is None
 
     async def decode(self, content: bytes, preprocessing: Preprocessing) -> DecodedUpload:
-        """An image file as pixels, or the problem with it.
+        """Decode an image file: its pixels, or the problem with it.
 
         Raises:
             DecoderLostError: the process must be replaced.
@@ -169,14 +169,14 @@ class DecodeProcess:
         return DecodedUpload(status, width, height, pixels)
 
     async def end(self) -> None:
-        """Kill it."""
+        """Kill the process, and wait for its end."""
         if self.is_alive:
             self.process.kill()
         await self.process.wait()
 
 
 class DecoderPool:
-    """Several processes, of which every one that ends is replaced."""
+    """A pool of decoding processes, each of which is replaced when it ends."""
 
     def __init__(self, limits: Limits, on_restart: Callable[[], None] = lambda: None) -> None:
         self.limits, self.on_restart = limits, on_restart
@@ -190,7 +190,7 @@ class DecoderPool:
         self._retrying = asyncio.Lock()
 
     async def start(self) -> None:
-        """Start all processes, and wait until they are ready; nothing if they are.
+        """Start all processes, and wait until they are ready; do nothing if they have been started.
 
         Raises:
             OSError: the machine refuses one, or it ends or hangs at once; none is left then.
@@ -217,7 +217,7 @@ class DecoderPool:
         await asyncio.gather(*(one.end() for one in self._all))
 
     async def decode(self, content: bytes, preprocessing: Preprocessing) -> DecodedUpload:
-        """An image file as pixels, or the problem with it; waits for an idle process.
+        """Decode an image file in the next idle process: its pixels, or the problem with it.
 
         Raises:
             ProblemError: there is none, and none can be started at the moment.
@@ -237,7 +237,7 @@ class DecoderPool:
         return decoded
 
     async def _next_idle(self) -> DecodeProcess:
-        """An idle process; requests get them in the order in which they came."""
+        """Wait for an idle process; requests are served in the order in which they came."""
         while True:
             if self._idle:
                 one = self._idle.popleft()
@@ -260,7 +260,7 @@ class DecoderPool:
             raise
 
     def _give(self, one: DecodeProcess) -> None:
-        """Give a process to the request that has waited longest; else it is idle."""
+        """Give a process to the request that has waited longest; if none waits, it becomes idle."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():
@@ -298,7 +298,7 @@ class DecoderPool:
                 seconds = min(2 * seconds, MAX_RESTART_SECONDS)
 
     async def _is_added(self) -> bool:
-        """Whether another process could be started; if there is none, nobody waits for one."""
+        """Try to start another process; return whether it works. If none is left, requests fail."""
         try:
             await self._add()
         except OSError as error:

@@ -37,7 +37,7 @@ from alexnet.transforms.crops import center_crop
 def explain(
     model: ServedModel, decoded: DecodedUpload, class_name: str, layer: str, methods: Sequence[str]
 ) -> ExplainAnswer:
-    """The pixels on which the prediction of an image depends.
+    """Explain the prediction of an image by the pixels on which it depends.
 
     Raises:
         ProblemError: a word is unknown, or captum is not installed.
@@ -145,13 +145,13 @@ def layer_rows(model: ServedModel) -> LayersAnswer:
 
 
 def _input_window(model: ServedModel, decoded: DecodedUpload) -> Window:
-    """The part of the image that the network gets."""
+    """The part of the image that the network gets, as fractions of its width and height."""
     window = crop_window(decoded.width, decoded.height, model.classifier.info.preprocessing)
     return Window(**window._asdict())
 
 
 def _inside(outer: Window, part: tuple[float, float, float, float]) -> Window:
-    """The part of a window, given in fractions of it."""
+    """A part of a window, given as fractions of that window, as fractions of the image."""
     left, top, right, bottom = part
     width, height = outer.right - outer.left, outer.bottom - outer.top
     return Window(
@@ -167,7 +167,7 @@ def _map(method: str, values: np.ndarray) -> Map:
 
 
 def _numbers(values: np.ndarray) -> dict[str, Any]:
-    """An array [h, w] as `NumberMap` has it."""
+    """The fields of a `NumberMap` for an array [h, w]."""
     height, width = values.shape
     data = base64.b64encode(values.astype("<f4").tobytes()).decode()
     return {"height": height, "width": width, "values": data}

@@ -1,4 +1,4 @@
-"""Around every request: who may ask, security headers, a log line, metrics, no traceback."""
+"""The guard around every request: access, security headers, a log line, metrics, no traceback."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SECURITY_HEADERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """Who may ask."""
+    """The rules for which requests are allowed."""
 
     token: str = field(default="", repr=False)
     """What a client must send as `Authorization: Bearer TOKEN`; "" for none."""
@@ -44,7 +44,7 @@ class Access:
     another site whose name is made to lead to this machine could ask."""
 
     def check(self, path: str, headers: Mapping[str, str]) -> None:
-        """Check a request.
+        """Check that a request is allowed.
 
         Raises:
             ProblemError: it is not allowed.
@@ -65,20 +65,20 @@ class Access:
 
 
 def _host_name(host: str) -> str:
-    """The header `Host` without its port."""
+    """The name in a `Host` header, without the port."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].lower()
 
 
 class Guard:
-    """ASGI middleware; one for all requests."""
+    """The ASGI middleware around all requests."""
 
     def __init__(self, app: ASGIApp, service: Service, access: Access) -> None:
         self.app, self.service, self.access = app, service, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Check and answer one request; log it and count it."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         exchange = _Exchange(scope, receive, send, is_last=self.service.is_stopping)
@@ -112,7 +112,7 @@ class Guard:
 
 
 class _Exchange:
-    """A request and its answer, as they pass by."""
+    """A request and its answer: counts the bytes received, and adds headers to the answer."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, is_last: bool) -> None:
         self.started_at, self.status, self.received_bytes = time.perf_counter(), 0, 0

@@ -1,4 +1,4 @@
-"""What one client, all clients together, and one image may take."""
+"""The limits of a server: for one client, for all clients together, and for one image."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Limits:
 
     @property
     def body_bytes(self) -> int:
-        """The largest body."""
+        """The maximum size of a request's body, in bytes."""
         return int(self.max_body_mb * 1e6)
 
     @property
@@ -65,7 +65,7 @@ class Limits:
 
     @property
     def pixels(self) -> int:
-        """The most pixels of an image."""
+        """The maximum number of pixels of an image."""
         return int(self.max_megapixels * 1e6)
 
     @property

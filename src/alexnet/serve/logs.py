@@ -14,10 +14,10 @@ FIELDS = ("method", "path", "status", "seconds", "client", "received_bytes")
 
 
 class JsonFormatter(logging.Formatter):
-    """A line is a JSON object."""
+    """Formats each record as one line with a JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line; of an error also where it came from."""
+        """The record as a JSON object; for an error with its traceback."""
         facts = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -30,10 +30,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people."""
+    """Formats each record as a line of text for people."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The time, what was asked, and how it went."""
+        """The time and the message; for a request its method, path, status and duration."""
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         text = printable(record.getMessage())
         if hasattr(record, "status"):

@@ -10,7 +10,7 @@ IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
-    """What is measured of one server."""
+    """The metrics of one server."""
 
     def __init__(self) -> None:
         own = self.registry = CollectorRegistry()
@@ -36,5 +36,5 @@ class Metrics:
         )
 
     def text(self) -> bytes:
-        """All of them, as Prometheus reads them."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)

@@ -38,7 +38,7 @@ and activations add integers, and scale every image by its own range."""
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model as it is served."""
+    """A loaded model, with all that the server needs to answer about it."""
 
     name: str
     classifier: Classifier
@@ -59,7 +59,7 @@ class ServedModel:
         return self.answering.probabilities(pixels, crops)
 
     def warm_up(self, max_batch: int) -> None:
-        """Compute what the first requests would wait for."""
+        """Run the network once for each size, so that the first requests need not wait."""
         side = self.classifier.info.preprocessing.resize_size
         for size in (1, max_batch if self.is_joined else 1):
             self.probabilities(np.zeros((size, side, side, 3), np.uint8), 1)
@@ -72,7 +72,7 @@ def is_independent_of_company(network: Network) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where a model is, and what it is called."""
+    """The name of a served model, and where it is stored."""
 
     name: str
     place: str
@@ -81,7 +81,7 @@ class ModelSource:
     def load(
         self, device: str, *, exact: bool, open_images: OpenImages | None = None
     ) -> ServedModel:
-        """The model as it is now.
+        """Load the model as it is stored now.
 
         Args:
             device: where it computes.
@@ -104,20 +104,20 @@ class ModelSource:
 
     @property
     def run_folder(self) -> Path | None:
-        """The run that the model is of; None if it is not in the folder of one."""
+        """The folder of the model's run; None if the model is not in one."""
         path = Path(self.place)
         folder = path.parent if path.name == MODEL_FILE else path
         return folder if not self.place.startswith(PREFIX) and is_run(folder) else None
 
     def run(self) -> StoredRun | None:
-        """All that the folder of the run tells; None without one."""
+        """The contents of the model's run folder; None if there is none."""
         try:
             return read_run(self.run_folder) if self.run_folder else None
         except UsageError:  # of a pretraining
             return None
 
     def read(self, device: str) -> Classifier:
-        """The classifier of the model's file, downloaded if it is on a hub.
+        """Load the classifier from the model's file, which is downloaded if it is on a hub.
 
         Raises:
             AlexNetError: as `load`.
@@ -128,7 +128,7 @@ class ModelSource:
 def _training_images(
     classifier: Classifier, open_images: OpenImages | None
 ) -> tuple[TrainingImages | None, str]:
-    """The training images of a model, or why there are none."""
+    """The training images of a model, or None and the reason why they are not shown."""
     if not open_images:
         return None, NOT_ASKED_FOR
     try:
@@ -138,7 +138,7 @@ def _training_images(
 
 
 def model_sources(words: Sequence[str]) -> list[ModelSource]:
-    """The models that words of the command line mean: PLACE, or NAME=PLACE.
+    """The models named on the command line, each as PLACE or NAME=PLACE.
 
     Raises:
         UsageError: there is none, two have the same name, or an address has another form.
@@ -176,7 +176,7 @@ class Models:
         self._by_name: dict[str, ServedModel] = {}
 
     def load(self, max_batch: int, reporter: Reporter | None = None) -> None:
-        """Load all, or all again; unless all can be loaded, those that are here stay.
+        """Load, or reload, all models; if one cannot be loaded, those already loaded stay.
 
         Args:
             max_batch: images that will be computed at once.
@@ -196,11 +196,11 @@ class Models:
 
     @property
     def all(self) -> tuple[ServedModel, ...]:
-        """In the order of the command line."""
+        """All models, in the order of the command line."""
         return tuple(self._by_name.values())
 
     def get(self, name: str) -> ServedModel:
-        """The model of a name; the first one for "".
+        """The model with a name; "" is the first one.
 
         Raises:
             ProblemError: there is none of this name.

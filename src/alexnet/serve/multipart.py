@@ -53,7 +53,7 @@ class MultipartReader:
             _fail(error)
 
     def feed(self, chunk: bytes) -> None:
-        """Read on.
+        """Parse the next chunk of the body.
 
         Raises:
             ProblemError: see above.
@@ -64,7 +64,7 @@ class MultipartReader:
             _fail(error)
 
     def end(self) -> list[tuple[str, bytes]]:
-        """The names and contents of all files.
+        """End the form; return the names and contents of all files.
 
         Raises:
             ProblemError: the form is cut off, or has no file.

@@ -1,4 +1,4 @@
-"""Errors as problem details.
+"""Errors as problem details (RFC 9457).
 
 Source: RFC 9457, "Problem Details for HTTP APIs".
 """
@@ -32,7 +32,7 @@ UNREADABLE = "Unreadable image"
 
 
 class ProblemError(Exception):
-    """What is wrong with a request, and the status that says so.
+    """An error that a request is answered with: its status and what is wrong.
 
     Args:
         status: of the answer.
@@ -50,7 +50,7 @@ class ProblemError(Exception):
         return {"title": self.title, "status": self.status, "detail": self.detail}
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
-        """The answer to the request."""
+        """The HTTP response, with headers for the status."""
         retry = {"Retry-After": str(RETRY_SECONDS)} if self.status == 503 else {}
         challenge = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
         return Response(
@@ -62,7 +62,7 @@ class ProblemError(Exception):
 
 
 def too_busy(what: str) -> ProblemError:
-    """The problem of a server that has too much to do."""
+    """The 503 error of a server that is too busy."""
     return ProblemError(503, f"{what}; try again in a moment")
 
 
@@ -90,7 +90,7 @@ async def _of_http(request: Request, error: Exception) -> Response:
 
 
 async def _of_validation(request: Request, error: Exception) -> Response:
-    """The first mistake, in a sentence that names the parameter."""
+    """Answer 422 with the first validation error, in a sentence that names the parameter."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"][1:]) or "the request"

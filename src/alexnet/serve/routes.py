@@ -1,4 +1,4 @@
-"""The addresses of the API."""
+"""The routes of the API."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ router = APIRouter()
 
 
 def _content(media_type: str) -> dict[str, Any]:
-    """An answer that is a file."""
+    """The OpenAPI description of an answer that is a file."""
     return {"content": {media_type: {"schema": _FILE}}}
 
 
@@ -84,7 +84,7 @@ def _memory(request: Request) -> Memory:
 
 
 def _as_number(value: object) -> object:
-    """The number that a word of an address means, if it means one."""
+    """The query value as a number if it is "1" or "10"; any other value is left as it is."""
     return int(value) if isinstance(value, str) and value in ("1", "10") else value
 
 
@@ -203,7 +203,7 @@ def patches(
 
 @asynccontextmanager
 async def _one_upload(request: Request, model: str) -> AsyncIterator[Upload]:
-    """The only image of a request about a model that there is."""
+    """Read the only image of a request, after checking that its model exists."""
     service = _service(request)
     service.models.get(model)
     with _memory(request).account() as account:

@@ -1,4 +1,4 @@
-"""What the API takes and gives, as OpenAPI describes it."""
+"""The API's requests and answers, as OpenAPI describes them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Method = Literal["grad_cam", "occlusion", "integrated_gradients", "guided_backpr
 
 
 class Schema(BaseModel):
-    """An object of which every key is known."""
+    """The base of all schemas; unknown keys are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class ProblemDetails(Schema):
-    """What is wrong (RFC 9457)."""
+    """The description of an error (RFC 9457)."""
 
     title: str = Field(description="The kind of problem.", examples=["Not usable"])
     status: int = Field(description="The status of the answer.", examples=[422])
@@ -61,7 +61,7 @@ class JsonImages(Schema):
 
 
 class NumberMap(Schema):
-    """A number for each place."""
+    """An array of float32 numbers [height, width]."""
 
     height: int
     width: int
@@ -117,7 +117,7 @@ class ChannelsAnswer(Schema):
 
 
 class LayerRow(Schema):
-    """A layer of a network's table."""
+    """A row of the table of a network's layers."""
 
     name: str = Field(examples=["conv1"])
     kind: str = Field(examples=["conv"])
@@ -130,7 +130,7 @@ class LayerRow(Schema):
 
 
 class LayersAnswer(Schema):
-    """The table of a network."""
+    """The table of a network's layers."""
 
     model: str
     input: tuple[int, ...] = Field(description="Channels, height and width.")
@@ -138,7 +138,7 @@ class LayersAnswer(Schema):
 
 
 class TrainingNeighbor(Schema):
-    """A training image that is near to an image, by the activations of the last hidden layer."""
+    """A training image that is close to an image in the activations of the last hidden layer."""
 
     index: int = Field(description="For /v1/images.")
     label: str = Field(description="Its class.")
@@ -154,7 +154,7 @@ class NeighborsAnswer(Schema):
 
 
 class ClassExamples(Schema):
-    """Training images of a class."""
+    """Some training images of a class, and how many it has."""
 
     label: str
     num_images: int = Field(description="Of the class, in all.")
@@ -162,7 +162,7 @@ class ClassExamples(Schema):
 
 
 class ExamplesAnswer(Schema):
-    """Training images of every class."""
+    """Some training images of every class."""
 
     model: str
     classes: tuple[ClassExamples, ...]
@@ -218,6 +218,6 @@ class ModelsAnswer(Schema):
 
 
 class State(Schema):
-    """Whether the server works."""
+    """The answer of a server that works."""
 
     status: Literal["ok"] = "ok"

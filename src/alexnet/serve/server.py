@@ -1,4 +1,4 @@
-"""The server's process: started, asked to end or to reload, ended without losing a request."""
+"""The server's process: how it starts, reloads, and ends without losing a request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BACKLOG = 1024
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that has an address, and on which nobody can connect yet; port 0 is any free one.
+    """A socket bound to an address, not listening yet; port 0 chooses any free one.
 
     Raises:
         UsageError: the address is in use, or is none of this machine.
@@ -55,7 +55,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """The address of a server, for a browser."""
+    """The URL of a server, for a browser."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -105,7 +105,7 @@ def run_server(
 
 
 def allow_many_connections() -> None:
-    """Raise the number of open files to what the system allows; where it refuses, it stays."""
+    """Raise the limit of open files as far as the system allows."""
     try:
         import resource
     except ImportError:  # Windows
@@ -120,7 +120,7 @@ def allow_many_connections() -> None:
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
-    """The signal was heard already."""
+    """Ignore a signal that has been handled already."""
 
 
 class _Server(uvicorn.Server):
@@ -142,11 +142,11 @@ class _Server(uvicorn.Server):
             self.on_ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to end; asked ten times a second."""
+        """Whether the server should end; uvicorn calls this ten times a second."""
         return await super().on_tick(counter) or bool(self.service.failure)
 
     async def _has_decoders(self) -> bool:
-        """Whether the processes that decode were started before the server was asked to end."""
+        """Start the decoding processes; return whether they work and the server may go on."""
         start = asyncio.create_task(self.service.decoders.start())
         while not start.done() and not self.should_exit:
             await asyncio.wait({start}, timeout=SIGNAL_SECONDS)

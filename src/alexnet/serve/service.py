@@ -1,4 +1,4 @@
-"""From the images of a request to its answer: decoded, joined with others, computed."""
+"""The path from a request's images to its answer: decoding, batching, and computing."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ Answer = TypeVar("Answer")
 
 
 class Work(NamedTuple):
-    """Images with equal work can be computed together."""
+    """The key of a batch: images with the same model and crops can be computed together."""
 
     model: ServedModel
     crops: Crops
 
 
 class Service:
-    """All that a server does, without HTTP. A context in which it works."""
+    """All that a server does except HTTP, as an async context."""
 
     def __init__(self, models: Models, limits: Limits, decoders: Decoders | None = None) -> None:
         self.models, self.limits, self.metrics = models, limits, Metrics()
@@ -143,7 +143,7 @@ class Service:
         return await self._look(upload, name, nearest_neighbors, top)
 
     def training_images(self, name: str) -> TrainingImages:
-        """Those of a model.
+        """The training images of a model.
 
         Raises:
             ProblemError: they are not shown; or there is no such model.
@@ -153,7 +153,7 @@ class Service:
     async def _look(
         self, upload: Upload, name: str, compute: Callable[..., Answer], *arguments: object
     ) -> Answer:
-        """What `compute` gives for a model, a decoded image and the arguments; one at a time."""
+        """Decode an image and compute the answer for it; the network computes one at a time."""
         model = self.models.get(name)
         with ExitStack() as stack:
             stack.enter_context(self._queued(1))
@@ -174,7 +174,7 @@ class Service:
     def _computed(
         self, compute: Callable[..., Answer], model: ServedModel, *arguments: object
     ) -> Answer:
-        """What `compute` gives; notices a GPU that computes nothing more."""
+        """The result of `compute`; a GPU that has failed for good becomes the service's failure."""
         try:
             return compute(model, *arguments)
         except RuntimeError as error:
@@ -187,7 +187,7 @@ class Service:
         return await self.decoders.decode(upload.content, model.classifier.info.preprocessing)
 
     async def reload(self) -> bool:
-        """Load the models' files again; requests are answered by the old ones until then."""
+        """Load the models again; until that is done, the old ones answer."""
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._background, self.models.load, self.limits.max_batch)

@@ -20,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 @cache
 def page_files() -> dict[str, str]:
-    """The texts of the page by their names; styles and script begin with those of all pages."""
+    """The page's files by name; base.css and base.js of all pages are included."""
     paths = [path for path in FOLDER.iterdir() if path.suffix in MEDIA_TYPES]
     own = {path.name: path.read_text(encoding="utf-8") for path in paths}
     style = (SHARED / "base.css").read_text(encoding="utf-8")
@@ -30,13 +30,13 @@ def page_files() -> dict[str, str]:
 
 @router.get("/")
 async def index() -> Response:
-    """The page."""
+    """The web page itself."""
     return await file("index.html")
 
 
 @router.get("/page/{name}")
 async def file(name: str) -> Response:
-    """A style or a script of the page, known by its name; no path is opened."""
+    """A file of the page by its name; only known names are served, and no path is opened."""
     text = page_files().get(name)
     if text is None:
         raise ProblemError(404, f"the page has no file {name!r}")

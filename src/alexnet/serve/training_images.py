@@ -1,4 +1,4 @@
-"""Images of the training data, small and by their numbers: nearest ones, and some of every class.
+"""Training images shown by the server, as thumbnails: nearest ones, and some of every class.
 
 They are private data: a server shows them only where its owner says so.
 """
@@ -33,12 +33,12 @@ class TrainingImages:
     nearest: NearestImages
 
     def neighbors(self, pixels: np.ndarray, top: int) -> tuple[Neighbor, ...]:
-        """The nearest ones to a resized image uint8 [S, S, 3], nearest first."""
+        """The nearest training images to a resized image uint8 [S, S, 3], nearest first."""
         (found,) = self.nearest.find(pixels, top)
         return found.neighbors
 
     def of_every_class(self, count: int) -> Iterator[tuple[str, int, list[int]]]:
-        """For every class of the data its name, number of images, and the first of them."""
+        """The name, the number of images and the first `count` indices of every class."""
         searched = self.nearest.searched
         labels = searched.store.labels[searched.rows]
         for label, name in enumerate(searched.store.info.class_names):
@@ -46,7 +46,7 @@ class TrainingImages:
             yield name, len(rows), rows[:count].tolist()
 
     def thumbnail(self, index: int) -> bytes | None:
-        """A JPEG of an image of the split; None if there is no such image in it."""
+        """A small JPEG of a training image; None if the split has no image with this index."""
         searched = self.nearest.searched
         place = int(np.searchsorted(searched.rows, index))
         if place == len(searched.rows) or searched.rows[place] != index:
@@ -57,7 +57,7 @@ class TrainingImages:
 def open_training_images(
     classifier: Classifier, reporter: Reporter | None = None
 ) -> TrainingImages:
-    """The images that a model was trained on, decoded and with features, which are kept.
+    """The training images of a model with their features, which are computed if they are missing.
 
     Raises:
         UsageError: the model names no data set.
@@ -69,7 +69,7 @@ def open_training_images(
 
 
 def patches_sheet(run_folder: Path | None, layer: str) -> bytes | None:
-    """The figure of a layer's best patches, a PNG file; None if the run has none.
+    """The PNG figure of the patches with a layer's highest outputs; None if the run has none.
 
     Args:
         run_folder: of the model's run, if that is here.

@@ -1,4 +1,4 @@
-"""The images of a request's body, in memory alone: nothing is written, no name is opened."""
+"""Reading of a request's images, in memory alone: nothing is written, no file is opened."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ DISCARD_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An image file that was sent."""
+    """An image file sent by a client."""
 
     name: str
     content: bytes
 
 
 class Memory:
-    """The bytes that all bodies take together."""
+    """The memory budget of all request bodies together."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes, self.used_bytes = limit_bytes, 0
 
     @contextmanager
     def account(self) -> Iterator[Account]:
-        """A body's part, given back at the end of the context."""
+        """A context with an account for one body; what it took is given back at the end."""
         account = Account(self)
         try:
             yield account
@@ -46,13 +46,13 @@ class Memory:
 
 
 class Account:
-    """The bytes that one body takes."""
+    """The memory that one request body takes of the budget."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory, self.used_bytes = memory, 0
 
     def add(self, num_bytes: int) -> None:
-        """Take more.
+        """Take more bytes of the budget.
 
         Raises:
             ProblemError: it, or all bodies together, have taken too much.
@@ -67,7 +67,7 @@ class Account:
 
 
 async def read_uploads(request: Request, limits: Limits, account: Account) -> list[Upload]:
-    """The images of a body: of a form, of JSON, or the body itself.
+    """The images of a request body: a form, JSON, or one image file as the body.
 
     Raises:
         ProblemError: it is of another type, damaged, too large or too slow, or has no image.
@@ -104,13 +104,13 @@ def _json_files(body: bytes, limits: Limits) -> list[tuple[str, bytes]]:
 
 
 class _Body:
-    """The chunks of a body, within its limits of size and time."""
+    """Iterates over a body's chunks, within the limits of size and time."""
 
     def __init__(self, request: Request, limits: Limits, account: Account) -> None:
         self.request, self.limits, self.account = request, limits, account
 
     async def whole(self) -> bytes:
-        """All chunks."""
+        """The whole body."""
         return b"".join([chunk async for chunk in self])
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -141,7 +141,7 @@ def _too_large(limit_bytes: int) -> ProblemError:
 
 
 async def _discard(stream: AsyncIterator[bytes], max_bytes: int) -> None:
-    """Read on for a while: a connection that is closed before loses the answer."""
+    """Read and discard the rest of a body for a while: closing at once could lose the answer."""
     try:
         async with asyncio.timeout(DISCARD_SECONDS):
             async for chunk in stream:

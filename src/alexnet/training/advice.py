@@ -1,4 +1,4 @@
-"""What the learning curve of a run says, and what to try: one sentence each.
+"""Advice from a run's learning curve: what it shows, and what to try, one sentence each.
 
 The functions take records and counts, and give sentences; "" or nothing where all is well.
 """
@@ -34,7 +34,7 @@ def chance_error(class_counts: np.ndarray) -> float:
 
 
 def chance_class_counts(class_counts: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Images of each class as they are sampled, or as the loss weights them: float64 [num_classes].
+    """Number of images of each class as sampled or as weighted in the loss: float64 [num_classes].
 
     With balanced class weights, answering always the most frequent class gains nothing.
     """
@@ -79,7 +79,7 @@ def chance_advice(
     class_counts: np.ndarray,
     recipe: Recipe,
 ) -> str:
-    """The sentence on a model that learns nothing."""
+    """The advice for a model whose training error has stayed at chance level."""
     answer = f"always answering {class_names[int(class_counts.argmax())]!r}"
     if recipe.balance.class_weights == "balanced":
         answer = "guessing"
@@ -95,7 +95,7 @@ def chance_advice(
 
 
 def overfitting_advice(history: Sequence[EpochRecord], num_images: int, recipe: Recipe) -> str:
-    """The sentence on a training error near 0 with a much higher error on other images.
+    """The advice for a training error near 0 with a much higher error on other images; else "".
 
     Args:
         history: the finished epochs.
@@ -140,7 +140,7 @@ def overfitting_remedies(recipe: Recipe) -> list[str]:
 
 
 def running_stats_advice(arch: Architecture, history: Sequence[EpochRecord]) -> str:
-    """The sentence on a run too short for the running statistics of batch norm.
+    """The advice for a run too short for batch norm's running statistics; "" for other runs.
 
     At each step they keep 1 - momentum of what they were, and the network is evaluated with them.
     """

@@ -1,4 +1,4 @@
-"""What a training is built of: device, architecture, batches, network, augmenter, class weights."""
+"""The parts of a training: device, architecture, batches, network, augmenter, class weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OF_A_HOST = ("name", "data", "data_root", "init_from", "device")
 
 
 def device_to_train_on(recipe: Recipe, world: World, reporter: Reporter) -> torch.device:
-    """The device of this process, on which the recipe can be compiled if it asks for that.
+    """The device of this process, on which `torch.compile` works if the recipe asks for it.
 
     Args:
         recipe: gives device and precision.
@@ -58,7 +58,7 @@ def device_to_train_on(recipe: Recipe, world: World, reporter: Reporter) -> torc
 
 
 def start_facts(recipe: BaseRecipe, store: Store, checkpoint: str) -> dict[str, object]:
-    """What all processes that train together have in common, by what messages call it.
+    """The values that must be equal in all processes, by the name that messages give them.
 
     Paths may differ between hosts; `checkpoint` names what was done before, "" nothing.
     """
@@ -86,7 +86,7 @@ def build_architecture(recipe: Recipe) -> Architecture:
 
 
 def check_freezing(arch: Architecture, recipe: Recipe) -> None:
-    """Reject a layer to freeze up to that is unknown, leaves nothing to learn, or has no weights.
+    """Reject a `freeze_up_to` layer that is unknown, has random weights, or leaves none to learn.
 
     Raises:
         UnknownNameError: no such layer.
@@ -106,7 +106,7 @@ def check_freezing(arch: Architecture, recipe: Recipe) -> None:
 
 
 def check_stopping(recipe: Recipe, splits: Splits) -> None:
-    """Reject a patience that nothing could end, since there are no validation images.
+    """Reject a patience without validation images, since it could never end the run.
 
     Raises:
         ConfigError: says how to get some.
@@ -127,7 +127,7 @@ def build_batches(
     reporter: Reporter,
     world: World = ALONE,
 ) -> Batches:
-    """The training batches; notes if an epoch leaves many images out.
+    """The training batches, with a note if an epoch leaves many images out.
 
     In a world of several processes each reads its own rows of a batch, or all rows if the recipe
     mixes images, which may be with those of others.
@@ -147,7 +147,7 @@ def build_batches(
 
 
 def class_weights(recipe: Recipe, labels: np.ndarray, device: torch.device) -> Tensor | None:
-    """The recipe's factors on the training loss, on a device; None for 1."""
+    """The recipe's class weights for the training loss, on a device; None if all are 1."""
     is_balanced = recipe.balance.class_weights == "balanced"
     return balanced_class_weights(labels).to(device) if is_balanced else None
 
@@ -187,7 +187,7 @@ def build_network(
     device: torch.device,
     reporter: Reporter,
 ) -> Network:
-    """The network on its device: initialized from the seed, given weights loaded, layers frozen.
+    """Build the network on its device: initialized from the seed, weights loaded, layers frozen.
 
     `class_names` are those of the outputs. Layers that will be unfrozen are not frozen yet: the
     optimizer is to have their parameters.
@@ -212,7 +212,7 @@ def build_network(
 def build_augmenter(
     arch: Architecture, recipe: BaseRecipe, store: Store, splits: Splits, device: torch.device
 ) -> Augmenter:
-    """The augmentation, with preprocessing and color statistics of the training images."""
+    """The augmenter, with preprocessing and color statistics of the training images."""
     preprocessing, mean_image = fit_preprocessing(
         arch, recipe.data_options, store, splits.train, device
     )
@@ -226,7 +226,7 @@ def build_augmenter(
 
 
 def low_lr_parameters(network: Network, recipe: Recipe) -> list[Tensor]:
-    """The parameters that learn at the recipe's `low_lr` at a time, and are frozen at another."""
+    """The parameters that learn at `low_lr` in some epochs, and are frozen in others."""
     if recipe.low_lr_after_epoch is None:
         return []
     return list(network.parameters_up_to(recipe.freeze_up_to))

@@ -1,4 +1,4 @@
-"""What another environment changes in a run that is resumed."""
+"""Notes on how another environment changes a resumed run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DETERMINISM_KEYS = (
 
 
 def warn_if_environment_changed(folder: RunFolder, now: Environment, reporter: Reporter) -> None:
-    """Note what has changed since the run began, since the bits may differ."""
+    """Note what in the environment has changed since the run began; results may then differ."""
     then, here = folder.read_environment(), to_dict(now)
     changed = [
         f"{k} {then[k]} -> {here[k]}" for k in DETERMINISM_KEYS if k in then and then[k] != here[k]
@@ -37,7 +37,7 @@ def warn_if_environment_changed(folder: RunFolder, now: Environment, reporter: R
 
 
 def _effect_of_change(then: dict[str, Any], here: dict[str, Any]) -> str:
-    """What another environment changes: every kind of device draws other random numbers."""
+    """The effect of another environment: another kind of device draws other random numbers."""
     kinds = [str(one.get("device", here["device"])).partition(":")[0] for one in (then, here)]
     if kinds[0] != kinds[1]:
         return "other random crops and dropout from here on"

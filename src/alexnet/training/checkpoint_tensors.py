@@ -15,7 +15,7 @@ from alexnet.training.setup import TrainingSetup
 
 
 def training_tensors(setup: TrainingSetup) -> dict[str, Tensor]:
-    """Everything that a checkpoint keeps of the network and the optimizer; whole in rank 0.
+    """All tensors that a checkpoint keeps of network and optimizer; complete only in rank 0.
 
     All processes call it together.
     """
@@ -34,7 +34,7 @@ def training_tensors(setup: TrainingSetup) -> dict[str, Tensor]:
 
 
 def load_training_tensors(setup: TrainingSetup, tensors: dict[str, Tensor]) -> None:
-    """Take over what `training_tensors` gave, each process its part.
+    """Load what `training_tensors` gave, in each process its part.
 
     Raises:
         RuntimeError: they belong to another network.

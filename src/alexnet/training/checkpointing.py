@@ -50,7 +50,7 @@ affect the steps, or another check covers them (the store's fingerprint covers `
 
 @on_main
 def save_network(setup: TrainingSetup, scores: Scores, folder: RunFolder) -> None:
-    """Write the model as it is now as that of the run."""
+    """Save the network as it is now as the run's model."""
     info = replace(setup.info, scores=scores)
     save_model(folder.model, setup.model.state_dict(), info, setup.augmenter.mean_image)
 
@@ -74,7 +74,7 @@ def best_scores(history: Sequence[EpochRecord]) -> Scores:
 
 
 def discarded_best(scores: Scores, lowest: Scores) -> str:
-    """That the run's model is of steps that were discarded; "" if it is not.
+    """The note that the run's model is of steps that were discarded; "" if it is not.
 
     The best model is written after each epoch, and a checkpoint only now and then: what a kill
     discarded may be repeated with other results, such as by another GPU.
@@ -134,7 +134,7 @@ class Checkpoint:
 
     @property
     def identity(self) -> str:
-        """Its step, and hex digits that tell it from one of another session of this step."""
+        """The file name, and a hash that tells sessions apart which saved the same step."""
         header = to_json(self.info).encode("utf-8", "surrogateescape")
         digest = hashlib.blake2b(header, digest_size=4).hexdigest()
         return f"step-{self.info.step:06d}.safetensors ({digest})"
@@ -145,7 +145,7 @@ class LostModelError(ModelFileError):
 
 
 def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> Checkpoint | None:
-    """The newest checkpoint that is whole; None if the run is to start again.
+    """The newest intact checkpoint; None if there is none and the run is to start again.
 
     Damaged ones are reported. An unfinished run starts again if all of them are.
 
@@ -178,7 +178,7 @@ def latest_checkpoint(folder: RunFolder, recipe: Recipe, reporter: Reporter) -> 
 
 
 def check_was_read(path: Path, error: ModelFileError) -> None:
-    """Tell a failure to read a checkpoint, or its model, from a file that is damaged.
+    """Raise an error if the system failed to read a checkpoint or its model; pass if it is damaged.
 
     Raises:
         TrainingError: the system failed.
@@ -292,7 +292,7 @@ class TimeLimitReached(Exception):  # noqa: N818 - not an error
 
 @dataclass
 class CheckpointManager:
-    """Saves a run at intervals, and ends it when a signal asks to or its time is up."""
+    """Saves checkpoints of a run at intervals, and ends it at a signal or when its time is up."""
 
     setup: TrainingSetup
     folder: RunFolder

@@ -46,7 +46,7 @@ def prepare_data(recipe: Recipe, reporter: Reporter | None = None) -> tuple[Stor
 
 
 def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
-    """As `prepare_data`, but a store that is not there stays so, and has gray images.
+    """As `prepare_data`, but a missing store is not built: its images are gray instead.
 
     A data set that is not here and has a published size gets that many images.
 
@@ -72,7 +72,7 @@ def plan_data(recipe: Recipe, reporter: Reporter) -> tuple[Store, Splits, bool]:
 
 
 def _source_or_published(recipe: Recipe, reporter: Reporter) -> Source:
-    """The source of the recipe's data; of its published size, with a note, if it is not here."""
+    """The source of the recipe's data; if it is missing, one of the published size, with a note."""
     try:
         return open_source(
             recipe.data,
@@ -88,7 +88,7 @@ def _source_or_published(recipe: Recipe, reporter: Reporter) -> Source:
 
 
 def split_for_training(recipe: Recipe, store: Store, reporter: Reporter) -> Splits:
-    """The splits of a store, after notes on what was rejected and on what they hold.
+    """Split a store, with notes on what was rejected and on what the splits contain.
 
     Raises:
         DataError: as `prepare_data`.
@@ -109,14 +109,14 @@ def split_for_training(recipe: Recipe, store: Store, reporter: Reporter) -> Spli
 
 
 def held_out_advice(options: DataOptions, store: Store, splits: Splits) -> str:
-    """The sentence on far more validation images than --val-fraction suggests; "" if not so."""
+    """The note on far more validation images than --val-fraction suggests; "" if there are not."""
     if options.train_per_class is None or "val" in store.info.splits:
         return ""
     return many_held_out(len(splits.train), len(splits.val), options.val_fraction)
 
 
 def data_advice(recipe: Recipe, store: Store, splits: Splits) -> list[str]:
-    """What the numbers of images make uncertain, and what to try: sentences."""
+    """Sentences on what small numbers of images make uncertain, and what to try."""
     balance = recipe.balance
     return split_advice(
         store.info.class_names,

@@ -1,4 +1,4 @@
-"""What a run folder or a file of this package is: its network, classes, input, scores, recipe."""
+"""Descriptions of run folders and model files: network, classes, input, scores, recipe."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class FileDescription:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Description:
-    """A run, with its model or else its newest checkpoint; or a file alone."""
+    """The description of a run with its model or newest checkpoint, or of a file alone."""
 
     run: RunSummary | None = None
     file: FileDescription | None = None
@@ -61,7 +61,7 @@ class Description:
 
 
 def describe(path: Path) -> Description:
-    """What a run folder, or a file, is.
+    """Describe a run folder or a file.
 
     Raises:
         ModelFileError: the path is neither, or the file is damaged or of another program. Damage
@@ -85,7 +85,7 @@ def describe(path: Path) -> Description:
 
 
 def _file_of_run(run: RunFolder) -> FileDescription | None:
-    """The model, else the newest checkpoint; None if there is neither.
+    """The description of the run's model, or of its newest checkpoint; None if it has neither.
 
     Raises:
         ModelFileError: it is damaged.
@@ -97,7 +97,7 @@ def _file_of_run(run: RunFolder) -> FileDescription | None:
 
 
 def describe_file(path: Path) -> FileDescription:
-    """What a file is.
+    """Describe a model file, a checkpoint or a file of pretrained layers.
 
     Raises:
         ModelFileError: missing, damaged or of another program.

@@ -92,7 +92,7 @@ def to_device(
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory of a GPU that this process can still use, with what torch keeps of freed tensors.
+    """The memory in bytes of a GPU that this process can still use, torch's cached memory included.
 
     It is half of that in a worker, since others train on the same GPU.
     """
@@ -102,12 +102,12 @@ def free_bytes(device: torch.device) -> int:
 
 
 def stream(batches: Batches, device: torch.device) -> DeviceLoader:
-    """Each batch is copied when it is used, to a GPU one batch ahead."""
+    """A loader that copies each batch when it is used, to a GPU one batch ahead."""
     return DeviceLoader(batches, device, np.zeros(0, np.int64), None, None)
 
 
 def preload(batches: Batches, device: torch.device, chunk: int = CHUNK) -> DeviceLoader:
-    """All training images are copied now, `chunk` at a time, read in the store's order.
+    """A loader that copies all training images now, `chunk` at a time, read in the store's order.
 
     Raises:
         torch.OutOfMemoryError: they do not fit into the memory of the GPU.

@@ -1,4 +1,4 @@
-"""What a run would be and need: shapes, steps, memory, disk and time, before any of its work."""
+"""A dry run: shapes, steps, memory, disk space and time that a run would need."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EVALUATION_COST = 1 / 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DiskEstimate:
-    """Bytes on the disk."""
+    """The disk space of a run, in bytes."""
 
     store: int
     """Of the image store."""
@@ -48,7 +48,7 @@ class DiskEstimate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunPlan:
-    """What a run would be and need."""
+    """What a dry run finds about a run."""
 
     recipe: Recipe
     class_names: tuple[str, ...]
@@ -75,7 +75,7 @@ class RunPlan:
 
 
 def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:
-    """What a run of a recipe would be and need.
+    """Plan a run: its shapes, steps, memory, disk space and time.
 
     A few steps are timed, on gray images if the store is not there. Nothing is written; but a data
     set that is missing is downloaded, and an archive is unpacked, since its images are counted. A

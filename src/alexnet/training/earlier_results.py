@@ -1,4 +1,4 @@
-"""What a run folder has of the model before it was trained further: evaluations, exports, .."""
+"""Results in a run folder that are older than its newest epochs: evaluations, exports, .."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_NAMES = 8
 
 
 def earlier_results_note(run: RunFolder) -> str:
-    """What more epochs do not renew, and the commands that do; "" where there is nothing.
+    """The note on results that more epochs make outdated, with commands to renew them; else "".
 
     A training writes its own plots, evaluation and page anew.
     """
@@ -35,7 +35,7 @@ def earlier_results_note(run: RunFolder) -> str:
 
 
 def _evaluations(run: RunFolder) -> Iterator[str]:
-    """Folders of `alexnet evaluate`, and its figures in the folder that a training writes, too."""
+    """The folders of `alexnet evaluate`, and its plots in the folder shared with training."""
     if any(run.evaluation.glob("*.png")):
         yield f"{run.evaluation.name}/*.png"
     for path in sorted(run.path.glob(f"{run.evaluation.name}-*/")):

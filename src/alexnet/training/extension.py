@@ -61,7 +61,7 @@ def check_has_not_ended(
     epochs: int | None,
     stopping: StoppingOptions | None,
 ) -> None:
-    """Reject another number of epochs, or other options, with which a run would have ended before.
+    """Reject options with which the run would have ended before its finished epochs.
 
     Raises:
         UsageError: names the option.
@@ -74,7 +74,7 @@ def check_has_not_ended(
 
 
 def describe_extension(before: Recipe, after: Recipe) -> str:
-    """What a change of the number of epochs means for the result; "" without a change."""
+    """The note on what a changed number of epochs means for the result; "" without a change."""
     if before.epochs == after.epochs:
         return ""
     change = f"{before.epochs} -> {after.epochs} epochs"

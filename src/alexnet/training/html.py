@@ -19,7 +19,7 @@ DPI = 72
 
 
 def run_html(run: Run) -> str:
-    """Where the run is, its errors with their 95 % intervals, and its learning curves."""
+    """A run as HTML: its state, its errors with 95 % intervals, and its learning curves."""
     parts = [facts(_run_facts(run))]
     if run.history:
         figure = learning_curves(run.history)
@@ -28,7 +28,7 @@ def run_html(run: Run) -> str:
 
 
 def range_test_html(test: LRRangeTest) -> str:
-    """The learning rate that is suggested, and the curve."""
+    """A range test as HTML: the suggested learning rate, and the curve."""
     suggestion = f"lr={test.suggestion:.2g}" if test.suggestion else "none: no loss falls clearly"
     curve = picture(figure_bytes(test.plot(), dpi=DPI), "loss over the learning rate")
     return panel("Learning-rate range test", [facts([("suggested", suggestion)]), curve])

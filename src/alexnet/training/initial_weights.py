@@ -167,14 +167,14 @@ def find_pretrained(
 
 
 def from_scratch_text(reason: str) -> str:
-    """The sentence on a run that could have been a fine-tuning."""
+    """The note on training from scratch a network that could have been fine-tuned."""
     return (
         "trains from scratch, which takes longer and makes more errors than fine-tuning: " + reason
     )
 
 
 def read_initial_weights(recipe: Recipe, arch: Architecture, reporter: Reporter) -> InitialWeights:
-    """The weights of the recipe's `init_from`; without it none.
+    """Read the weights of the recipe's `init_from`; empty for "scratch".
 
     Raises:
         ModelFileError: missing, damaged, or without weights.
@@ -185,7 +185,7 @@ def read_initial_weights(recipe: Recipe, arch: Architecture, reporter: Reporter)
 
 
 def read_source(path: Path, arch: Architecture, reporter: Reporter) -> dict[str, Tensor]:
-    """The weights in a file of any program, or of a run, by the architecture's names.
+    """Read the weights in a run or in a file of any program, under the architecture's names.
 
     Raises:
         ModelFileError: missing, damaged, of another format, or without weights.
@@ -262,7 +262,7 @@ def check_frozen_are_loaded(network: Network, recipe: Recipe, report: LoadReport
 
 
 def loaded_text(path: str, report: LoadReport) -> str:
-    """Where the weights come from, which layers have them and which are random."""
+    """The sentence on where the weights come from, and which layers have them or are random."""
     whose = "fine-tunes torchvision's weights" if is_torchvision_file(path) else "starts from"
     in_part = {*report.loaded} & {*report.missing}
     loaded = by_layer([n for n in report.loaded if n not in in_part], report.missing)
@@ -274,7 +274,7 @@ def loaded_text(path: str, report: LoadReport) -> str:
 
 
 def frozen_text(recipe: Recipe) -> str:
-    """Which layers are not trained, and from when on; "" if all are."""
+    """The sentence on which layers are frozen, and until when; "" if none is."""
     if not recipe.freeze_up_to:
         return ""
     after, until = recipe.freeze_after_epoch, recipe.unfreeze_after_epoch
@@ -285,7 +285,7 @@ def frozen_text(recipe: Recipe) -> str:
 
 
 def by_layer(names: Collection[str], others: Collection[str]) -> list[str]:
-    """Names of tensors, those of a layer as its name unless `others` has some of the layer, too."""
+    """Names of tensors, shortened to the layer's unless `others` has tensors of the same layer."""
     split = {name.rpartition(".")[0] for name in others}
     layers = (name.rpartition(".")[0] for name in names)
     short = [n if layer in split else layer for n, layer in zip(names, layers, strict=True)]

@@ -1,4 +1,4 @@
-"""Training on a GPU without waiting for it: what is not finite is found there, and read later.
+"""Training on a GPU without waiting for it: it finds what is not finite, the host reads it later.
 
 A GPU has nothing to do while the host asks it for a value and then queues the next step. So on one
 GPU the update itself leaves out a step whose loss or gradient is not finite, and every step after
@@ -27,7 +27,7 @@ class LateCheck:
     """float32 [], on the device: 1 from the first such step on."""
 
     def watch(self, loss: Tensor, norm: Tensor, optimizer: torch.optim.Optimizer) -> None:
-        """Let the next update leave the weights as they are, if there is or was such a step.
+        """Make the next update skip all weights if this step, or one before, was not finite.
 
         Args:
             loss: of the batch.
@@ -40,7 +40,7 @@ class LateCheck:
 
 
 def build_late_check(setup: TrainingSetup) -> LateCheck | None:
-    """None where the host checks before the update.
+    """The check on the device; None if the host checks before the update.
 
     On a CPU there is nothing to gain, in fp16 the scale of the loss follows the gradients, and
     several processes ask each other after every step.

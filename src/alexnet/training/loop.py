@@ -121,7 +121,7 @@ def record_last_update(setup: TrainingSetup, state: TrainState, lr: float) -> It
 
 
 def step_report(setup: TrainingSetup, state: TrainState, figures: StepFigures) -> StepReport:
-    """What a progress bar shows, and what loggers get of a step that is counted."""
+    """The report of a counted step, for progress bars and loggers."""
     assert figures.metrics
     return StepReport(
         step=figures.step,

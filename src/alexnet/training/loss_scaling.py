@@ -43,7 +43,7 @@ MAX_SCALE = 2.0**127
 
 @dataclass(kw_only=True, slots=True)
 class LossScaler:
-    """The scale of the loss, which follows the gradients; a checkpoint has all of it."""
+    """The scale of the loss in fp16, which adapts to the gradients; checkpoints store it."""
 
     scale: float = INITIAL_SCALE
     growth_steps: int = 0
@@ -59,7 +59,7 @@ class LossScaler:
             torch._foreach_mul_(gradients, 1 / self.scale)
 
     def end_step(self, *, is_skipped: bool) -> None:
-        """Count a step, and change the scale where it is time."""
+        """Count a step, and change the scale when due."""
         self.growth_steps = 0 if is_skipped else self.growth_steps + 1
         if is_skipped:
             self.skipped_steps += 1
@@ -75,7 +75,7 @@ def build_loss_scaler(device: torch.device, precision: Precision) -> LossScaler 
 
 
 def note_skipped(scaler: LossScaler | None, steps: int, reporter: Reporter) -> None:
-    """Say how many steps of a run in fp16 were skipped, if any."""
+    """Note how many steps of a run in fp16 were skipped, if any were."""
     if scaler and scaler.skipped_steps:
         reporter.note(
             f"fp16: {scaler.skipped_steps:,} of {steps:,} steps were skipped, since a gradient was "

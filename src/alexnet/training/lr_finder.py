@@ -43,7 +43,7 @@ MIN_STEPS = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class LRRangeTest:
-    """What a range test found."""
+    """The result of a range test."""
 
     lrs: tuple[float, ...]
     """Of each step, rising by a constant factor."""
@@ -115,7 +115,7 @@ def find_lr(recipe: Recipe, reporter: Reporter) -> LRRangeTest:
 
 
 def endless_batches(setup: TrainingSetup) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of one epoch after the other."""
+    """The batches of all epochs, one after another, without end."""
     epoch = 0
     while True:
         yield from setup.loader.epoch(epoch)

@@ -1,4 +1,4 @@
-"""Memory that a step takes, from the shapes of the network."""
+"""Memory of a training step, estimated from the shapes of the network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVALUATED_OUTPUTS = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryEstimate:
-    """Bytes that a step takes in each process, in float32."""
+    """The memory of a step in each process, in bytes, in float32."""
 
     weights: int
     """With their moving average; where a process trains a part, that part and the whole."""
@@ -40,7 +40,7 @@ class MemoryEstimate:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of all parts."""
         return self.weights + self.gradients + self.optimizer + self.activations
 
 
@@ -52,7 +52,7 @@ def estimate_memory(
     world: World,
     output_bytes: int = 4,
 ) -> MemoryEstimate:
-    """Memory of a step from the shapes of the network; libraries and buffers come on top.
+    """Estimate the memory of a step from the network's shapes, without libraries and buffers.
 
     Args:
         recipe: gives the optimizer, the micro-batches, and how processes share the work.
@@ -104,10 +104,10 @@ def evaluation_bytes(arch: Architecture, output_bytes: int = 4) -> int:
 
 
 def num_stored(network: nn.Module) -> int:
-    """Numbers in the files of a network."""
+    """Number of values that a network's files store."""
     return sum(tensor.numel() for tensor in network.state_dict().values())
 
 
 def num_learning_weights(network: nn.Module) -> int:
-    """Weights that are not frozen."""
+    """Number of weights that are not frozen."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

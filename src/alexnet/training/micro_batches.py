@@ -1,4 +1,4 @@
-"""A batch in parts: for one update of more images than memory holds, and for several processes."""
+"""Micro-batches: parts of a batch, for batches larger than memory and for several processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from alexnet.parallel.world import World
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """A part of a batch that goes through the network at once, and what a process has of it."""
+    """A part of a batch that goes through the network at once, and this process's rows of it."""
 
     rows: slice
     """Of the batch."""
@@ -28,7 +28,7 @@ class MicroBatch:
 
 
 def micro_batches(count: int, recipe: Recipe, world: World) -> list[MicroBatch]:
-    """The parts of a batch of `count` images, of at most `recipe.batch_size` if it accumulates.
+    """Micro-batches of a batch of `count` images, each of at most `recipe.batch_size`.
 
     The last batch of a small training set may have fewer parts; they differ by one image at most.
     """
@@ -42,12 +42,12 @@ def _micro_batch(rows: slice, world: World) -> MicroBatch:
 
 
 def own_rows(count: int, recipe: Recipe, world: World) -> np.ndarray:
-    """The places in a batch of `count` images of those that this process computes, ascending."""
+    """The positions in a batch of `count` images that this process computes, ascending."""
     return np.concatenate([np.r_[part.own] for part in micro_batches(count, recipe, world)])
 
 
 def smallest_share(count: int, recipe: Recipe, world: World) -> int:
-    """Images of a batch of `count` that a process has at once, at least.
+    """The smallest number of images that a process has at once, in a batch of `count`.
 
     Raises:
         ConfigError: a process would have none.
@@ -63,7 +63,7 @@ def smallest_share(count: int, recipe: Recipe, world: World) -> int:
 
 
 def too_small_batch(count: int, size: int) -> ConfigError:
-    """The error of a batch of `count` images for more processes."""
+    """The error for a batch with fewer images than processes."""
     return ConfigError(
         f"a batch of {count:,} images cannot be spread over {size} processes; "
         f"use a --batch-size of at least {size}, or fewer --devices"

@@ -29,7 +29,7 @@ class EagerOptimizer(torch.optim.Optimizer):
         inspect.unwrap(super().add_param_group)(self, param_group)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients, or set them to 0."""
+        """Reset the gradients to None, or to 0."""
         inspect.unwrap(super().zero_grad)(self, set_to_none)
 
     @overload
@@ -38,13 +38,13 @@ class EagerOptimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One update of every parameter that has a gradient; the loss, if `closure` gives one."""
+        """Update every parameter that has a gradient; return the loss if `closure` computes one."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         self.update()
         return loss
 
     def update(self) -> None:
-        """As `step`, without its closure."""
+        """Update the parameters, as `step` without a closure."""
         inspect.unwrap(super().step)(self)
 
 
@@ -67,7 +67,7 @@ class PaperSGD(EagerOptimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load what `state_dict` gave; the optimizer then goes on with the same bits.
+        """Load a `state_dict`; the optimizer then continues with the same bits.
 
         Raises:
             ValueError: it is of other parameter groups.
@@ -81,13 +81,13 @@ class PaperSGD(EagerOptimizer):
                 self.state[weight]["lr"] = saved[index]["lr"].to("cpu", copy=True)
 
     def update(self) -> None:
-        """As `step`, without its closure."""
+        """Update the parameters, as `step` without a closure."""
         for group in self.param_groups:
             for last_lr, weights in self._by_last_lr(group["params"]).items():
                 self._update(weights, last_lr, group)
 
     def _by_last_lr(self, weights: list[Tensor]) -> dict[float, list[Tensor]]:
-        """Those with a gradient, by the learning rate of their last step; 0 before the first."""
+        """The weights with a gradient, by the learning rate of their last step; 0 before one."""
         found: dict[float, list[Tensor]] = {}
         for weight in weights:
             if weight.grad is not None:
@@ -138,10 +138,10 @@ class PaperSGD(EagerOptimizer):
 
 
 class SGD(EagerOptimizer, torch.optim.SGD):
-    """torch's SGD, fused; some of its weights may begin to learn later than others."""
+    """torch's fused SGD; some of its weights may start to be trained later than others."""
 
     def update(self) -> None:
-        """As `step`, without its closure."""
+        """Update the parameters, as `step` without a closure."""
         for group in self.param_groups:
             weights = [weight for weight in group["params"] if weight.grad is not None]
             late = [weight for weight in weights if "momentum_buffer" not in self.state[weight]]
@@ -154,7 +154,7 @@ class Adam(EagerOptimizer, torch.optim.Adam):
     """torch's Adam, fused; some of its gradients may be bf16."""
 
     def update(self) -> None:
-        """As `step`, without its closure."""
+        """Update the parameters, as `step` without a closure."""
         gradients = {}
         for group in self.param_groups:
             for weight in filter(has_bf16_gradient, group["params"]):
@@ -214,7 +214,7 @@ class KerasAdam(Adam):
         group.setdefault("keras_eps", group["eps"])  # `update` changes the latter
 
     def update(self) -> None:
-        """As `step`, without its closure."""
+        """Update the parameters, as `step` without a closure."""
         for group in self.param_groups:
             steps = [self.state[w]["step"] for w in group["params"] if w in self.state]
             t = 1 + (float(torch.stack(steps).max()) if steps else 0.0)  # one read of a GPU
@@ -223,7 +223,7 @@ class KerasAdam(Adam):
 
 
 def has_bf16_gradient(weight: Tensor) -> bool:
-    """Whether a float32 weight's gradient is bf16."""
+    """Whether a weight has a bf16 gradient and is not bf16 itself."""
     return weight.grad is not None and weight.grad.dtype == torch.bfloat16 != weight.dtype
 
 

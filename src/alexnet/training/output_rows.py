@@ -1,4 +1,4 @@
-"""Which rows of a model's last layer the classes of other data get: those of their names."""
+"""The rows of a model's last layer for the classes of other data, matched by class name."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class InitialWeights:
 
     @property
     def facts(self) -> dict[str, object]:
-        """As of `check_same_start`: a hash that tells these weights from others."""
+        """The facts for `check_same_start`: a hash of these weights."""
         return {"initial weights (hash)": self.digest() or NONE}
 
     def digest(self) -> str:
-        """Hex digits that tell these weights from others; "" without any."""
+        """A hash of the weights in hex digits; "" if there are none."""
         if not self.tensors:
             return ""
         digest = hashlib.blake2b(repr(self.class_names).encode(), digest_size=8)
@@ -62,7 +62,7 @@ class OutputRows:
 def rows_by_name(
     network: Network, weights: InitialWeights, class_names: tuple[str, ...]
 ) -> OutputRows:
-    """The weights with the rows of the last layer moved to where the network has their classes.
+    """The weights, with the last layer's rows moved to the positions of their classes.
 
     Classes are matched as in an evaluation (`match_classes`). A class that the model does not know
     keeps the network's row. If it knows none, its last layer is left out. Where the weights have
@@ -104,7 +104,7 @@ def rows_by_name(
 
 
 def _outputs(network: Network, tensors: dict[str, Tensor]) -> list[str]:
-    """The tensors with a row for each class, of the last layer with weights and of norms after it.
+    """Names of the tensors with one row per class: of the last layer with weights, and later norms.
 
     Empty where the rows have other sizes than the network's.
     """
@@ -121,7 +121,7 @@ def _agree(tensors: dict[str, Tensor], names: list[str]) -> bool:
 
 
 def _by_position(layer: str, num_rows: int, class_names: tuple[str, ...]) -> str:
-    """The note on rows whose classes nobody knows; "" if they do not fit anyway."""
+    """The note on a last layer kept without class names; "" if its number of rows does not fit."""
     if num_rows != len(class_names):
         return ""
     return (

@@ -52,6 +52,6 @@ def overfit_one_batch(recipe: Recipe, reporter: Reporter) -> list[OverfitStep]:
 
 
 def without_noise(recipe: Recipe) -> Recipe:
-    """The recipe without what keeps a network from learning a batch by heart."""
+    """The recipe without what keeps a network from memorizing a batch: dropout, augmentation, .."""
     model = replace(recipe.model, dropout=0.0)
     return replace(recipe, augment=NO_AUGMENTATION, model=model, label_smoothing=0.0)

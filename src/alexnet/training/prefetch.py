@@ -18,17 +18,17 @@ Copied = TypeVar("Copied")
 
 
 class Copies(Protocol[Copied]):
-    """How batches get to a device."""
+    """The interface of what copies batches to a device."""
 
     def start(self, batch: Batch) -> Copied:
-        """Begin to copy a batch; called in a thread."""
+        """Begin to copy a batch; called in a background thread."""
 
     def finish(self, copied: Copied) -> DeviceBatch:
-        """The batch for the steps that are computed from now on; called by who asks for it."""
+        """Return the copied batch, ready for the following operations; called by the consumer."""
 
 
 def prefetch(batches: Iterator[Batch], copies: Copies[Copied]) -> Iterator[DeviceBatch]:
-    """The same batches on a device; while one is used, a thread takes the next and copies it.
+    """Iterate over the batches on a device; while one is used, a thread copies the next.
 
     An error of `batches` is raised where its batch is asked for. The thread ends by itself, as that
     of `Batches.epoch`.
@@ -50,14 +50,14 @@ def prefetch(batches: Iterator[Batch], copies: Copies[Copied]) -> Iterator[Devic
 
 
 class GPUCopies:
-    """Copies through pinned memory, on a stream beside that of the steps."""
+    """Copies through pinned memory, on a CUDA stream of their own."""
 
     def __init__(self, device: torch.device) -> None:
         index = torch.cuda.current_device() if device.index is None else device.index
         self.device, self.stream = torch.device("cuda", index), copy_stream(index)
 
     def start(self, batch: Batch) -> tuple[DeviceBatch, torch.cuda.Event]:
-        """Begin to copy a batch; with the event that is recorded after it.
+        """Begin to copy a batch; return it with the event recorded after the copy.
 
         torch uses the pinned memory for nothing else before the copy has ended.
         """

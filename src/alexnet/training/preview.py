@@ -65,7 +65,7 @@ def augment_images(
     rows: list[int],
     num_samples: int,
 ) -> AugmentationPreview:
-    """As `augmentation_preview`, of images of an opened store.
+    """As `augmentation_preview`, for the images of an open store.
 
     Args:
         recipe: its preprocessing and augmentation; its seed decides the samples.
@@ -127,7 +127,7 @@ def choose_images(
 def one_of_each_class(
     recipe: Recipe, store: Store, splits: Splits, num_classes: int
 ) -> tuple[list[int], list[np.ndarray]]:
-    """The index of a training image of each of the first classes, and those of all of them."""
+    """The index of one training image of each of the first classes, and of all images by class."""
     labels, rng = store.labels[splits.train], np.random.default_rng(recipe.seed)
     of_class = [
         splits.train[labels == label]
@@ -159,6 +159,6 @@ def _mix_column(
 
 
 def _on_scale(augmenter: Augmenter, images: Tensor) -> list[np.ndarray]:
-    """Normalized images back on the 0-255 scale."""
+    """Normalized images as uint8 arrays on the 0-255 scale."""
     restored = denormalize(images.cpu(), augmenter.preprocessing, augmenter.mean_image)
     return to_uint8_images(restored)

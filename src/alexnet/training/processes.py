@@ -1,4 +1,4 @@
-"""What a run needs where several processes train it: their number, one folder, and restarts."""
+"""What training by several processes needs: their number, one run folder, and restarts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 
 
 def with_devices(recipe: Recipe, reporter: Reporter) -> Recipe:
-    """The recipe with the number of processes that there are.
+    """The recipe with the actual number of processes.
 
     Raises:
         UsageError: this process is alone, and the recipe is for several.
@@ -48,7 +48,7 @@ def with_devices(recipe: Recipe, reporter: Reporter) -> Recipe:
 
 
 def check_scheme(recipe: Recipe, size: int) -> None:
-    """Reject a network in parts where one process is alone.
+    """Reject model parallelism if this process is alone.
 
     Raises:
         UsageError: says what to add.
@@ -61,12 +61,12 @@ def check_scheme(recipe: Recipe, size: int) -> None:
 
 
 def at_size(recipe: Recipe, size: int) -> Recipe:
-    """The recipe for so many processes."""
+    """The recipe for this number of processes."""
     return replace(recipe, distributed=replace(recipe.distributed, devices=size))
 
 
 def job_name() -> str:
-    """The job of torchrun that these processes belong to; "" without torchrun.
+    """The name of this torchrun job; "" without torchrun.
 
     torchrun calls all jobs "none" that have no --rdzv-id; then it is the program itself, by number.
     """
@@ -109,7 +109,7 @@ def is_of_this_job(folder: RunFolder, recipe: Recipe) -> bool:
 
 
 def check_is_new(out: str | Path) -> None:
-    """Reject a run folder that exists, unless it is "", which leaves the choice open.
+    """Reject a run folder that exists; "" is accepted and leaves the choice open.
 
     The process of rank 0 looks, before it creates the folder: another might look after that.
 
@@ -126,7 +126,7 @@ def check_is_new(out: str | Path) -> None:
 
 
 def create_folder(setup: TrainingSetup, out: Path | None) -> RunFolder:
-    """The new run folder, which the process of rank 0 creates; numbered if `out` is None."""
+    """Create the run folder in the process of rank 0; its name is numbered if `out` is None."""
     environment = describe_environment(setup.device, setup.world.size)
     return create_shared_run(setup.recipe.name, config_text(setup.recipe), environment, out)
 
@@ -134,7 +134,7 @@ def create_folder(setup: TrainingSetup, out: Path | None) -> RunFolder:
 def create_shared_run(
     name: str, config: str, environment: Environment, out: Path | None
 ) -> RunFolder:
-    """A new run folder, which the process of rank 0 creates for all.
+    """Create a run folder for all processes, in the process of rank 0.
 
     Args:
         name: of the recipe; the folder is numbered if `out` is None.

@@ -30,7 +30,7 @@ def check_parallel(arch: Architecture, recipe: Recipe, world: World) -> None:
 
 
 def build_replica(network: Network, recipe: Recipe, world: World) -> nn.Module:
-    """The network as it is trained; itself where this process is alone.
+    """Wrap the network for training by several processes; a single process gets it unchanged.
 
     Raises:
         ConfigError: the scheme does not fit the network or the number of processes.
@@ -58,12 +58,12 @@ def num_learning(network: Network) -> int:
 
 
 def rows_world(recipe: Recipe, world: World) -> World:
-    """The processes that the images of a batch are spread over: in columns each has all."""
+    """The processes that share a batch's images; under "columns" each has them all."""
     return ALONE if recipe.distributed.parallel == "columns" else world
 
 
 def note_parallel(arch: Architecture, recipe: Recipe, world: World, reporter: Reporter) -> None:
-    """Say what each process of a model parallel network has and sends."""
+    """Note what each process of a model-parallel network has and sends."""
     scheme = recipe.distributed.parallel
     if world.size == 1 or scheme == "data":
         return
@@ -77,7 +77,7 @@ def note_parallel(arch: Architecture, recipe: Recipe, world: World, reporter: Re
 
 
 def note_sent(replica: nn.Module, steps: int, reporter: Reporter) -> None:
-    """Say how many bytes this process has sent in its training steps, if it is one of several."""
+    """Note how many bytes this process has sent in its training steps, if it is not alone."""
     meter = meter_of(replica)
     if meter and steps:
         reporter.note(
@@ -87,7 +87,7 @@ def note_sent(replica: nn.Module, steps: int, reporter: Reporter) -> None:
 
 
 def note_batch_norm(arch: Architecture, recipe: Recipe, world: World, reporter: Reporter) -> None:
-    """Say that batch norm uses the statistics of each process's images, if that is so."""
+    """Note that batch norm uses the statistics of each process's images, if it does."""
     has_batch_norm = any(isinstance(layer, BatchNorm) for layer in arch.layers)
     if world.size > 1 and has_batch_norm and not recipe.distributed.sync_batch_norm:
         reporter.note(

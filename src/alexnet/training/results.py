@@ -1,4 +1,4 @@
-"""What a finished run writes: `result.json` and plots."""
+"""The results of a finished run: `result.json` and plots."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ SavePage: TypeAlias = Callable[[Path, RunResult, Reporter], object]
 
 
 def validation_result(setup: TrainingSetup, scores: Scores) -> ValidationResult | None:
-    """Of the scores of the run's model; None without a validation split."""
+    """The validation result that belongs to the model's scores; None without a validation split."""
     if scores.val_top1_error is None:
         return None
     return ValidationResult(
@@ -108,7 +108,7 @@ def validation_result(setup: TrainingSetup, scores: Scores) -> ValidationResult 
 
 
 def run_advice(setup: TrainingSetup, history: Sequence[EpochRecord]) -> tuple[str, ...]:
-    """What is uncertain about a finished run, and what to try next: sentences."""
+    """Sentences on what is uncertain about a finished run, and what to try next."""
     recipe, counts = setup.recipe, training_class_counts(setup)
     num_evaluated = len(setup.splits.val if setup.eval_split == "val" else setup.splits.test)
     lines = [
@@ -171,7 +171,7 @@ def read_result(folder: RunFolder) -> RunResult:
 
 
 def summarize_validation(validation: ValidationResult) -> ValidationSummary:
-    """The validation with its interval."""
+    """The summary of a validation result, with its interval."""
     return ValidationSummary(
         epoch=validation.epoch,
         num_images=validation.num_images,

@@ -31,7 +31,7 @@ class Leftover:
 
 
 def find_leftovers(folder: Path) -> list[Leftover]:
-    """What can go from a folder of runs, or from one run, without a loss.
+    """Find what can be removed from a folder of runs, or from one run, without a loss.
 
     These are the states and temporary files of finished runs, runs that ended before their first
     epoch or checkpoint, and folders that a killed start left. Models, and runs that can be resumed,
@@ -54,7 +54,7 @@ def find_leftovers(folder: Path) -> list[Leftover]:
 
 
 def named_runs(paths: list[Path]) -> list[RunSummary]:
-    """The runs in these folders, which may be removed because they are named.
+    """The runs in these folders; runs may only be removed if they are named.
 
     Raises:
         UsageError: a path is no run folder, is a link, or a process is training it.
@@ -72,7 +72,7 @@ def named_runs(paths: list[Path]) -> list[RunSummary]:
 
 
 def remove(path: Path) -> str:
-    """Remove a file or folder; why that did not work, else ""."""
+    """Remove a file or folder; return why that failed, or "" if it did not."""
     if not path.is_dir():
         remove_file(path)
         return f"{path} cannot be removed" if os.path.lexists(path) else ""
@@ -99,12 +99,12 @@ def _of_finished(run: RunFolder) -> list[Leftover]:
 
 
 def _has_nothing(summary: RunSummary, run: RunFolder) -> bool:
-    """Whether a run holds nothing that was learned."""
+    """Whether a run has no epoch, no checkpoint and no model."""
     return not (summary.epochs or run.saved_checkpoints() or run.model.exists())
 
 
 def _killed_starts(folder: Path) -> list[Leftover]:
-    """Temporary folders of runs: of a start, or of a removal."""
+    """The temporary folders that a killed start or removal of a run has left."""
     if not folder.is_dir():
         return []
     now = time.time()

@@ -121,7 +121,7 @@ class RunFolder:
 
     @on_main
     def remove_ending(self) -> None:
-        """Remove what says that the run has ended."""
+        """Remove the files that mark the run as ended."""
         remove_file(self.diverged)
         remove_file(self.result)
         remove_file(self.report)
@@ -168,12 +168,12 @@ class RunFolder:
 
     @on_main
     def add_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
-        """Append one line to each of the two files."""
+        """Append the epoch's line to each of the two files."""
         for path, line in ((self.metrics, record), (self.times, times)):
             append_text(path, _line(line))
 
     def job(self) -> str:
-        """The job of torchrun that began this run, or ""."""
+        """The torchrun job that began this run; "" if there is none."""
         path = self.path / JOB_FILE
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
@@ -183,7 +183,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self, on_note: NoteCallback = ignore_note) -> Iterator[None]:
-        """A lock that keeps other processes from training this run; that of rank 0 holds it.
+        """Hold a lock that keeps other processes from training this run; only rank 0 takes it.
 
         `on_note` is called with a sentence where the file system has no locks.
 
@@ -238,14 +238,14 @@ def has_diverged(run: RunFolder) -> bool:
 
 
 def remove_models(run: RunFolder) -> None:
-    """Remove the networks and the state of a run; its recipe makes them again."""
+    """Remove the models and checkpoints of a run; its recipe can produce them again."""
     run.remove_checkpoints()
     for path in (run.model, run.last):
         remove_file(path)
 
 
 def create_run(path: Path, config: str, environment: Environment, job: str = "") -> RunFolder:
-    """A new run folder with its recipe and environment, created as a whole or not at all.
+    """Create a run folder with its recipe and environment, as a whole or not at all.
 
     Args:
         path: where.
@@ -276,7 +276,7 @@ def create_run(path: Path, config: str, environment: Environment, job: str = "")
 def create_numbered_run(
     parent: Path, name: str, config: str, environment: Environment, job: str = ""
 ) -> RunFolder:
-    """A new run folder, the first of NAME-001, NAME-002, .. that does not exist; see `create_run`.
+    """Create the first of NAME-001, NAME-002, .. that does not exist; see `create_run`.
 
     Raises:
         UsageError: it cannot be created.
@@ -296,7 +296,7 @@ def free_run_path(parent: Path, name: str) -> Path:
 
 
 def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
-    """A recipe from a JSON, TOML or YAML file.
+    """Read a recipe from a JSON, TOML or YAML file.
 
     Args:
         path: the file, or a run folder. It has the recipe's fields as `config.json` has them, or
@@ -311,7 +311,7 @@ def read_recipe(path: Path, start: Recipe | None = None) -> Recipe:
 
 
 def merged_recipe(options: Any, start: Recipe) -> Recipe:
-    """A recipe with the values of what `read_options` gives.
+    """The recipe `start`, changed by the options from `read_options`.
 
     Raises:
         ConfigError: an unknown key, or a value out of range.
@@ -320,7 +320,7 @@ def merged_recipe(options: Any, start: Recipe) -> Recipe:
 
 
 def read_options(path: Path) -> Any:
-    """The values in a config file, which is read once, since it may be a pipe.
+    """Read the values in a config file, only once, since it may be a pipe.
 
     Raises:
         ConfigError: not JSON, TOML or YAML.
@@ -330,7 +330,7 @@ def read_options(path: Path) -> Any:
 
 
 def _merge(base: Any, given: Any) -> Any:
-    """`base` with the values of `given`, key by key, to any depth."""
+    """`base`, updated recursively with the values of `given`."""
     if not (isinstance(base, dict) and isinstance(given, dict)):
         return given
     return {**base, **{key: _merge(base.get(key), value) for key, value in given.items()}}

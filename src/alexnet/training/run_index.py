@@ -1,4 +1,4 @@
-"""The runs in a folder: what each trains, how far it is and what it reached; without torch.
+"""An index of the runs in a folder: what each trains, its progress and result; without torch.
 
 Run folders of other versions and damaged ones are listed too, so only the facts that are shown are
 read, one by one, and not the recipe as a whole.
@@ -80,7 +80,7 @@ def list_runs(folder: Path) -> list[RunSummary]:
 
 
 def summarize_run(path: Path) -> RunSummary:
-    """What there is to say about a run folder; damage is part of the summary."""
+    """Summarize a run folder; damage is part of the summary."""
     run = RunFolder(path)
     facts: dict[str, Any] = {
         "path": str(path),
@@ -100,7 +100,7 @@ def summarize_run(path: Path) -> RunSummary:
 
 
 def _config_facts(config: dict[str, Any]) -> dict[str, Any]:
-    """What trains what, from config.json.
+    """The facts in config.json: kind, data set, architecture, and planned epochs.
 
     Raises:
         ModelFileError: a key is missing.
@@ -117,7 +117,7 @@ def _config_facts(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _num_pretrained_layers(arch: str, up_to: object) -> int | None:
-    """How many conv layers a pretraining trains; None if the architecture is not known here."""
+    """The number of conv layers that a pretraining trains; None for an unknown architecture."""
     if arch not in ZOO:
         return None
     names = [layer.name for layer in ZOO[arch].layers if isinstance(layer, Conv)]
@@ -125,7 +125,7 @@ def _num_pretrained_layers(arch: str, up_to: object) -> int | None:
 
 
 def _progress_facts(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How far the run is, and its best error."""
+    """The number of finished epochs, and the best validation or the last test error."""
     errors = {
         epoch: error
         for epoch, record in enumerate(records, 1)
@@ -154,7 +154,7 @@ def _result_facts(run: RunFolder) -> dict[str, Any]:
 
 
 def _fraction(value: object) -> float | None:
-    """The value if it is a number from 0 to 1."""
+    """The value if it is a number from 0 to 1; else None."""
     is_fraction = isinstance(value, int | float) and 0 <= value <= 1
     return float(value) if is_fraction else None  # type: ignore[arg-type]
 
@@ -175,7 +175,7 @@ def _why_diverged(run: RunFolder) -> str:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object.
+    """Read a JSON file that holds an object.
 
     Raises:
         ModelFileError: it is missing or damaged.
@@ -206,7 +206,7 @@ def _read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def _changed_at(run: RunFolder) -> str:
-    """When the newest of a run's files changed."""
+    """The time at which the newest of a run's files changed, in UTC."""
     times = [
         path.stat().st_mtime
         for path in (run.path, run.config, run.metrics, run.result, run.log, run.checkpoints)

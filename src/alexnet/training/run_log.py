@@ -24,7 +24,7 @@ from alexnet.runtime.signals import TrainingInterrupted
 
 
 class LoggingReporter(ForwardsDataProgress):
-    """Passes on what it receives, and keeps notes and epochs in a run's `run.log`.
+    """Forwards everything to a reporter, and writes notes and epochs to a run's `run.log`.
 
     In a world of several processes only that of rank 0 does. What comes before `open` waits for it.
     A log that cannot be written does not stop a run.
@@ -37,13 +37,13 @@ class LoggingReporter(ForwardsDataProgress):
         self._total_epochs = 0
 
     def open(self, path: Path) -> None:
-        """Append everything to this file from now on."""
+        """Append everything to this file from now on, beginning with what came before."""
         self._path = path
         self._append("")
 
     @contextmanager
     def keeping_the_end(self, result: Path) -> Iterator[None]:
-        """Keep why the run ended, too; it has finished if the file `result` exists then."""
+        """A context that also logs the run's end: an error, or "finished" if `result` exists."""
         try:
             yield
         except (AlexNetError, TrainingInterrupted) as error:
@@ -56,30 +56,30 @@ class LoggingReporter(ForwardsDataProgress):
             self.keep("finished")
 
     def note(self, text: str) -> None:
-        """A sentence for the user, such as a warning."""
+        """Show and log a sentence for the user, such as a warning."""
         self._reporter.note(text)
         self.keep(text)
 
     def on_prepare(self, done: int, total: int) -> None:
-        """While the image store is built: images decoded so far."""
+        """Called while the image store is built, with the number of images decoded so far."""
         self._reporter.on_prepare(done, total)
 
     def on_start(self, done: int, total: int) -> None:
-        """Before the first step of a session: epochs that are finished, and those in all."""
+        """Called before a session's first step, with the numbers of finished and of all epochs."""
         progress_callback(self._reporter, "on_start")(done, total)
         self._total_epochs = total
 
     def on_step(self, report: StepReport) -> None:
-        """After every training step."""
+        """Called after every training step."""
         self._reporter.on_step(report)
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
-        """After every epoch."""
+        """Called after every epoch, which is logged."""
         self.keep(epoch_text(record, times, self._total_epochs))  # the reporter may end the run
         self._reporter.on_epoch(record, times)
 
     def keep(self, text: str) -> None:
-        """Add a line, with the time."""
+        """Append a line with the time to the log."""
         self._append(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {printable(text)}\n")
 
     @on_main

@@ -27,7 +27,7 @@ def save_run_plots(
     folder: RunFolder,
     save_plot: plots.SavePlot,
 ) -> list[str]:
-    """Draw and write the plots; returns the sentences about what they do not show.
+    """Draw and write the plots; return the notes about what they leave out.
 
     Filters that look like noise are left out.
     """
@@ -55,7 +55,7 @@ def save_run_plots(
 
 
 def handicaps(recipe: Recipe, arch: Architecture) -> list[str]:
-    """What makes training images harder than those that are evaluated."""
+    """What makes training images harder than evaluated ones, for a note on the learning curves."""
     has_dropout = any(isinstance(layer, Dropout) and layer.p > 0 for layer in arch.layers)
     is_augmented = replace(recipe.augment, last_color_epoch=None) != NO_AUGMENTATION
     return ["dropout"] * has_dropout + ["augmentation"] * is_augmented

@@ -37,7 +37,7 @@ class LRScheduler:
         return lr_at(self.options, self.base_lr, step, self.steps_per_epoch, total_steps, errors)
 
     def set_lr(self, optimizer: torch.optim.Optimizer, step: int, lr: float) -> None:
-        """Give every parameter group its learning rate at a step where the run's is `lr`."""
+        """Set every parameter group's learning rate for a step whose overall one is `lr`."""
         after = self.low_lr_after_epoch
         is_low = after is not None and step // self.steps_per_epoch >= after
         set_lr(optimizer, lr, self.low_lr if is_low else None)
@@ -49,7 +49,7 @@ def uses_epochs(schedule: LRSchedule) -> bool:
 
 
 def past_plan(recipe: Recipe, step: int) -> tuple[tuple[int, int], ...]:
-    """What decided the learning rate of the first `step` steps: pairs (steps, planned epochs)."""
+    """The planned epochs that decided the first `step` learning rates: pairs (steps, epochs)."""
     if not uses_epochs(recipe.schedule):
         return ()
     past: list[tuple[int, int]] = []
@@ -60,7 +60,7 @@ def past_plan(recipe: Recipe, step: int) -> tuple[tuple[int, int], ...]:
 
 
 def build_scheduler(recipe: Recipe, steps_per_epoch: int) -> LRScheduler:
-    """The learning rates of a recipe."""
+    """Build the learning-rate scheduler of a recipe."""
     return LRScheduler(
         options=recipe.schedule,
         base_lr=recipe.optimizer.lr,
@@ -72,7 +72,7 @@ def build_scheduler(recipe: Recipe, steps_per_epoch: int) -> LRScheduler:
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float, low_lr: float | None = None) -> None:
-    """Give every group its multiple of `lr`, and groups marked `low_lr` that of `low_lr` if given.
+    """Set each group's learning rate to its multiple of `lr`, or of `low_lr` if it is marked so.
 
     `optimizers.parameter_groups` puts `lr_multiplier` and `low_lr` into each group; a group that
     was made without them learns at `lr`.
@@ -122,7 +122,7 @@ def lr_at(
 
 
 def num_plateau_drops(errors: Iterable[float], patience: int, max_drops: int) -> int:
-    """How often the learning rate has dropped: after `patience` epochs without a new lowest error.
+    """Number of drops of the learning rate: one per `patience` epochs without a lower error.
 
     Source: Paper, section 5, where it was done by hand, three times.
     """

@@ -1,4 +1,4 @@
-"""What a recipe asks for and its number of epochs prevents: one sentence each, before training."""
+"""Advice on options that have no effect in so few epochs, one sentence each, before training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GOOD_WARMUP = 0.1
 
 
 def schedule_advice(recipe: Recipe, steps_per_epoch: int) -> list[str]:
-    """Sentences on what has no effect in as few epochs; empty if everything has one."""
+    """Sentences on options that have no effect in so few epochs; empty if all have one."""
     lines = [
         warmup_advice(recipe, steps_per_epoch),
         late_advice(recipe),

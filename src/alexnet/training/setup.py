@@ -92,7 +92,7 @@ class TrainingSetup:
 
     @property
     def rows_world(self) -> World:
-        """The processes that the images of a batch are spread over; each has all in columns."""
+        """The processes that share a batch's images; under "columns" each has them all."""
         return rows_world(self.recipe, self.world)
 
     @property
@@ -101,14 +101,14 @@ class TrainingSetup:
         return self.replica if isinstance(self.replica, ParallelNetwork) else self.network
 
     def own(self, rows: Tensor) -> Tensor:
-        """Of the rows of a batch [B, ...], those of the images that this process computes."""
+        """The rows of a batch [B, ...] that belong to the images this process computes."""
         if self.rows_world.size == 1:
             return rows
         places = own_rows(len(rows), self.recipe, self.rows_world)
         return rows[torch.from_numpy(places).to(rows.device)]
 
     def gather(self) -> None:
-        """Bring the network and its average up to date with the parts that processes train.
+        """Update the network and its average from the parts that the processes train.
 
         All processes call it together.
         """
@@ -120,7 +120,7 @@ class TrainingSetup:
             self.average.network.load_state_dict(whole)
 
     def scatter(self) -> None:
-        """Give every process its part of the network and of its average, as they are now."""
+        """Update every process's part from the network and its average."""
         if not isinstance(self.replica, ParallelNetwork):
             return
         self.replica.load_whole_state(self.network.state_dict())
@@ -148,7 +148,7 @@ class TrainingSetup:
         return self.average.network if self.average else self.network
 
     def classifier(self) -> Classifier:
-        """The model as it is now, ready to predict."""
+        """The current model as a classifier."""
         return Classifier(self.model, self.info, self.augmenter.mean_image, self.recipe.precision)
 
     def freeze(self, epoch: int) -> None:
@@ -234,7 +234,7 @@ def set_up_training(
 
 
 def note_what_matters(setup: TrainingSetup, weights: InitialWeights, reporter: Reporter) -> None:
-    """Say how processes share the training, and whether the weights have seen test images."""
+    """Note how processes share the training, and whether the weights have seen test images."""
     arch, recipe = setup.network.architecture, setup.recipe
     note_batch_norm(arch, recipe, setup.rows_world, reporter)
     note_parallel(arch, recipe, setup.world, reporter)

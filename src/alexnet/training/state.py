@@ -1,4 +1,4 @@
-"""What changes during a run, and the header of a checkpoint."""
+"""The state that changes during a run, and the header of a checkpoint."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TrainState:
         return self.step == (self.epoch + 1) * steps_per_epoch
 
     def end_epoch(self, record: EpochRecord) -> EpochTimes:
-        """Add the epoch to the finished ones; returns its times."""
+        """Add an epoch to the finished ones; return its times."""
         times = self.timer.times(record.epoch)
         self.history.append(record)
         self.times.append(times)

@@ -84,7 +84,7 @@ def train_step(
 def network_inputs(
     setup: TrainingSetup, pixels: Tensor, labels: Tensor, step: int
 ) -> tuple[Tensor, Tensor, bool]:
-    """Augmented images, those that this process computes, and the targets of the whole batch.
+    """Augment this process's images, and make the targets of the whole batch.
 
     Everything random is drawn for the whole batch, so an image gets the same in any process.
 
@@ -139,7 +139,7 @@ def update(
     scaler: LossScaler | None = None,
     late: LateCheck | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Forward, backward and one update of the weights, unless something is not finite.
+    """Run forward and backward, and update the weights unless something is not finite.
 
     Args:
         network: changes; a replica (`parallel/data_parallel.py`) in a world of several processes.
@@ -256,7 +256,7 @@ def check_finite(
     step: int,
     scaler: LossScaler | None = None,
 ) -> bool:
-    """Stop before an update by a loss or a gradient that is not finite.
+    """Raise DivergedError before an update by a loss or a gradient that is not finite.
 
     Both are asked for at once, since a GPU has nothing to do until the host knows the answer.
 
@@ -297,7 +297,7 @@ def nonfinite_error(
     gradient: str = "a gradient",
     scaler: LossScaler | None = None,
 ) -> DivergedError:
-    """The error of a step whose loss, or else this gradient, is not finite.
+    """The error for a step whose loss or gradient is not finite.
 
     The other arguments are those of `check_finite`.
     """

@@ -1,4 +1,4 @@
-"""What is told of a step: its loss and its errors, and their sums over an epoch."""
+"""The figures of a step, which are its loss and errors, and their sums over an epoch."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ class RunningMetrics:
 
     @property
     def mean_loss(self) -> float:
-        """Over the steps without mixed images; over all steps if every one had some."""
+        """Mean loss over the steps without mixed images, or over all if every step had some."""
         return self._mean(self.loss, self.mixed_loss)
 
     @property
     def top1_error(self) -> float:
-        """Over the steps without mixed images; over all steps if every one had some."""
+        """Top-1 error over the steps without mixed images, or over all if every step had some."""
         return self._mean(self.top1_wrong, self.mixed_top1_wrong)
 
     @property
     def top5_error(self) -> float:
-        """Over the steps without mixed images; over all steps if every one had some."""
+        """Top-5 error over the steps without mixed images, or over all if every step had some."""
         return self._mean(self.top5_wrong, self.mixed_top5_wrong)
 
     def plus(self, sums: Sequence[float], is_mixed: bool) -> RunningMetrics:
-        """These with the `step_sums` of one more step."""
+        """The sums with the `step_sums` of one more step added."""
         loss, top1_wrong, top5_wrong, count = sums[0], sums[1], sums[2], int(sums[3])
         if is_mixed:
             return replace(
@@ -71,7 +71,7 @@ class RunningMetrics:
 
 @dataclass(kw_only=True, slots=True)
 class StepFigures:
-    """What is told of a step."""
+    """The reported figures of one step."""
 
     step: int
     """Counted from 1."""
@@ -89,11 +89,11 @@ class StepFigures:
 
     @property
     def step_loss(self) -> float:
-        """Of this step alone."""
+        """The loss of this step alone."""
         return self.read()[0]
 
     def begin_copy(self) -> None:
-        """Let a GPU copy the values to the host after what it has been told to compute so far."""
+        """Begin to copy the values to the host, after the operations queued on the GPU so far."""
         if self.values.device.type != "cuda":
             return
         stream = torch.cuda.current_stream(self.values.device)  # it may not be the first GPU
@@ -116,7 +116,7 @@ def step_sums(
     mixed_targets: Tensor | None,
     world: World = ALONE,
 ) -> Tensor:
-    """float64 [4]: the loss of a batch, images wrong by top 1 and by top 5, and all its images.
+    """Loss of a batch, its numbers of top-1 and top-5 errors, and of all images: float64 [4].
 
     Of mixed images the fractions are summed that are of other classes than the predicted ones.
 
@@ -139,7 +139,7 @@ def step_sums(
 
 
 def count_wrong(logits: Tensor, labels: Tensor, world: World = ALONE) -> tuple[int, int, int]:
-    """Images of a batch whose label is not among the 1 and the 5 highest logits; all its images.
+    """Numbers of top-1 errors, of top-5 errors and of images in a batch.
 
     Args:
         logits: [n, num_classes], of the images of this process.
@@ -152,7 +152,7 @@ def count_wrong(logits: Tensor, labels: Tensor, world: World = ALONE) -> tuple[i
 
 
 def _sums(first: Tensor, second: Tensor, world: World) -> Tensor:
-    """[3]: the sums of two tensors over all processes, and the length of the first."""
+    """The sums of two tensors and the length of the first, over all processes: [3]."""
     top1, top5 = first.sum(), second.sum()  # of booleans int64
     sums = torch.stack([top1, top5, torch.full_like(top1, len(first))])
     (sums,) = world.sum_over_ranks(sums)

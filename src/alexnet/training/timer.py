@@ -1,4 +1,4 @@
-"""How long an epoch takes, even if it is interrupted and resumed."""
+"""Timing of an epoch, even if it is interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Elapsed:
 
 
 class EpochTimer:
-    """Measures how long an epoch waits for data, trains, and takes in all."""
+    """Measures an epoch's waiting for data, its training, and its total time."""
 
     def __init__(self, before: Elapsed | None = None) -> None:
         self.before = before or Elapsed()
@@ -37,7 +37,7 @@ class EpochTimer:
         self.training_began_at = 0.0
 
     def timed(self, batches: Iterator[AnyBatch]) -> Iterator[AnyBatch]:
-        """The same batches; measures how long each is waited for, and all of them together."""
+        """Iterate over the batches; measure the wait for each, and the time of all."""
         self.training_began_at = time.perf_counter()
         self.saving_seconds = 0.0  # what was saved before is no part of the training
         while True:
@@ -53,7 +53,7 @@ class EpochTimer:
 
     @contextmanager
     def saving(self) -> Iterator[None]:
-        """Time within does not count as training time."""
+        """A context whose time does not count as training time."""
         began_at = time.perf_counter()
         yield
         self.saving_seconds += time.perf_counter() - began_at

@@ -1,4 +1,4 @@
-"""A run that is trained to its end, from wherever it is."""
+"""Training or resuming a run, whichever it needs to be finished."""
 
 from __future__ import annotations
 

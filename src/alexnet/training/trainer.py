@@ -74,7 +74,7 @@ from alexnet.training.written_logs import log_result
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run that has ended, or that can be resumed since its time was up."""
+    """A finished run, or one stopped by its time limit, which can be resumed."""
 
     folder: RunFolder
     history: tuple[EpochRecord, ...]
@@ -108,7 +108,7 @@ class Run:
 
 @dataclass(frozen=True)
 class _Writers:
-    """What writes the plots, the page and the logs of a run."""
+    """The functions that write a run's plots and page, and the names of its loggers."""
 
     save_plot: plots.SavePlot | None
     save_page: SavePage | None
@@ -234,7 +234,7 @@ def check_can_be_extended(
 
 
 def _finished_text(folder: RunFolder, recipe: Recipe, num_epochs: int, reason: str) -> str:
-    """That a run has finished, and how to train it further."""
+    """The message that a run has finished, and how to train it further."""
     ended, how = "", f"more epochs than its {recipe.epochs} (--epochs)"
     if reason:
         ended = f", after epoch {num_epochs} of {recipe.epochs}: {reason}"
@@ -254,7 +254,7 @@ def _restore_run(
     stopping: StoppingOptions | None,
     reporter: Reporter,
 ) -> tuple[TrainingSetup, TrainState]:
-    """Everything as it was at the newest whole checkpoint, or at the start if there is none.
+    """Restore a run from its newest intact checkpoint, or start it again if there is none.
 
     The files of the run change only when everything else is known to work.
     """
@@ -337,7 +337,7 @@ def _loggers(
 
 
 def _pause(setup: TrainingSetup, state: TrainState, folder: RunFolder, reporter: Reporter) -> Run:
-    """The run as it is at its time limit, with a model that can be used."""
+    """Stop a run at its time limit, and leave a model that can be used."""
     scores = best_scores(state.history)
     if scores.val_top1_error is None:
         save_network(setup, scores, folder)
@@ -390,7 +390,7 @@ def _finish(
 
 
 def _load_best(setup: TrainingSetup, folder: RunFolder) -> Scores:
-    """Load the run's best weights into the model; their file is closed again at the end."""
+    """Load the run's best weights into the model, and close their file; return their scores."""
     weights, info, _ = load_model(folder.model)
     setup.model.load_state_dict(weights)
     return info.scores

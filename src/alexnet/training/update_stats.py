@@ -1,4 +1,4 @@
-"""How far an update moves every weight, relative to the weight."""
+"""Sizes of updates, relative to the weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def copy_weights(network: Network) -> dict[str, Tensor]:
 
 
 def update_ratios(before: dict[str, Tensor], network: Network) -> tuple[LayerUpdate, ...]:
-    """How far each weight has moved since `copy_weights` gave `before`."""
+    """The relative change of each weight since `copy_weights` returned `before`."""
     after = dict(network.named_parameters())
     updates = describe_updates(before, {name: after[name].detach() for name in before})
     return tuple(LayerUpdate(name=name, **update) for name, update in updates.items())

@@ -22,7 +22,7 @@ class WeightAverage:
     """
 
     def __init__(self, network: Network, decay: float, learner: Network | None = None) -> None:
-        """The average of `network`; of the parts of it that `learner` has, if there is one."""
+        """Begin with the weights of `network`; with a `learner`, average only its parts."""
         self.decay = decay
         with torch.device("meta"):
             average = channels_last(Network(network.architecture))
@@ -37,7 +37,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, network: Network, step: int) -> None:
-        """Add the weights after a step, which is counted from 0."""
+        """Update the average with the weights after a step, counted from 0."""
         decay = min(self.decay, (step + 2) / (step + 11))
         average, counts = _floats_and_counts(self.values)
         weights, new_counts = _floats_and_counts(network.state_dict())
@@ -47,13 +47,13 @@ class WeightAverage:
 
 
 def build_average(recipe: Recipe, network: Network, learner: Network) -> WeightAverage | None:
-    """The average that a recipe asks for; arguments as of `WeightAverage`."""
+    """Build the average that a recipe asks for, or None; arguments as of `WeightAverage`."""
     decay = recipe.optimizer.ema
     return None if decay is None else WeightAverage(network, decay, learner)
 
 
 def _floats_and_counts(state: dict[str, Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """Weights and statistics, and the integers among a network's tensors."""
+    """A network's tensors, divided into floating-point ones and integers."""
     tensors = list(state.values())
     return (
         [tensor for tensor in tensors if tensor.is_floating_point()],

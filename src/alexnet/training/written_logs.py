@@ -1,4 +1,4 @@
-"""The log of a run for another program, written afterwards from the files of the run."""
+"""Logs of a run for other programs, written afterwards from the files of the run."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _write(folder: RunFolder, name: str, rows: Sequence[Row]) -> None:
 
 
 def log_result(result: RunResult, folder: RunFolder, step: int) -> LogResult:
-    """What a logger gets of a finished run."""
+    """A finished run's result for loggers."""
     validation, test = result.validation, result.test
     metrics: dict[str, float | None] = {
         "epochs": result.epochs,

@@ -22,7 +22,7 @@ INTEGER = re.compile(r"[-+]?[0-9]+")
 
 
 class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
-    """Mappings, lists, texts, numbers, true, false and null; no aliases and no other tags."""
+    """Loads mappings, lists, texts, numbers, true, false and null; no aliases, no other tags."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
     yaml_constructors: ClassVar[dict[str | None, Any]] = {
@@ -31,7 +31,7 @@ class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
     }
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """As PyYAML's; a few aliases of aliases could mean more values than fit into memory."""
+        """As in PyYAML, but reject aliases: nested, they could mean more values than memory has."""
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             problem = f"the alias *{event.anchor} is not read; write its value"
@@ -40,7 +40,7 @@ class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """As PyYAML's, but every key must be a text, and must be there once."""
+        """As in PyYAML, but reject keys that are not texts or are there twice."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for i, key in enumerate(keys):
             if not isinstance(key, str) or key in keys[:i]:
@@ -78,7 +78,7 @@ PlainLoader.add_constructor(None, PlainLoader.refuse_tag)
 
 
 def parse_yaml(text: bytes) -> Any:
-    """The values of a YAML text, under the same limits as JSON.
+    """Parse a YAML text, under the same limits as JSON.
 
     Raises:
         ConfigError: it is not YAML, has a duplicate key, an alias or a tag, or JSON could not hold
@@ -95,7 +95,7 @@ def parse_yaml(text: bytes) -> Any:
 
 
 def _problem(error: yaml.YAMLError) -> str:
-    """What is wrong, and in which line."""
+    """The problem, and the line in which it is."""
     mark = getattr(error, "problem_mark", None)
     problem = " ".join(str(getattr(error, "problem", None) or error).split())[:200]
     return f"{problem} in line {mark.line + 1}" if mark else problem

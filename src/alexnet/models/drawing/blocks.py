@@ -49,7 +49,7 @@ class Block:
 
     @property
     def slant(self) -> Point:
-        """From a corner of the front to that of the back; upwards is negative."""
+        """The vector from a corner of the front to that of the back; upwards is negative."""
         return SLANT_X * self.width, -SLANT_Y * self.width
 
     @property
@@ -88,7 +88,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A stage with its blocks, one for each tower from top to bottom, and its label's middle."""
+    """A stage with its blocks, one per tower from top to bottom, and its label's middle x."""
 
     stage: Stage
     blocks: tuple[Block, ...]
@@ -106,7 +106,7 @@ class Place:
 
 
 def scales_of(stages: Sequence[Stage]) -> Scales:
-    """The scales with which the largest stages get the largest sizes."""
+    """The scales at which the largest stages are drawn at the largest sizes allowed."""
     maps = [stage for stage in stages if len(stage.shape) == 3]
     pixels = [
         min(MAX_HEIGHT / (h + SLANT_Y * w), MAX_SLANT / (SLANT_X * w), MAX_PIXEL)
@@ -120,7 +120,7 @@ def scales_of(stages: Sequence[Stage]) -> Scales:
 
 
 def place_stages(stages: Sequence[Stage], scales: Scales, left: float) -> list[Place]:
-    """The stages from left to right around y = 0; neither blocks nor labels overlap."""
+    """Place the stages from left to right around y = 0; neither blocks nor labels overlap."""
     offset = _tower_offset(stages, scales)
     places: list[Place] = []
     end = label_end = left
@@ -135,7 +135,7 @@ def place_stages(stages: Sequence[Stage], scales: Scales, left: float) -> list[P
 
 
 def label_lines(stage: Stage) -> list[str]:
-    """What is written below a stage, after its name."""
+    """The lines of text below a stage, after its name."""
     share = stage.shape[0] // stage.towers
     towers = [f"2 towers of {share}"] if stage.towers > 1 else []
     return [stage.size, *towers, *stage.operation]
@@ -153,7 +153,7 @@ MAX_NAME = 16
 
 
 def _tower_offset(stages: Sequence[Stage], scales: Scales) -> float:
-    """How far the middle of a tower is above or below the middle of the drawing."""
+    """The distance between the middle of a tower and the middle of the drawing."""
     sides = [stage.shape[1:] for stage in stages if stage.towers > 1]
     extents = [scales.pixel * (h + SLANT_Y * w) for h, w in sides]
     return (max(extents, default=0) + TOWER_GAP) / 2

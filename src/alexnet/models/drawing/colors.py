@@ -9,7 +9,7 @@ KERNEL, POOLING_WINDOW = "#c8560b", "#5b6472"
 
 
 class Colors(NamedTuple):
-    """Of the three visible faces of a block, and of its edges."""
+    """The colors of the three visible faces of a block and of its edges."""
 
     front: str
     top: str

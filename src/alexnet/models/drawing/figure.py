@@ -15,7 +15,7 @@ ANCHORS = {"start": "left", "middle": "center"}
 
 
 def figure_of(drawing: Drawing) -> Figure:
-    """The same shapes; one unit of the drawing is a point."""
+    """The drawing as a matplotlib figure; one unit of the drawing is one point."""
     size = drawing.width / UNITS_PER_INCH, drawing.height / UNITS_PER_INCH
     figure = Figure(figsize=size)
     axes = figure.add_axes((0, 0, 1, 1))

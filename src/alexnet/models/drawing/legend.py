@@ -16,7 +16,7 @@ KINDS = {"input": "input", "conv": "convolution", "pool": "pooling", "fc": "full
 
 
 def legend(stages: Sequence[Stage], scales: Scales, x: float, y: float) -> list[Polygon | Text]:
-    """Two rows of shapes, the first with its baseline at `y`."""
+    """The shapes of the legend in two rows, the first with its baseline at `y`."""
     bars = [
         (scales.pixel, "of height and width", "pixel"),
         (scales.channel, "", "channel"),

@@ -53,7 +53,7 @@ def draw_network(net: Architecture) -> Drawing:
 
 
 def _network(places: Sequence[Place], scales: Scales) -> Iterator[Polygon | Group]:
-    """From back to front: full connections, blocks, and the windows in them."""
+    """The shapes from back to front: full connections, blocks, and the windows in them."""
     for before, place in pairwise(places):
         if place.stage.kind == "fc":
             yield from dense_bands(before, place)
@@ -87,7 +87,7 @@ def _head(net: Architecture, width: float) -> Iterator[Text]:
 
 
 def _block_group(place: Place) -> Group:
-    """The blocks of a stage, with what is written below as tooltip."""
+    """The blocks of a stage, with the text below the stage as their tooltip."""
     stage, colors = place.stage, COLORS[place.stage.kind]
     polygons = [
         Polygon(face, color, colors.edge, role=f"{stage.kind} {name}")

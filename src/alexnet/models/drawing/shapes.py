@@ -56,7 +56,7 @@ class Text:
 
     @property
     def width(self) -> float:
-        """An upper estimate of its width."""
+        """An upper estimate of the width of the text."""
         return text_width(self.text, self.size * (BOLD if self.is_bold else 1.0))
 
 
@@ -79,7 +79,7 @@ class Drawing:
     items: tuple[Polygon | Text | Group, ...]
 
     def flat(self) -> Iterator[Polygon | Text]:
-        """All polygons and texts, without their groups."""
+        """All polygons and texts, those of groups included."""
         for item in self.items:
             yield from item.items if isinstance(item, Group) else (item,)
 

@@ -26,7 +26,7 @@ StageKind: TypeAlias = Literal["input", "conv", "pool", "fc"]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A layer that changes no shape, in words; it has no place of its own in the drawing."""
+    """A layer that changes no shape, as text below the stage before it."""
 
     layer: str
     text: str
@@ -91,7 +91,7 @@ def _stage(info: LayerInfo) -> Stage | None:
 
 
 def _settings(conv: Conv) -> list[str]:
-    """Stride, padding and groups, if they are not the usual ones."""
+    """Stride, padding and groups as lines of text; default values are left out."""
     padding = f"{conv.padding}+{conv.extra_padding}" if conv.extra_padding else str(conv.padding)
     settings = [
         f"stride {conv.stride}" if conv.stride > 1 else "",
@@ -117,7 +117,7 @@ def _note_text(layer: Layer) -> str:
 
 
 def _towers(stages: Sequence[Stage], index: int) -> int:
-    """2 if a convolution of 2 groups has made the channels of a map, or reads them next."""
+    """2 if the last convolution up to this stage, or the next one, has 2 groups; else 1."""
     stage = stages[index]
     if stage.kind not in ("conv", "pool"):
         return 1

@@ -30,7 +30,7 @@ def joints(before: Place, place: Place, scales: Scales, index: int) -> Iterator[
 
 
 def _pairs(before: Place, place: Place) -> Iterator[tuple[Block, tuple[Block, ...]]]:
-    """Each part of the channels that a stage reads apart, with the blocks that it computes."""
+    """The channels that are read separately, each part with the blocks computed from it."""
     is_apart = place.stage.kind == "pool" or place.stage.groups == 2
     if not is_apart or len(place.blocks) == 1:
         yield from ((block, place.blocks) for block in before.blocks)
