@@ -17,7 +17,7 @@ from alexnet.pretraining.channel_stats import measure_stats
 from alexnet.pretraining.rbm_layer import RbmLayer
 from alexnet.pretraining.stack import encode_through
 from alexnet.pretraining.stages import Stage, find_stages, truncate
-from alexnet.pretraining.transfer import decorrelate, input_of, transfer
+from alexnet.pretraining.transfer import decorrelate, transfer
 from alexnet.runtime import device
 from support import no_float64
 from support.no_float64 import LimitedDevice, LimitedTensor
@@ -139,7 +139,7 @@ def test_another_batch_norm_gets_the_running_statistics_of_its_input() -> None:
         norm = network.get_submodule(name)
         assert isinstance(norm, nn.BatchNorm2d)
         assert norm.running_mean is not None
-        stats = measure_stats([input_of(network, name, x)])
+        stats = measure_stats([network.eval().input_of(name, x)])
         torch.testing.assert_close(norm.running_mean, stats.mean)
         assert norm.weight.unique().tolist() == [1]
 

@@ -57,12 +57,13 @@ def transfer(
     Args:
         layer: the trained RBM.
         below: the RBMs of the lower stages.
-        network: changed in place.
+        network: changed in place; it is in evaluation mode afterwards.
         images: batches of training images as network inputs [N, C, H, W], to measure on; those
             of this process.
     """
     stage, weight = layer.stage, layer.rbm.weight.detach()
-    inputs = [input_of(network, stage.name, x) for x in images]
+    network.eval()
+    inputs = [network.input_of(stage.name, x) for x in images]
     if stage.activation == "relu":
         outputs = [conv2d(u, weight, None, stage.conv) for u in inputs]
         weight = decorrelate(weight, outputs, stage.conv.groups)
@@ -139,7 +140,7 @@ def calibrate_batch_norm(
     """
     for info in stage.layers:
         if isinstance(info.layer, BatchNorm):
-            stats = measure_stats(input_of(network, info.layer.name, x) for x in images)
+            stats = measure_stats(network.input_of(info.layer.name, x) for x in images)
             norm = network.get_submodule(info.layer.name)
             assert isinstance(norm, nn.BatchNorm2d)
             assert norm.running_mean is not None
@@ -149,16 +150,3 @@ def calibrate_batch_norm(
             if info.layer is stage.conv_norm:
                 norm.weight.copy_((target.std.square() + norm.eps).sqrt())
                 norm.bias.copy_(target.mean)
-
-
-def input_of(network: Network, name: str, inputs: Tensor) -> Tensor:
-    """The input of the network's layer `name` in evaluation mode, for network inputs [N, C, H, W].
-
-    The network stays in evaluation mode.
-    """
-    network.eval()
-    for child, layer in network.named_children():
-        if child == name:
-            break
-        inputs = layer(inputs)
-    return inputs
