@@ -132,7 +132,7 @@ _PACKAGES = (
     "training",
     "transforms",
 )
-"""The folders with public names of their own."""
+"""The subpackages with public names of their own."""
 
 __getattr__, _public_names = attach(__name__, _MODULES, _PACKAGES)
 

@@ -1,4 +1,4 @@
-"""Names that a package imports from its modules when they are first used."""
+"""Import a package's public names from its modules when they are first used."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 def attach(
     package: str, modules: Mapping[str, str], packages: Collection[str] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a package whose public names are imported when first used.
+    """Return `__getattr__` and `__dir__` of a package whose public names are imported lazily.
 
     Args:
         package: the package's `__name__`.
-        modules: from each public name to the module below the package that defines it.
-        packages: folders of the package that are public names, too.
+        modules: for each public name the module below the package that defines it.
+        packages: subpackages that are public names, too.
 
     Source: PEP 562.
     """
@@ -34,7 +34,7 @@ def attach(
 
 
 def _unknown(package: str, name: str, known: list[str]) -> AttributeError:
-    """The error for a name that is not there; only programs ask for names with underscores."""
+    """The error for an unknown name; one with a leading underscore gets Python's own message."""
     if name.startswith("_"):
         return AttributeError(f"module {package!r} has no attribute {name!r}")
     from alexnet.keywords import UnknownAttributeError

@@ -25,13 +25,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 
 NEAR = 0.75
-"""Likeness, 0 to 1, from which on the name of an option is suggested for a misspelt one."""
+"""Minimum similarity (difflib's ratio, 0 to 1) at which a name is suggested for a misspelt one."""
 OTHER_VALUES = {
     **dict.fromkeys(("float16", "16", "16-mixed", "16-true", "half", "amp"), "fp16"),
     **dict.fromkeys(("bfloat16", "bf16-mixed", "bf16-true"), "bf16"),
     **dict.fromkeys(("fp32", "32", "32-true", "full", "float", "single"), "float32"),
 }
-"""What values are called here, by their names in other programs."""
+"""The values of options by their names in other programs."""
 _LONG_WORD = re.compile(r"(\S{100})\S{400,}(\S{20})")
 
 
@@ -59,9 +59,9 @@ class UnknownNameError(UsageError):
 
     Args:
         kind: what the message calls the name.
-        name: as typed.
+        name: the name as typed.
         known: the list.
-        likeness: of the names that are suggested, 0 to 1.
+        likeness: minimum similarity (difflib's ratio, 0 to 1) of a suggested name.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], likeness: float = 0.5) -> None:
@@ -95,8 +95,8 @@ class ProcessLostError(AlexNetError):
     """Another process that works with this one has ended or does not answer.
 
     Args:
-        message: names it.
-        is_told: whether another process tells of it, so that this one may end silently.
+        message: names the process.
+        is_told: whether another process reports the error, so that this one may end silently.
     """
 
     def __init__(self, message: str, *, is_told: bool = False) -> None:
@@ -113,7 +113,7 @@ class DivergedError(TrainingError):
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, then the one that it was raised from, and so on."""
+    """Yield an error, then the error that it was raised from, and so on."""
     while error:
         yield error
         error = error.__cause__
@@ -134,7 +134,7 @@ def nearest_words(word: object, known: Sequence[str], n: int = 1, cutoff: float 
 
 
 def require_choice(options: object, name: str, known: Sequence[str]) -> None:
-    """Raise ConfigError, naming the flag and the nearest word, if a word is not a known one."""
+    """Raise ConfigError, naming the flag and the nearest choice, if a value is not in `known`."""
     flag, value = name.replace("_", "-"), getattr(options, name)
     close = nearest_words(str(value).lower(), known)
     hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -142,7 +142,7 @@ def require_choice(options: object, name: str, known: Sequence[str]) -> None:
 
 
 def require_not_negative(options: object, *names: str) -> None:
-    """Raise ConfigError, naming the flag, if one of the numbers is below 0; None passes."""
+    """Raise ConfigError, naming the flag, if one of the options is below 0; None is allowed."""
     for name in names:
         flag, value = name.replace("_", "-"), getattr(options, name)
         require(value is None or value >= 0, f"--{flag} {value} must not be negative")
@@ -155,7 +155,7 @@ def require_learning_rate(options: object, name: str) -> None:
 
 
 def require_finite(options: object) -> None:
-    """Raise ConfigError, naming the flag, if a number is infinite or not a number."""
+    """Raise ConfigError, naming the flag, if an option is infinite or NaN."""
     for field in fields(options):  # type: ignore[arg-type]
         value = getattr(options, field.name)
         flag = field.name.replace("_", "-")

@@ -1,4 +1,4 @@
-"""Misspelt keywords of functions and names of modules are told with the nearest that there is."""
+"""Errors for unknown keyword arguments and module attributes, which name the nearest known one."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ R = TypeVar("R")
 
 
 def check_keywords(function: Callable[P, R]) -> Callable[P, R]:
-    """The function; a call that it cannot take is a `UsageError` instead of a TypeError."""
+    """Decorate a function so that wrong arguments raise `UsageError` instead of TypeError."""
     return _checked(function, ())
 
 
 def check_options(cls: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """As `check_keywords`, for functions whose `**options` are the fields of a dataclass."""
+    """Like `check_keywords`, for functions whose `**options` are the fields of a dataclass."""
     return lambda function: _checked(function, [field.name for field in fields(cls)])
 
 
 def check_positions(function: Callable[P, R]) -> Callable[P, R]:
-    """As `check_keywords`, for functions that check their `**options` themselves."""
+    """Like `check_keywords`, for functions that check their `**options` themselves."""
     return _checked(function, None)
 
 
@@ -54,12 +54,12 @@ def _checked(function: Callable[P, R], options: Collection[str] | None) -> Calla
 
 
 def unknown_keyword(name: str, known: Collection[str], what: str = "keyword") -> UsageError:
-    """The error for a word that is no option; it names the nearest one, or what it is called here.
+    """The error for an unknown option, which names the nearest one or ours for another program's.
 
     Args:
-        name: the word.
-        known: the options.
-        what: what the message calls the word.
+        name: the unknown name.
+        known: the names of the options.
+        what: what the message calls the name.
     """
     if answer := explain(name, known):
         return UsageError(f"unknown {what} {name!r}; {answer}")

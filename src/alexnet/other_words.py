@@ -1,6 +1,6 @@
-"""Words of other programs for options of ours, in Python and in the shell.
+"""Other programs' names for the options of this package, in Python and in the shell.
 
-They are those of torchvision, timm, fastai, Keras, Lightning, Hugging Face's Trainer, ultralytics.
+The programs are torchvision, timm, fastai, Keras, Lightning, Hugging Face's Trainer, ultralytics.
 Sentences name options by their flags, which `api.python_words` turns into keywords.
 """
 
@@ -92,8 +92,8 @@ WORDS_FOR = {
     "initial_checkpoint finetune fine_tune from_scratch scratch no_pretrained",
     "pretrained": "weights checkpoint ckpt checkpoint_path pretrained_weights",
 }
-"""Words of other programs, by the option of ours; one in several rows means the first that a
-function or a command has."""
+"""Other programs' words for each option. A word in several rows means the first of these options
+that a function or a command has."""
 
 NOTES = (
     (
@@ -279,7 +279,7 @@ SENTENCES = (
         "the shell has these trials: alexnet train --help",
     ),
 )
-"""Words for which no option has the same use, and what to say to them."""
+"""Words for which no option has the same use, and the sentence that answers them."""
 
 
 def _by_word(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -291,18 +291,18 @@ OTHER_WORDS: dict[str, tuple[str, ...]] = {
     for words in WORDS_FOR.values()
     for word in words.split()
 }
-"""From a word of another program to options of this one; the first that there is counts."""
+"""The options for each word of another program, of which the first available one is meant."""
 ANSWERS, WORD_NOTES = _by_word(SENTENCES), _by_word(NOTES)
-"""What to say to a word without a single option; what else to say of one that has some."""
+"""The answer to each word that no option matches; the remark on each that an option matches."""
 OPTION_NOTES = {"pretrained": "True takes torchvision's weights, a path or a run those in it"}
-"""What else to say of an option."""
+"""Remarks on options, by option."""
 
 OTHER_FAMILIES = (
     "resnet", "resnext", "wide_resnet", "vgg", "googlenet", "inception", "xception", "densenet",
     "mobilenet", "efficientnet", "squeezenet", "shufflenet", "mnasnet", "regnet", "nasnet",
     "convnext", "vit", "deit", "swin", "maxvit", "yolo", "unet",
 )  # fmt: skip
-"""How the names of networks begin that are not here."""
+"""Prefixes of the names of networks that this package does not have."""
 ONLY_ALEXNETS = ", only AlexNets and their like; alexnet summary lists them"
 
 OTHER_NAMES = {
@@ -361,7 +361,7 @@ OTHER_NAMES = {
     "LRFinder": "find_lr",
     "Error": "AlexNetError",
 }
-"""From a function or class of another program to the public name of `alexnet` for it."""
+"""The public names of `alexnet`, by the names of other programs' functions and classes."""
 
 
 def option_for(word: str, known: Collection[str]) -> str:
@@ -370,7 +370,7 @@ def option_for(word: str, known: Collection[str]) -> str:
 
 
 def note_on(word: str, ours: str) -> str:
-    """What else to say of a word and its option: ": .."; "" for nothing."""
+    """A remark on a word and its option, as ": .."; "" if there is none."""
     note = WORD_NOTES.get(word) or OPTION_NOTES.get(ours, "")
     return f": {note}" if note else ""
 
@@ -379,8 +379,9 @@ def answer_to(word: str, known: Collection[str]) -> str:
     """The sentence on a word for which no option has the same use; "" without one.
 
     Args:
-        word: as typed, with underscores.
-        known: the options that can be given; a sentence that begins with another one is none.
+        word: the word as typed, with underscores.
+        known: the options that can be given; an answer whose first option is another one is not
+            used.
     """
     answer = ANSWERS.get(word, "")
     named = re.search(r"--([a-z][\w-]*)|(\w+)=", answer)
@@ -389,10 +390,10 @@ def answer_to(word: str, known: Collection[str]) -> str:
 
 
 def explain(word: str, known: Collection[str]) -> str:
-    """What a word of another program is called here; "" if the word is not known.
+    """A clause that names the option for another program's word; "" if the word is not known.
 
     Args:
-        word: as typed, with underscores.
+        word: the word as typed, with underscores.
         known: the options that can be given.
     """
     if ours := option_for(word, known):

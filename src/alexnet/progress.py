@@ -25,9 +25,9 @@ from alexnet.reporter import StepReport, epoch_text, epoch_title
 
 MEGABYTE = 1_000_000
 SECONDS_PER_COUNT = 10.0
-"""Between two lines with a number of images, where there is no terminal."""
+"""Seconds between two lines with a number of images, where there is no terminal."""
 SECONDS_PER_STEP = 30.0
-"""Between two lines with a step, where there is no terminal."""
+"""Seconds between two lines with a training step, where there is no terminal."""
 
 
 def print_line(text: str, stream: TextIO) -> None:
@@ -37,7 +37,7 @@ def print_line(text: str, stream: TextIO) -> None:
 
 
 def shell_reporter() -> ProgressReporter:
-    """Progress as the shell shows it best: in a notebook as lines on stdout, which keeps them."""
+    """The reporter for this shell: in a notebook it prints lines to stdout, which are kept."""
     return ProgressReporter(lines=sys.stdout) if is_notebook() else ProgressReporter()
 
 
@@ -53,7 +53,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 class ProgressReporter:
-    """Shows progress on stderr: notes, a bar for images or steps, a line for every epoch."""
+    """A reporter that shows notes, a bar for counts and steps, and a line per epoch on stderr."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class ProgressReporter:
         clock: Callable[[], float] = time.monotonic,
         lines: TextIO | None = None,
     ) -> None:
-        """Show progress on `console`, or stderr; as lines alone on `lines` if that is given."""
+        """Show progress on `console` (stderr unless given), or print lines to `lines` if given."""
         self._console = console or Console(stderr=True)
         self._clock = clock
         self._lines = lines
@@ -80,7 +80,7 @@ class ProgressReporter:
         self._close()
 
     def note(self, text: str) -> None:
-        """A sentence for the user."""
+        """Print a sentence for the user."""
         self._print(text)
 
     def write(self, text: str) -> None:
@@ -110,15 +110,15 @@ class ProgressReporter:
         self._show_count("classified", done, total)
 
     def on_features(self, done: int, total: int) -> None:
-        """While a feature index is built: images that have their features."""
+        """While a feature index is built: images whose features are computed."""
         self._show_count("features of", done, total)
 
     def on_search(self, done: int, total: int) -> None:
-        """While the strongest patches are searched: images that are done."""
+        """While the strongest patches are searched: images that were searched."""
         self._show_count("searched", done, total)
 
     def on_synthesize(self, done: int, total: int) -> None:
-        """While images are made that maximize channels: channels that have theirs."""
+        """While images that maximize channels are made: channels that are finished."""
         self._show_count("synthesized", done, total, "channels")
 
     def on_explain(self, done: int, total: int) -> None:
@@ -126,7 +126,7 @@ class ProgressReporter:
         self._show_count("explained", done, total, "maps")
 
     def on_folds(self, done: int, total: int) -> None:
-        """While heads are trained for label errors: folds that are done."""
+        """While heads are trained for label errors: folds finished so far."""
         self._show_count("trained", done, total, "heads")
 
     def on_download(self, done: int, total: int) -> None:
@@ -134,7 +134,7 @@ class ProgressReporter:
         self._show_count("downloaded", done // MEGABYTE, max(done, total) // MEGABYTE, "MB")
 
     def on_paint(self, done: int, total: int) -> None:
-        """While the built-in data set is painted: images that are done."""
+        """While the built-in data set is painted: images painted so far."""
         self._show_count("painted", done, total)
 
     def on_unpack(self, done: int, total: int) -> None:
@@ -142,19 +142,19 @@ class ProgressReporter:
         self._show_count("unpacked", done // MEGABYTE, total // MEGABYTE, "MB")
 
     def on_index(self, done: int, total: int) -> None:
-        """While shards are read the first time: shards that are done."""
+        """While shards are read the first time: shards read so far."""
         self._show_count("indexed", done, total, "shards")
 
     def on_measure(self, done: int, total: int) -> None:
-        """While training speeds are measured: networks that are done."""
+        """While training speeds are measured: networks measured so far."""
         self._show_count("measured", done, total, "networks")
 
     def on_start(self, done: int, total: int) -> None:
-        """Before the first step of a session: epochs that are finished, and those in all."""
+        """Before the first step of a session: finished epochs, and the number of all."""
         self._total_epochs = total
 
     def on_hash(self, done: int, total: int) -> None:
-        """While images are read for a split by hash: those that are hashed."""
+        """While images are read for a split by hash: images hashed so far."""
         self._show_count("hashed", done, total)
 
     def on_step(self, report: StepReport) -> None:
@@ -179,7 +179,7 @@ class ProgressReporter:
         self._print(epoch_text(record, times, self._total_epochs))
 
     def _show_count(self, verb: str, done: int, total: int, unit: str = "images") -> None:
-        """A bar, or a line every ten seconds, until all are done."""
+        """Show a bar, or print a line every ten seconds, until `done` is `total`."""
         if done == total:
             self._close()
         elif self._is_terminal:
@@ -189,7 +189,7 @@ class ProgressReporter:
             self._print(f"{verb} {done:,} of {total:,} {unit}")
 
     def _show_step(self, title: str, step: int, total_steps: int, images: int, text: str) -> None:
-        """Show a step with the speed and the time left, which the first step cannot tell."""
+        """Show a step with the speed and the time left, which are known from the second step on."""
         if not self._first_step:
             self._first_step, self._started_at = step, self._clock()
             return

@@ -24,12 +24,12 @@ class LayerUpdate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LastStep:
-    """The last step of an epoch, for the epoch's record."""
+    """What the record of an epoch has of the epoch's last step."""
 
     lr: float = 0.0
     """Learning rate."""
     layers: tuple[LayerUpdate, ...] = ()
-    """One per weight tensor."""
+    """The update of each weight tensor."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +37,7 @@ class EpochRecord:
     """One finished epoch; the same in every run of the same recipe on the same machine."""
 
     epoch: int
-    """Counted from 1."""
+    """Number of the epoch, counted from 1."""
     step: int
     """Number of steps since the start of the run."""
     lr: float
@@ -67,10 +67,10 @@ class EpochTimes:
     """How long an epoch took; steps that were lost to a kill and repeated count once."""
 
     epoch: int
-    """Counted from 1."""
+    """Number of the epoch, counted from 1."""
     images_per_second: float
-    """During training, without evaluation and checkpoints."""
+    """Speed of the training, without evaluation and checkpoints."""
     data_wait_fraction: float
     """Fraction of the training time spent waiting for data, 0 to 1."""
     elapsed_seconds: float
-    """Of the whole epoch, evaluation included."""
+    """Duration of the whole epoch, including the evaluation."""

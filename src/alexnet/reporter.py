@@ -29,38 +29,39 @@ class StepReport:
     """One finished step."""
 
     step: int
-    """Counted from 1."""
+    """Number, counted from 1."""
     total_steps: int
     epoch: int
-    """Counted from 1."""
+    """Number, counted from 1."""
     total_epochs: int
     loss: float
-    """Mean over the epoch so far."""
+    """Mean loss of the epoch so far."""
     top1_error: float
-    """Mean over the epoch so far."""
+    """Mean top-1 error of the epoch so far, 0 to 1."""
     num_images: int
-    """In this step."""
+    """Number of images in this step."""
     step_loss: float
-    """Of this step alone."""
+    """Loss of this step alone."""
     lr: float
     """The learning rate of this step."""
 
 
 class StopTraining(Exception):  # noqa: N818 - not an error
-    """Raised by a reporter, in `on_step` or `on_epoch`, to end the run after the epoch.
+    """A reporter raises it in `on_step` or `on_epoch` to end the run after the epoch.
 
     The run is then finished, as by `patience`: it has its model, its result and its page.
     """
 
 
 class Reporter(Protocol):
-    """Called while the library works; `on_step` and `on_epoch` end a run by `StopTraining`.
+    """The methods that the library calls while it works.
 
-    Any other exception ends it at once; a checkpoint is saved, from which it can be resumed.
+    `on_step` and `on_epoch` may raise `StopTraining` to end a run after the epoch. Any other
+    exception ends it at once; a checkpoint is saved, from which it can be resumed.
     """
 
     def note(self, text: str) -> None:
-        """A sentence for the user, such as a warning."""
+        """Receive a sentence for the user, such as a warning."""
 
     def on_prepare(self, done: int, total: int) -> None:
         """While the image store is built: images decoded so far."""
@@ -73,13 +74,13 @@ class Reporter(Protocol):
 
 
 def progress_callback(reporter: Reporter, name: str) -> ProgressCallback:
-    """A method such as `on_unpack` or `on_predict` of a reporter, which it need not have."""
+    """A reporter's method such as `on_unpack`; `ignore_progress` if the reporter lacks it."""
     callback: ProgressCallback = getattr(reporter, name, ignore_progress)
     return callback
 
 
 class ForwardsDataProgress:
-    """Passes on what opening a data set tells, to a reporter that need not have these methods."""
+    """A mixin that passes on the progress of opening a data set, as far as `_reporter` takes it."""
 
     _reporter: Reporter
 
@@ -88,7 +89,7 @@ class ForwardsDataProgress:
         progress_callback(self._reporter, "on_download")(done, total)
 
     def on_paint(self, done: int, total: int) -> None:
-        """While the built-in data set is painted: images that are done."""
+        """While the built-in data set is painted: images painted so far."""
         progress_callback(self._reporter, "on_paint")(done, total)
 
     def on_unpack(self, done: int, total: int) -> None:
@@ -96,11 +97,11 @@ class ForwardsDataProgress:
         progress_callback(self._reporter, "on_unpack")(done, total)
 
     def on_index(self, done: int, total: int) -> None:
-        """While shards are read the first time: shards that are done."""
+        """While shards are read the first time: shards read so far."""
         progress_callback(self._reporter, "on_index")(done, total)
 
     def on_hash(self, done: int, total: int) -> None:
-        """While images are read for a split by hash: those that are hashed."""
+        """While images are read for a split by hash: images hashed so far."""
         progress_callback(self._reporter, "on_hash")(done, total)
 
 
@@ -111,7 +112,7 @@ def epoch_title(epoch: int, total_epochs: int = 0) -> str:
 
 
 def epoch_text(record: EpochRecord, times: EpochTimes, total_epochs: int = 0) -> str:
-    """The line that tells of a finished epoch, which a terminal of 80 columns does not wrap."""
+    """A line on a finished epoch that fits into 80 columns."""
     split, error = record.eval_split, record.eval_top1_error
     return (
         f"{epoch_title(record.epoch, total_epochs)}  loss {record.train_loss:.3f}  "
@@ -137,4 +138,4 @@ class NullReporter:
 
 
 SILENT = NullReporter()
-"""For work that nobody follows."""
+"""The default reporter, where progress is not shown."""

@@ -1,14 +1,14 @@
-"""The package's functions as people call them: names, paths and objects, and the flags as keywords.
+"""The package's public functions: the command line's verbs, with its flags as keyword arguments.
 
-- `recipes`: from the words of a call to a recipe.
-- `python_words`: messages that name keywords instead of flags.
+- `recipes`: makes the recipe from the arguments of a call.
+- `python_words`: makes messages name keywords instead of flags.
 - `training`: `train`, `find_lr`, `resume`, `pretrain`, `resume_pretraining`.
 - `networks`: `create_model`.
 - `models`: `load`, `predict`, `evaluate`, `export`, `import_model`.
 - `runs`: `report`.
 - `data`: `load_splits`.
 - `architectures`: `variant`, `list_models`, `list_datasets`, `list_presets`.
-- `reporting`: progress for the shell, for a reporter of the caller, or for nobody.
+- `reporting`: shows progress in the shell, passes it to the caller's reporter, or is silent.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Architectures, and lists of what there is: architectures, data sets, presets."""
+"""Change an architecture, and list the architectures, data sets and presets."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def variant(
     num_classes: int | None = None,
     **options: Any,
 ) -> Architecture:
-    """An architecture, changed: `variant("alexnet", activation="tanh", num_classes=17)`.
+    """Return a changed architecture: `variant("alexnet", activation="tanh", num_classes=17)`.
 
     Args:
         arch: an `Architecture`, the name of one, or a file with one: "nets.py:table".
         changes: what to change.
-        num_classes: length of the output; None: as it is.
-        options: the same as keywords, by the names of `ModelOptions`.
+        num_classes: length of the output; None leaves it unchanged.
+        options: fields of `ModelOptions` as keywords, which override `changes`.
 
     Raises:
         UnknownNameError: there is no such architecture or option.
@@ -62,5 +62,5 @@ def list_datasets() -> list[str]:
 
 @check_keywords
 def list_presets() -> list[str]:
-    """The names of the recipes that ship: the first argument of `alexnet.train`."""
+    """The names of the presets, each of which can be the first argument of `alexnet.train`."""
     return list(PRESETS)

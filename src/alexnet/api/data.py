@@ -17,14 +17,14 @@ from alexnet.keywords import check_positions
 from alexnet.training.data import prepare_data
 
 WORK_OF_AUGMENTERS = ("crop_size", "padding", "mean", "scale")
-"""Options of data for what a training does to an image after it was stored."""
+"""The data options that say what a training does to an image after it was read from the store."""
 OTHERS = ("recipe", "transform", "channels_first", "reporter")
 OPTIONS = (
     "data", "data_root", "arch", "init_from", "seed",
     *(name for name in option_types(DataOptions) if name not in WORK_OF_AUGMENTERS),
 )  # fmt: skip
-"""What decides which images are in a split, and how they are stored: `arch` and `init_from` by the
-input that they bring."""
+"""The options that decide which images are in a split and how they are stored. `arch` and
+`init_from` are among them since each brings the size of its input."""
 
 
 @show_options(Recipe, OPTIONS)
@@ -42,8 +42,8 @@ def load_splits(
 
     Args:
         recipe: as for `alexnet.train`: data, the name of a preset, or a `Recipe`.
-        transform: of the images of every split, as for `ImageDataset`: a function of a Pillow
-            image, such as those of torchvision. For one split: `splits["train"].transform = ..`.
+        transform: applied to the images of every split, as by `ImageDataset`: a function of a
+            Pillow image, such as torchvision's. For one split: `splits["train"].transform = ..`.
         channels_first: whether images are tensors [3, S, S] in place of [S, S, 3], also those that
             `transform` gets.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
@@ -71,7 +71,7 @@ def load_splits(
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
-    """Reject options of a training that would change nothing here."""
+    """Raise UsageError for options of a training that have no effect on stored images."""
     known = {*field_types(Recipe), *option_types(Recipe)} - {"data_options", *OPTIONS}
     if unused := [name for name in options if name in known]:
         raise UsageError(

@@ -37,13 +37,13 @@ from alexnet.training.trainer import Run
 
 Device: TypeAlias = "str | torch.device"
 Model: TypeAlias = "FilePath | Run | Classifier"
-"""A run folder or a model file, what `train` returned, or a classifier."""
+"""A run folder or a model file, the `Run` that `train` returned, or a classifier."""
 
 
 @in_python
 @check_keywords
 def load(model: Model, device: Device = "auto") -> Classifier:
-    """A classifier from a run folder (its best model), a model file, or a finished `Run`.
+    """Load a classifier from a run folder (its best model), a model file, or a finished `Run`.
 
     Args:
         model: where it is; "hf:OWNER/NAME[@REVISION]" downloads it from Hugging Face's hub.
@@ -83,7 +83,7 @@ def predict(
     device: Device = "auto",
     reporter: Reporting = "auto",
 ) -> Predictions:
-    """The most probable classes of images: `alexnet.predict("runs/x", "a.jpg")`.
+    """Predict the most probable classes of images: `alexnet.predict("runs/x", "a.jpg")`.
 
     To predict more than once, `alexnet.load(model)` gives a classifier with the same method.
 
@@ -191,8 +191,8 @@ def export(
         data: images on which a file of `half` or `int8` is calibrated and compared with the model;
             what the model was trained on unless given.
         data_root: folder searched for data sets first.
-        opset: of an ONNX file; None: 18.
-        license: of the weights, by its SPDX name, for the file's metadata.
+        opset: the opset of an ONNX file; None: 18.
+        license: the license of the weights, by its SPDX name, for the file's metadata.
         reporter: a `Reporter` for notes on the data; "auto" shows them in this shell, None is
             silent.
 
@@ -270,7 +270,8 @@ def import_model(
             takes torchvision's published alexnet, downloaded once, instead of a file.
         class_names: names in the order of the outputs, or a file of them.
         channel_order: "rgb" or "bgr"; auto: bgr for Caffe and numpy files, else rgb.
-        preprocessing: which program's; auto: as the file says, else as published.
+        preprocessing: the program whose preprocessing is used; auto: as the file says, else as
+            published.
         input_size: side of the input in pixels, where the file does not say.
         data_root: folder searched first for torchvision's file.
         reporter: a `Reporter` for notes; "auto" shows them in this shell, None is silent.

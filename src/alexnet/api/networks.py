@@ -1,4 +1,4 @@
-"""Networks, with random or with pretrained weights."""
+"""Create networks, with random or with pretrained weights."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def create_model(
     reporter: Reporting = "auto",
     **options: Any,
 ) -> Network:
-    """A network in training mode: `create_model("alexnet_owt", pretrained=True, num_classes=5)`.
+    """Create a network in training mode, such as `create_model("alexnet_owt", pretrained=True)`.
 
     With `num_classes` the last layer of a pretrained network is new unless it fits. Images must be
     normalized as the weights expect: see `alexnet.transforms.normalize`.
@@ -93,7 +93,12 @@ def create_model(
 def _torchvision_file(
     arch: Architecture, is_whole: bool, data_root: str, on_progress: ProgressCallback
 ) -> Path:
-    """The file of torchvision's weights; unless `is_whole`, that of the convolutions will do."""
+    """The file of torchvision's weights: all of them if `is_whole`, else the convolutions' alone.
+
+    Raises:
+        UsageError: the convolutions of `arch` have other shapes than those of alexnet_owt.
+        MissingDataError: the file is not here and cannot be downloaded.
+    """
     if misfit := unfit_convolution(arch):
         raise UsageError(
             f"torchvision's weights are those of alexnet_owt and do not fit this {arch.name}: "
@@ -115,7 +120,9 @@ def _torchvision_file(
 def _check_complete(
     network: Network, path: Path, report: LoadReport, num_classes: int | None
 ) -> None:
-    """Reject a pretrained network with random layers; with `num_classes`, warn of all but the last.
+    """Check that the layers that should be pretrained are; a new last layer is expected.
+
+    With `num_classes`, other fully connected layers may be new, too, with a warning.
 
     Raises:
         ModelFileError: layers are missing that should be pretrained.

@@ -1,4 +1,4 @@
-"""Messages in the words of Python: `--batch-size 0` becomes `batch_size=0`."""
+"""Make messages name keywords instead of flags: `--batch-size 0` becomes `batch_size=0`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 OPTIONS = {flag: option for option, flag in FLAG_WORDS.items()}
 PROGRAM = r"(?:alexnet [a-z]+|pip install|(?:torchrun|python|pip|xcode-select)(?= -))"
 COMMAND = rf"\b{PROGRAM} [^;,`)]*"
-"""A command of the shell keeps its flags, but one that resumes a run is a function here."""
+"""Matches a shell command, whose flags stay; one that resumes a run becomes a call in Python."""
 NUMBER = r"-?\d[\d.]*(?:e[+-]?\d+)?(?!\w)"
 RESUME = (
     r"alexnet (?:train|pretrain (?P<kind>\w+)) --resume (?P<path>'[^']*'|\S+)"
@@ -30,7 +30,7 @@ PATH = r"[\w~/-]*[./:][\w./:~-]*\w"
 
 
 def in_python(function: Callable[P, R]) -> Callable[P, R]:
-    """The function; its errors name keywords instead of the flags of the command line."""
+    """Decorate a function so that its errors name keywords instead of command-line flags."""
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -44,13 +44,13 @@ def in_python(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def python_text(message: str) -> str:
-    """A message about flags as one about keywords; of commands, only those that resume change."""
+    """The message with keywords in place of flags; of commands, only those that resume change."""
     return _pattern().sub(_keyword, message)
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    """Finds commands, and flags with the value that follows, if one does."""
+    """The pattern of a command, or of a flag and the value that follows it, if there is one."""
     numbers = rf"(?P<numbers>{NUMBER}(?: {NUMBER})*)"
     word = rf"(?P<word>{PATH}|(?:{'|'.join(map(re.escape, sorted(_words())))})(?![\w-]))"
     other = r"(?P<other>'[^']*'|\([\d., -]+\)|[A-Z]+\b)"
@@ -59,7 +59,7 @@ def _pattern() -> re.Pattern[str]:
 
 
 def _words() -> set[str]:
-    """The words that are values of options."""
+    """The texts that are values of options, which become Python strings."""
     hints = [part for hint in option_types(Recipe).values() for part in (hint, *get_args(hint))]
     choices = [get_args(hint) for hint in hints if get_origin(hint) is Literal]
     texts = {text for words in choices for text in words if isinstance(text, str) and text}
@@ -78,7 +78,7 @@ def _words() -> set[str]:
 
 
 def _keyword(found: re.Match[str]) -> str:
-    """The keyword with its value, for a flag; a command as it is, or as the call for it."""
+    """The replacement for a match: a keyword with its value; a command, or the call for it."""
     flag, numbers, word = found["flag"], found["numbers"], found["word"]
     if not flag:
         return _resume_call(found[0]) or found[0]

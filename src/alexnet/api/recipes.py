@@ -1,4 +1,4 @@
-"""From the words of a call to the recipe of a run, as the command line makes it from its words."""
+"""Make the recipe of a run from the arguments of a call in Python or of a command."""
 
 from __future__ import annotations
 
@@ -39,32 +39,32 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 CHOOSING = ("data", "arch", "init_from")
-"""The options that choose the recipe which all options then change."""
+"""The options that choose a starting recipe, which all given options then change."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """The words of a call or a command that choose the recipe which its options then change."""
+    """The arguments of a call or a command that choose its starting recipe."""
 
     start: Start = ""
     """A recipe, the name of a preset, or data; "" for the default preset."""
     in_file: Any = None
     """The values of a config file, which override those of `start`; None: there is none."""
     given: Mapping[str, Any] = field(default_factory=dict)
-    """Those of the call's options that are in CHOOSING."""
+    """The call's options that are in CHOOSING, by name."""
 
     def recipe(self, **given: Any) -> Recipe:
-        """The recipe that the call begins with.
+        """The starting recipe, which the options of the call then change.
 
         Images of one's own are fine-tuned from torchvision's weights unless a source is given. An
         architecture brings its own input. A `Recipe` is taken as it is.
 
         Args:
-            given: other values than those of the call.
+            given: values of options in CHOOSING that override those of the call.
 
         Raises:
             UnknownNameError: `start` is neither a preset nor data.
-            UsageError: it is an architecture, or a value of another type.
+            UsageError: `start` is an architecture, or a value of another type.
             ModelFileError: the source of weights is a folder without a model.
         """
         in_file = choosing(self.in_file) if isinstance(self.in_file, Mapping) else {}
@@ -82,10 +82,10 @@ class Call:
 def read_call(
     start: Start = "", config: FilePath = "", options: Mapping[str, Any] = NOTHING
 ) -> Call:
-    """The words of a call.
+    """Read the arguments that choose a recipe, and the config file.
 
     Args:
-        start: as `Call.start`.
+        start: a recipe, the name of a preset, or data, as in `Call.start`.
         config: JSON, TOML or YAML file of a recipe; "" for none.
         options: all options of the call.
 
@@ -107,19 +107,21 @@ def read_call(
 def choose_weights(
     recipe: Recipe, again: Callable[..., Recipe], reporter: Reporter
 ) -> tuple[Recipe, tuple[str, ...]]:
-    """The recipe with its source of weights decided where that is "auto".
+    """Decide the source of weights of a recipe where it is "auto".
 
     Args:
-        recipe: with "auto", it is to be fine-tuned if torchvision's weights can be had.
-        again: gives the recipe of the same call once more, with other values as `Call.recipe`.
+        recipe: one with "auto" is fine-tuned if torchvision's weights can be had, else trained
+            from scratch.
+        again: makes the recipe of the same call once more, with the values that it is given, as
+            `Call.recipe` does.
         reporter: receives the progress of a download.
 
     Returns:
-        The recipe, and the sentences on what was given up, and on what its architecture or its
-        model brings.
+        The recipe, and sentences for the user: why torchvision's weights are not used, and which
+        options the architecture or the model has changed.
 
     Raises:
-        AlexNetError: there are no such data, so nothing is downloaded; or a model of the hub
+        AlexNetError: the data do not exist, so nothing is downloaded; or a model of the hub
             cannot be had.
     """
     recipe = with_hub_model(recipe, again, reporter)
@@ -136,15 +138,17 @@ def choose_weights(
 
 
 def with_hub_model(recipe: Recipe, again: Callable[..., Recipe], reporter: Reporter) -> Recipe:
-    """The recipe; with the network and the input of a model of the hub, if it starts from one.
+    """Download the hub's model that a recipe starts from; the recipe gets its network and input.
+
+    Any other recipe is returned unchanged.
 
     Args:
-        recipe: made before the model was here.
+        recipe: the recipe as it was made before the model was downloaded.
         again: as for `choose_weights`.
         reporter: receives the progress of the download.
 
     Raises:
-        AlexNetError: there are no such data, so nothing is downloaded; or the model cannot be had.
+        AlexNetError: the data do not exist, so nothing is downloaded; or the model cannot be had.
     """
     if not recipe.init_from.startswith(hub.PREFIX):
         return recipe
@@ -175,7 +179,7 @@ def _recipe_of(start: object, given: Mapping[str, Any]) -> Recipe:
 
 
 def _recipe_for_data(start: object, given: Mapping[str, Any]) -> Recipe | None:
-    """The default recipe for data, from the weights that are given; None for a preset's name."""
+    """The default recipe for data and the given source of weights; None for a preset's name."""
     if not isinstance(start, str | os.PathLike):
         raise UsageError(
             f"the first argument is a Recipe, the name of a preset, or the path of data; "
@@ -198,9 +202,9 @@ def _recipe_for_data(start: object, given: Mapping[str, Any]) -> Recipe | None:
 
 
 def _recipe_from(source: str) -> Recipe:
-    """The recipe that trains from a source of weights; a model's own input is kept.
+    """The default recipe for a source of weights; it has the network and the input of a model file.
 
-    A model of the hub that was not downloaded yet is taken for one of another program.
+    A model of the hub that was not downloaded yet is treated as a file of another program.
     """
     if source == SCRATCH:
         return PRESETS[DEFAULT_PRESET]
@@ -212,7 +216,7 @@ def _recipe_from(source: str) -> Recipe:
 
 
 def _header(source: str) -> dict[str, Any]:
-    """The header of the file that a source of weights means; empty if it has none, or is not here.
+    """The header of the file that a source of weights names; empty without a header or a file.
 
     Raises:
         ModelFileError: it is a folder without a model.
@@ -229,7 +233,7 @@ def _header(source: str) -> dict[str, Any]:
 
 
 def _model_recipe(header: Mapping[str, Any]) -> Recipe:
-    """The recipe in the header of a model file or of a checkpoint, whose recipe is all it has."""
+    """The recipe in the header of a model file or a checkpoint; that of a model fits the model."""
     recipe = from_dict(Recipe, header["recipe"])
     if not {"architecture", "preprocessing"} <= header.keys():
         return recipe
@@ -238,7 +242,7 @@ def _model_recipe(header: Mapping[str, Any]) -> Recipe:
 
 
 def network_note(recipe: Recipe) -> str:
-    """A sentence on what --arch or the model that the recipe starts from has brought; or ""."""
+    """A sentence on the options that --arch, or the model of --from, has changed; "" if none."""
     header = _header(recipe.init_from)
     if "recipe" not in header or "pretrained" in header:
         return arch_note(recipe)
@@ -246,7 +250,7 @@ def network_note(recipe: Recipe) -> str:
 
 
 def from_note(recipe: Recipe) -> str:
-    """A sentence on what the recipe cannot say of the model file that it starts from; or ""."""
+    """A sentence on a normalization of the recipe's model that no recipe can express; or ""."""
     header = _header(recipe.init_from)
     if not {"recipe", "architecture", "preprocessing"} <= header.keys():
         return ""
@@ -262,7 +266,7 @@ def _names_data(start: object) -> bool:
 
 
 def is_data(text: str) -> bool:
-    """Whether a word means data: a data set's name, or a path that exists or looks like one."""
+    """Whether a text names data: a data set, or a path that exists or looks like a path of data."""
     path = Path(path_text(text))
     looks_like_a_path = "/" in text or "\\" in text or text.startswith(("~", "."))
     return text in DATASETS or looks_like_a_path or path.exists() or _is_data_file(path)
@@ -273,10 +277,10 @@ def _is_data_file(path: Path) -> bool:
 
 
 def changed_recipe(start: R, options: Mapping[str, Any], others: tuple[str, ...]) -> R:
-    """The recipe with other values; data of its own gives it the name of the run folder.
+    """Change a recipe by options; new data without a new name also names the run folder.
 
     Args:
-        start: what the call begins with.
+        start: the starting recipe.
         options: values by the names of the flags, with underscores.
         others: the call's other keywords, for messages.
 
@@ -290,12 +294,12 @@ def changed_recipe(start: R, options: Mapping[str, Any], others: tuple[str, ...]
 
 
 def choosing(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the options that are in CHOOSING."""
+    """The options that are in CHOOSING, by name."""
     return {name: value for name, value in options.items() if name in CHOOSING}
 
 
 def name_after_data(recipe: R, start: R) -> R:
-    """The recipe; it gets the name of its data if that has changed and the name has not."""
+    """Name the recipe after its data if `start` has other data and the same name."""
     if recipe.data == start.data or recipe.name != start.name:
         return recipe
     stem = Path(path_text(recipe.data)).resolve().stem

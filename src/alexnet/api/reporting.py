@@ -1,4 +1,4 @@
-"""Who is told of the progress of a call: the shell, a reporter of the caller's, or nobody."""
+"""Where the progress of a call is shown: in the shell, by the caller's reporter, or nowhere."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PretrainReporting: TypeAlias = PretrainReporter | Literal["auto"] | None
 
 
 class PythonReporter:
-    """Passes on what it receives, and notes in the words of Python."""
+    """A reporter that passes calls on to another one, with keywords instead of flags in notes."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
 
     def note(self, text: str) -> None:
-        """A sentence for the user."""
+        """Pass on a sentence for the user, with keywords instead of flags."""
         self._reporter.note(python_text(text))
 
     def __getattr__(self, name: str) -> Any:
@@ -33,10 +33,12 @@ class PythonReporter:
 
 @contextmanager
 def reporting(reporter: Reporting, kind: type[NullReporter] = NullReporter) -> Iterator[Reporter]:
-    """The reporter that is meant, for a `with` block; it gets notes in the words of Python.
+    """A context manager that gives the reporter for an argument `reporter=`.
+
+    Its notes name keywords instead of flags.
 
     Raises:
-        UsageError: it is none, because it lacks a method of `kind`.
+        UsageError: `reporter` lacks a method of `kind`.
     """
     if reporter == "auto":
         from alexnet.progress import shell_reporter
@@ -55,6 +57,6 @@ def reporting(reporter: Reporting, kind: type[NullReporter] = NullReporter) -> I
 
 @contextmanager
 def pretrain_reporting(reporter: PretrainReporting) -> Iterator[PretrainReporter]:
-    """As `reporting`, for a pretraining."""
+    """Like `reporting`, for the reporter of a pretraining."""
     with reporting(reporter, NullPretrainReporter) as found:
         yield found  # type: ignore[misc]

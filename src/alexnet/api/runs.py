@@ -1,4 +1,4 @@
-"""What is known of runs that were trained: their page."""
+"""Write the HTML report of one or more runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from alexnet.reports import write_comparison, write_run_report
 from alexnet.training.trainer import Run
 
 RunPath: TypeAlias = "FilePath | Run"
-"""A run folder, the name of a run in runs/, or what `train` returned."""
+"""A run folder, the name of a run in runs/, or the `Run` that `train` returned."""
 
 
 @in_python
@@ -35,7 +35,7 @@ def report(runs: RunPath | Sequence[RunPath], out: FilePath = "", *, open: bool 
         open: open the page in the browser.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
         UsageError: a folder is not that of a training, or a run is named twice.

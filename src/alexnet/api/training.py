@@ -1,4 +1,4 @@
-"""Train and pretrain by names, paths and keywords."""
+"""Train, resume and pretrain, with the flags of the command line as keyword arguments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from alexnet.training.run_folder import RunFolder, read_run_recipe
 from alexnet.training.trainer import Run
 
 Pretraining: TypeAlias = "bool | FilePath | Run"
-"""True: torchvision's weights; False: random ones; a path, an address or a run: those in it."""
+"""True: torchvision's weights; False: random ones; else a path, a hub's address or a run."""
 TRAIN_KEYWORDS = ("recipe", "config", "out", "resume", "pretrained", "log", "reporter")
 FIND_LR_KEYWORDS = ("recipe", "config", "pretrained", "reporter")
 PRETRAIN_KEYWORDS = ("kind", "recipe", "out", "plots", "reporter")
@@ -76,7 +76,7 @@ def train(
             `augment=Augmentation(flip=False)`.
 
     Raises:
-        UsageError: an unknown word, with the nearest one; or a value of the wrong type.
+        UsageError: an option is unknown (the message names the nearest one) or of the wrong type.
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
@@ -130,7 +130,7 @@ def find_lr(
         options: every flag of `alexnet train`, with underscores.
 
     Raises:
-        UsageError: an unknown word, with the nearest one; or a value of the wrong type.
+        UsageError: an option is unknown (the message names the nearest one) or of the wrong type.
         AlexNetError: the recipe, the data or the weights cannot work.
         TrainingError: the loss is not finite in the first steps.
     """
@@ -148,10 +148,10 @@ def find_lr(
 
 
 def with_source(options: dict[str, Any], pretrained: Pretraining | None) -> dict[str, Any]:
-    """The options of `train`, with the source of weights that `pretrained` means.
+    """The options of `train`, with `init_from` set by `pretrained`.
 
     Raises:
-        UsageError: another source is given, too.
+        UsageError: `init_from` is given, too.
     """
     source = options.get("init_from")
     if pretrained is None:
@@ -162,7 +162,7 @@ def with_source(options: dict[str, Any], pretrained: Pretraining | None) -> dict
 
 
 def source_of(pretrained: Pretraining) -> str:
-    """The source of weights that a value of `pretrained` means.
+    """The value of `init_from` for a value of `pretrained`.
 
     Raises:
         UsageError: the value is of another type.
@@ -191,12 +191,12 @@ def resume(
 ) -> Run:
     """Resume a stopped run; it ends in the same bits as one that was never stopped.
 
-    With other `epochs` or options it goes on until then, even if it has finished before; where a
-    reporter has ended it (`StopTraining`), also with the `epochs` that were planned.
+    With more `epochs` or other options, a run that has finished is trained further. A run that a
+    reporter has ended (`StopTraining`) is also resumed with the `epochs` that were planned.
 
     Args:
         path: the run folder, or the run.
-        epochs: of the whole run; None: as before.
+        epochs: number of epochs of the whole run; None: as before.
         log: loggers beside those that the run has, as for `train`.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
         options: what ends the run early, by the names of the flags: `patience=5`.
@@ -222,12 +222,12 @@ def resume(
 
 
 def in_words_of_python(run: Run) -> Run:
-    """The run with its advice about keywords instead of flags."""
+    """The run, whose advice names keywords instead of flags."""
     return replace(run, advice=tuple(map(python_text, run.advice)))
 
 
 RESUME = resume
-"""The function, where an argument has its name."""
+"""The function `resume`, for `train`, which has an argument of this name."""
 
 
 @in_python
@@ -252,7 +252,7 @@ def pretrain(
         options: every flag of `alexnet pretrain`, with underscores.
 
     Raises:
-        UsageError: an unknown word, with the nearest one; or a value of the wrong type.
+        UsageError: an option is unknown (the message names the nearest one) or of the wrong type.
         AlexNetError: the recipe or the data cannot work, or the error is not finite.
     """
     if isinstance(kind, PretrainRecipe) and recipe:

@@ -13,27 +13,27 @@ from alexnet.inference.classifier import Classifier
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Agreement:
-    """Predictions of an optimized classifier compared with float32."""
+    """How the predictions of an optimized classifier compare with those in float32."""
 
     num_images: int
     batch_size: int
     num_agreeing: int
-    """Images with the same top-1 class."""
+    """Number of images with the same top-1 class."""
     top1_agreement: float
-    """The same as a fraction."""
+    """Fraction of images with the same top-1 class, 0 to 1."""
     max_probability_difference: float
-    """Largest difference of one class's probability for one image."""
+    """Largest difference between two probabilities of a class, over all images and classes."""
 
 
 def benchmark_agreement(
     classifier: Classifier, store: Store, indices: np.ndarray, batch_size: int = 1
 ) -> Agreement:
-    """Compare a classifier as `optimized()` prepares it with itself in float32.
+    """Compare the predictions of `classifier.optimized()` with those in float32.
 
     Args:
-        classifier: compared in float32, whatever its own precision.
-        store: resized as its preprocessing says.
-        indices: of images in the store.
+        classifier: a classifier, which is compared in float32, whatever its own precision.
+        store: an image store, resized as the classifier's preprocessing says.
+        indices: the indices of the images in the store.
         batch_size: images at a time; some CPUs compute few images with other instructions.
 
     Raises:

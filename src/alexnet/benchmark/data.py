@@ -1,4 +1,4 @@
-"""Images per second of building an image store, reading batches and augmenting them."""
+"""Measure images per second of building an image store, reading batches and augmenting them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from alexnet.transforms.statistics import color_principal_axes, preprocessing_fo
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataThroughput:
-    """Images per second of each step before the network."""
+    """Images per second of each stage of the input pipeline."""
 
     data: str
     num_images: int
     cores: int
     prepare_per_second: Spread
-    """Decode, resize and store; done once for a data set."""
+    """Decoding, resizing and storing, which is done once for a data set."""
     read_per_second: Spread
-    """From the store into batches, in an epoch's order."""
+    """Reading batches from the store, in the order of an epoch."""
     augment_per_second: Spread
     """The recipe's augmentation."""
     store_bytes: int
@@ -45,15 +45,15 @@ class DataThroughput:
 def benchmark_data(
     recipe: Recipe, repeats: int, device: torch.device, reporter: Reporter = SILENT
 ) -> DataThroughput:
-    """Build the image store of the recipe's data set, read it and augment its images.
+    """Measure building the image store of a recipe's data set, reading it and augmenting images.
 
     The stores are built in a temporary folder, not in the cache.
 
     Args:
-        recipe: its data set, sizes, batch size and augmentation.
+        recipe: the recipe whose data set, sizes, batch size and augmentation are measured.
         repeats: measurements of each.
-        device: on which images are augmented.
-        reporter: is told of what takes long before, such as a download.
+        device: the device on which images are augmented.
+        reporter: receives the progress of what comes before, such as a download.
 
     Raises:
         DataError: the data set is missing, or none of its images can be read.
@@ -88,7 +88,7 @@ def benchmark_data(
 
 
 def _read_rates(batches: Batches, repeats: int) -> list[float]:
-    """Images per second of whole epochs."""
+    """Images per second of reading a whole epoch, for each repeat."""
     rates = []
     for epoch in range(repeats):
         start = time.perf_counter()
@@ -100,7 +100,7 @@ def _read_rates(batches: Batches, repeats: int) -> list[float]:
 def _augment_rates(
     batches: Batches, recipe: Recipe, repeats: int, device: torch.device
 ) -> list[float]:
-    """Images per second of augmenting one batch; the first time does not count."""
+    """Images per second of augmenting one batch, for each repeat after a warmup."""
     axes = color_principal_axes(np.eye(3)).to(device)
     preprocessing = preprocessing_for(build_architecture(recipe), recipe.data_options)
     augmenter = Augmenter(

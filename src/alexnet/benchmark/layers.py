@@ -1,4 +1,4 @@
-"""How long each layer of a network takes."""
+"""Measure how long each layer of a network takes."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ MAX_REPEATS = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerTime:
-    """One layer alone, or several that are one pass, on the input that it gets in the network."""
+    """The time of a layer, or of several fused ones, on the input that it gets in the network."""
 
     name: str
-    """Of the layer; those of one pass with + between them."""
+    """The name of the layer; names of fused layers are joined by +."""
     output: tuple[int, ...]
-    """Shape with the batch."""
+    """Shape of the output, with the batch."""
     forward_seconds: float
     backward_seconds: float | None
-    """None for inference."""
+    """Seconds of the backward pass; None for inference."""
     forward_gflops: float | None
     """Billions of floating-point operations per second (a multiplication and an addition are two);
     None for layers without weights, whose operations are not counted."""
@@ -41,9 +41,9 @@ def layer_times(
     """Time every layer alone, in order, on the outputs of the layers before it.
 
     Args:
-        network: its mode changes.
+        network: the network, whose mode is changed.
         images: [B, C, H, W], for the first layer.
-        precision: of the matrix products.
+        precision: the precision of the matrix products.
         repeats: measurements of a layer, at most 5.
         training: time the backward pass, too.
     """
@@ -89,7 +89,7 @@ def _median_seconds(
     training: bool,
     needs_grad: bool,
 ) -> tuple[dict[str, float], Tensor]:
-    """Median seconds of the "forward" pass, of "both" passes if there are two, and the output."""
+    """Median seconds of "forward" and, with gradients, of "both" passes; and the output."""
     x = x.detach().requires_grad_(needs_grad)
 
     def forward() -> Tensor:

@@ -1,4 +1,4 @@
-"""How much memory a network takes in training or inference, and how much it takes at least."""
+"""The peak memory of a network in training or inference, and a lower bound for it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from alexnet.runtime.malloc import release_freed_memory
 
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
-"""What Linux takes as the order to begin the peak of resident memory anew (proc(5))."""
+"""Written to clear_refs, resets the process's peak resident memory (proc(5))."""
 FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memory:
-    """What a network takes beyond the program itself, and what it would take at least."""
+    """The memory that a network takes beyond the program itself, and the minimum for its task."""
 
     peak_bytes: int | None
-    """Of the process, or of the GPU's tensors; None where the system does not say."""
+    """Peak of the process's memory, or of the tensors on the GPU; None if it cannot be measured."""
     minimum_bytes: int
-    """`training_bytes` or `inference_bytes`."""
+    """The lower bound: `training_bytes` or `inference_bytes`."""
 
     @property
     def ratio(self) -> float | None:
@@ -36,13 +36,15 @@ class Memory:
 
 
 def peak_of(prepare: Callable[[], Callable[[], object]], device: torch.device) -> int | None:
-    """Bytes in use at most while a function runs, beyond those before it was prepared.
+    """Peak of the bytes in use while a function runs, minus those in use before its preparation.
 
-    Of a GPU's tensors, else of the process; None where the system does not say (Linux does).
+    On an NVIDIA GPU the bytes of its tensors count, else the resident memory of the process, which
+    only Linux tells; None elsewhere.
 
     Args:
-        prepare: makes what the function needs and returns it; what it needs itself does not count.
-        device: where the function computes.
+        prepare: prepares the function and returns it; temporary memory of the preparation does not
+            count.
+        device: the device on which the function computes.
     """
     gc.collect()
     if device.type == "cuda":
@@ -65,23 +67,23 @@ def peak_of(prepare: Callable[[], Callable[[], object]], device: torch.device) -
 
 
 def _status_bytes(name: str) -> int:
-    """A value of /proc/self/status."""
+    """A value of /proc/self/status, in bytes."""
     lines = STATUS.read_text("utf-8").splitlines()
     found = dict(line.split(":", 1) for line in lines)
     return 1024 * int(found[name].split()[0])
 
 
 def training_bytes(arch: Architecture, batch_size: int, type_bytes: int) -> int:
-    """Bytes without which no training step with momentum can be computed.
+    """The minimum memory of a training step with momentum, in bytes.
 
     Weights, gradients and velocities in float32; the images in float32; the outputs of layers with
-    weights and of pooling, and where each maximum was in a byte, since the backward pass needs
-    them and they cannot be computed again without products; and the gradient of the largest.
+    weights and of pooling, and the position of each maximum in a byte, which the backward pass
+    needs and which only matrix products could recompute; and the gradient of the largest output.
 
     Args:
         arch: the network.
         batch_size: images in a step.
-        type_bytes: of an activation: 2 in bf16.
+        type_bytes: bytes of an activation: 2 in bf16.
     """
     infos = arch.layer_infos()
     kept = [i for i in infos if isinstance(i.layer, Conv | FullyConnected | Pool | AdaptivePool)]
@@ -93,12 +95,12 @@ def training_bytes(arch: Architecture, batch_size: int, type_bytes: int) -> int:
 
 
 def inference_bytes(arch: Architecture, batch_size: int, type_bytes: int) -> int:
-    """Bytes without which no batch can be classified: weights, images, a layer's input and output.
+    """The minimum memory of inference in bytes: weights, images, and one layer's input and output.
 
     Args:
         arch: the network.
         batch_size: images at once.
-        type_bytes: of a weight and an activation: 2 in bf16, 1 in int8.
+        type_bytes: bytes of a weight or an activation: 2 in bf16, 1 in int8.
     """
     infos = arch.layer_infos()
     largest = max(prod(info.input) + prod(info.output) for info in infos)

@@ -1,4 +1,4 @@
-"""Images per second and bytes per step of several processes that train together."""
+"""Measure images per second and bytes per step of several processes that train together."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ class ProcessesThroughput:
 
     arch: str
     batch_size: int
-    """Of all processes together."""
+    """Images per step, of all processes together."""
     processes: int
     parallel: str
     exchange: str
     gradient_compression: str
     precision: str
-    """Type of the matrix products."""
+    """Data type of the matrix products."""
     images_per_second: Spread
-    """Of all processes together."""
+    """Images per second of all processes together."""
     step_seconds: Spread
     alone_images_per_second: Spread
-    """Of one process that trains its part of the batch while the others wait."""
+    """Images per second of one process that trains its part of the batch while the others wait."""
     efficiency: float
-    """Images per second of all, as a fraction of as many processes that are alone."""
+    """Images per second of all, divided by the number of processes times that of one alone."""
     sent_bytes: int
-    """By the process of rank 0 in a step, counted where they are sent."""
+    """Bytes that the process of rank 0 sends in a step, counted where they are sent."""
     planned_bytes: int
-    """The same by the arithmetic of `alexnet summary NET --devices N`, with gradients in bf16 where
-    they are compressed."""
+    """The same as computed by `alexnet summary NET --devices N`, with gradients in bf16 if they are
+    compressed."""
     environment: Environment
 
 
@@ -74,14 +74,14 @@ def make_shared_step(
     precision: Precision,
     options: DistributedOptions,
 ) -> SharedStep:
-    """A step of the paper's optimizer on random images and labels; all processes make it together.
+    """Make a step of the paper's optimizer on random images and labels; every process calls this.
 
     Args:
         arch: the network's name, or its table.
-        batch_size: images of all processes together.
-        device: of this process.
-        precision: of the matrix products.
-        options: how the network is spread.
+        batch_size: images per step, of all processes together.
+        device: the device of this process.
+        precision: the precision of the matrix products.
+        options: how the processes share the network and the batch.
     """
     world = current_world()
     optimizer_options = OptimizerOptions(optimizer="paper", lr=1e-3)
@@ -118,11 +118,11 @@ def benchmark_processes(
 
     Args:
         arch: the network.
-        batch_size: images of all processes together.
-        repeats: steps that count.
-        device: of this process.
-        precision: of the matrix products.
-        options: how the network is spread.
+        batch_size: images per step, of all processes together.
+        repeats: steps that are measured.
+        device: the device of this process.
+        precision: the precision of the matrix products.
+        options: how the processes share the network and the batch.
 
     Raises:
         ConfigError: the scheme does not fit the network or the number of processes.
@@ -155,7 +155,7 @@ def benchmark_processes(
 def time_steps(
     step: Function, repeats: int, device: torch.device, on_start: Callable[[], object]
 ) -> list[float]:
-    """Seconds of each step after a few that do not count; `on_start` is called before the first."""
+    """Seconds of each step after a warmup; `on_start` is called between the two."""
     for _ in range(WARMUP_STEPS):
         step()
     on_start()
@@ -170,7 +170,7 @@ def _time_alone(
     precision: Precision,
     world: World,
 ) -> Spread:
-    """Images per second of the process of rank 0, which the others wait for."""
+    """Images per second of the process of rank 0 on its part of a batch, while the others wait."""
     rates = None
     if world.is_main:
         images = random_images(arch, len(range(batch_size)[world.rows(batch_size)]), device)

@@ -1,4 +1,4 @@
-"""Images per second of a network, in training or inference, compared with a matrix multiplication.
+"""Measure a network's images per second, and compare them with a matrix multiplication.
 
 Everything is timed alternately, so that other load on the machine slows all of it alike.
 """
@@ -38,9 +38,9 @@ Mode: TypeAlias = Literal["train", "infer"]
 MATMUL_SIZE = {"cpu": 3072, "cuda": 8192}
 """Side of the square matrices, by device: large enough for the device's best FLOP/s."""
 MEMORY_STEPS = 3
-"""Of which the peak of memory is taken: in the second the optimizer has its velocities."""
+"""Training steps in which the peak is measured; from the second on, velocities exist."""
 SMALL = "lenet5"
-"""A network that loads the libraries whose memory is not a network's."""
+"""A small network, run first so that loading libraries does not count as the network's memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,19 +51,19 @@ class Throughput:
     arch: str
     batch_size: int
     precision: str
-    """Type of the matrix products."""
+    """Data type of the matrix products."""
     images_per_second: Spread
     optimized_images_per_second: Spread | None
-    """Of the network as `Classifier.optimized()` prepares it; None for training."""
+    """Images per second of the network that `Classifier.optimized()` makes; None for training."""
     matmul_gflops: Spread
     """Billions of floating-point operations per second of a square matrix multiplication of that
     type, timed alternately with the network."""
     matmul_utilization: float
     """The network's own operations per second as a fraction of `matmul_gflops`."""
     memory: Memory | None
-    """Of training steps, or of inference with the network as it is; None with `torch.compile`."""
+    """Memory of training, or of inference without optimization; None with `torch.compile`."""
     optimized_memory: Memory | None
-    """Of inference with the optimized network; None for training."""
+    """Memory of inference with the optimized network; None for training."""
     layers: tuple[LayerTime, ...]
     environment: Environment
 
@@ -82,11 +82,11 @@ def benchmark_network(
 
     Args:
         mode: "train" or "infer".
-        arch: its name, or its table.
+        arch: the name of an architecture, or an `Architecture`.
         batch_size: images per step.
         repeats: measurements, alternating with the matrix multiplication.
-        device: where everything is computed.
-        precision: of the matrix products.
+        device: the device on which everything is computed.
+        precision: the precision of the matrix products.
         compile: use `torch.compile`.
     """
     arch = architecture(arch)
@@ -134,8 +134,8 @@ def measure_memory(
         mode: "train" or "infer".
         arch: the network.
         batch_size: images per step.
-        device: where everything is computed.
-        precision: of the matrix products.
+        device: the device on which everything is computed.
+        precision: the precision of the matrix products.
         optimized: whether inference is that of the network as `optimize_for_inference` makes it.
     """
     type_bytes = compute_dtype(device, precision).itemsize
@@ -181,7 +181,7 @@ def _measure(
 
 
 def make_matmul(device: torch.device, dtype: torch.dtype) -> tuple[Function, float]:
-    """A square matrix multiplication and its floating-point operations."""
+    """Make a function that multiplies two square matrices; also return its number of FLOPs."""
     n = MATMUL_SIZE.get(device.type, 3072)
     a, b = (torch.randn(n, n, device=device).to(dtype) for _ in range(2))
     return lambda: a @ b, 2.0 * n**3
@@ -210,7 +210,7 @@ def random_images(arch: Architecture, batch_size: int, device: torch.device) -> 
 
 
 def make_train_step(network: Network, images: Tensor, precision: Precision) -> Function:
-    """A training step of the paper's optimizer, with random labels."""
+    """Make a training step of the paper's optimizer, with random labels."""
     recipe = Recipe(precision=precision, optimizer=OptimizerOptions(optimizer="paper", lr=1e-3))
     optimizer = build_optimizer(network, recipe.optimizer)
     num_classes = network.architecture.num_classes
@@ -221,7 +221,7 @@ def make_train_step(network: Network, images: Tensor, precision: Precision) -> F
 
 
 def make_inference_step(network: Network, images: Tensor, precision: Precision) -> Function:
-    """A forward pass without gradients."""
+    """Make a forward pass without gradients."""
 
     @torch.inference_mode()
     def infer() -> Tensor:

@@ -11,14 +11,14 @@ from typing import TypeAlias
 import torch
 
 Function: TypeAlias = Callable[[], object]
-"""What is timed."""
+"""A function that is timed."""
 MIN_SAMPLE_SECONDS = 0.2
-"""Shortest measurement of a network, in which a call of milliseconds is repeated."""
+"""Minimum duration of a measurement, for which a short call is repeated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """Repeated measurements of one quantity."""
+    """Median, minimum and maximum of repeated measurements of one quantity."""
 
     median: float
     low: float
@@ -27,7 +27,7 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Median, minimum, maximum and number of values."""
+    """Compute the median, minimum, maximum and number of values."""
     return Spread(
         median=statistics.median(values), low=min(values), high=max(values), n=len(values)
     )
@@ -39,13 +39,13 @@ def seconds_per_call(
     min_seconds: float = 0.0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
-    """Mean duration of a call, until the device has finished it.
+    """Mean seconds of a call, until the device has finished it.
 
     Args:
-        function: called once, or as often as fits into `min_seconds`.
-        device: on which it computes.
-        min_seconds: shortest duration of all calls together.
-        clock: the time in seconds.
+        function: called once, or repeatedly until `min_seconds` have passed.
+        device: the device on which it computes.
+        min_seconds: minimum duration of all calls together.
+        clock: returns the time in seconds.
     """
     synchronize(device)
     start, calls, elapsed = clock(), 0, 0.0
@@ -78,12 +78,12 @@ def time_interleaved(
     function.
 
     Args:
-        functions: by name, in the order of a round.
-        repeats: rounds that count.
-        device: on which they compute.
-        warmup_rounds: rounds before, of one call each, that do not count.
-        min_seconds: shortest measurement.
-        clock: the time in seconds.
+        functions: functions by name, in the order of a round.
+        repeats: number of rounds that are measured.
+        device: the device on which they compute.
+        warmup_rounds: number of unmeasured rounds before, with one call of each function.
+        min_seconds: minimum duration of a measurement.
+        clock: returns the time in seconds.
     """
     for _ in range(warmup_rounds):
         for function in functions.values():

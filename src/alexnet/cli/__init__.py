@@ -8,7 +8,7 @@
     processes    several processes of one command: they print once
     run_options  PRESET, --config, --out, --resume and --json, which are not part of a recipe
     console      tables, JSON, notes
-    stdout       tells errors of standard output from others
+    stdout       distinguishes errors of standard output from other errors
     outputs      what every command prints with --json, as dataclasses
 
 Each verb is the module of its name (`import_` for import) with `run(arguments) -> exit code`. It is
@@ -66,10 +66,10 @@ VERBS = {
 }
 
 VERBS_WITH_OUT = ("train", "pretrain", "evaluate", "explain", "report", "compare")
-"""Verbs that choose where they write, unless --out is given."""
+"""Verbs with a default output folder, which --out replaces."""
 HOME_PATH = re.compile(r"(?P<flag>(--[\w-]+=)?)(?P<path>~([/\\].*)?)", re.DOTALL)
 TOLD_ALONE = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM)
-"""Errors of the system whose message says enough where it does not name a file."""
+"""Errors of the system whose message is clear without the name of a file."""
 
 
 def help_text() -> str:
@@ -131,7 +131,7 @@ def _is_gpu_out_of_memory(error: BaseException) -> bool:
 
 
 def _less_memory(words: Sequence[str], error: BaseException) -> str:
-    """How a command needs less memory, after a semicolon; "" where that is not known."""
+    """Advice on how the command needs less memory, after a semicolon; "" if there is none."""
     less = {
         "train": "a smaller --batch-size, or parts of the batch with --accumulate, need less",
         "tune": "a smaller --batch-size, or --jobs 1, needs less",
@@ -149,7 +149,7 @@ def _less_memory(words: Sequence[str], error: BaseException) -> str:
 
 
 def _run(words: list[str]) -> int:
-    """Run one verb; what it prints is written before this returns."""
+    """Run one verb and flush what it prints."""
     try:
         code = _dispatch(words)
     except SystemExit:  # after --help
@@ -181,7 +181,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _with_home(word: str) -> str:
-    """A word of the command; "~" begins a path where the shell left it, as in --out=~/x."""
+    """The word with a leading "~" expanded, which shells leave alone in --out=~/x."""
     if found := HOME_PATH.fullmatch(word):
         return found["flag"] + path_text(found["path"])
     return word
@@ -195,7 +195,7 @@ def _exit_code(error: BaseException) -> int:
 
 
 def _unknown_verb(word: str) -> UsageError:
-    """The error for a word that is no verb; it names ours for one of another program."""
+    """The error for an unknown verb, which names a similar one or ours for another program's."""
     ours = OTHER_NAMES.get(word)
     if ours in VERBS:
         return UsageError(f"{word} is not a verb here; use alexnet {ours}")
@@ -209,7 +209,7 @@ def _unknown_verb(word: str) -> UsageError:
 
 
 def _elsewhere(error: OSError, words: list[str]) -> str:
-    """The flag that names another place, where the usual one, such as a run, takes no file."""
+    """Advice to use --out, after a semicolon, if the default output folder is not writable."""
     is_denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
     path = str(error.filename or "")
     is_read = os.path.lexists(path) and not os.access(path, os.R_OK)

@@ -307,7 +307,7 @@ def _text(result: Throughput) -> str:
 
 
 def _processes_text(result: ProcessesThroughput) -> str:
-    """The speed of several processes, beside that of one alone, and what each sends."""
+    """A text on the speed of several processes and of one alone, and on the bytes sent."""
     machine, step = result.environment, result.step_seconds
     scheme = result.parallel + (f", {result.exchange}" if result.parallel == "hybrid" else "")
     gradients = "bf16" if result.gradient_compression == "bf16" else "float32"

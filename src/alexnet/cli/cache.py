@@ -31,11 +31,11 @@ kernels and optimized networks. All of them are made again when needed.
 
 alexnet cache ACTION --help lists an action's flags."""
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-"""In a second, minute, hour, day and week."""
+"""Seconds in a second, minute, hour, day and week."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one action."""
+    """Run the action that the first word names."""
     return dispatch(arguments, ACTIONS, HELP, "action of alexnet cache")
 
 
@@ -79,7 +79,7 @@ class CleanFlags:
 
 
 def clean_action(arguments: Sequence[str]) -> int:
-    """Remove old entries and print them; 1 if one could not be removed."""
+    """Remove old entries and print them; the exit code is 1 if one could not be removed."""
     flags = parse(CleanFlags, arguments, "cache clean")
     cache, latest = cache_folder(), time.time() - age_seconds(flags.older_than)
     old = [entry for entry in cache_entries(cache) if entry.used_at <= latest]
@@ -110,10 +110,10 @@ def clean_action(arguments: Sequence[str]) -> int:
 
 
 def age_seconds(text: str) -> float:
-    """The seconds of "30d", "12h", "2w" or "7", which is days.
+    """Convert "30d", "12h", "2w" or "7" (days) to seconds.
 
     Raises:
-        UsageError: it is no such text.
+        UsageError: the text has another form.
     """
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw]?)", text.strip().lower())
     if not match:

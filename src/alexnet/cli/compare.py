@@ -99,10 +99,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def named_paths(models: Sequence[str]) -> dict[str, str]:
-    """The paths and addresses by the shortest names that tell them apart, else by themselves.
+    """The paths and addresses by their short names, or by themselves if two short names are equal.
 
     Raises:
-        UsageError: there are fewer than two, or one is named twice.
+        UsageError: there are fewer than two models, or one is named twice.
     """
     require(len(models) > 1, "name two runs or model files or more", UsageError)
     names = [short_name(model) for model in models]
@@ -137,7 +137,7 @@ def _text(
 
 
 def seeds_text(groups: Sequence[SeedGroup]) -> str:
-    """The groups of runs that differ only in the seed, each against the first."""
+    """A table of the groups of runs that differ only in the seed, each compared with the first."""
     first = groups[0].name
     rows = []
     for group in groups:
@@ -153,7 +153,7 @@ def seeds_text(groups: Sequence[SeedGroup]) -> str:
 
 
 def _recipe_text(changes: Sequence[RecipeChange], names: Sequence[str]) -> str:
-    """The options in which the recipes differ, a column for each model."""
+    """A table of the options in which the recipes differ, with a column for each model."""
     if not changes:
         return "the recipes are the same"
     rows = [(change.flag, *map(flag_text, change.values)) for change in changes]
@@ -161,7 +161,7 @@ def _recipe_text(changes: Sequence[RecipeChange], names: Sequence[str]) -> str:
 
 
 def _test_text(comparison: Comparison) -> str:
-    """The tests, each with what it says."""
+    """A table of the tests, and a sentence on the result of each."""
     first = comparison.models[0].name
     rows = [
         (
@@ -194,9 +194,9 @@ def _points(interval: ConfidenceInterval, between: str = "to") -> str:
 
 
 def _default_folder(paths: Mapping[str, str]) -> Path:
-    """compare-A-B beside the first run or model file; only two of more names are part of it.
+    """The folder compare-A-B beside the first run or model file, named after the first two models.
 
-    If the first one is an address, in the current folder.
+    It is in the current folder if the first model is an address.
     """
     word = next(iter(paths.values()))
     is_address, first = word.startswith(PREFIX), Path(word)
@@ -210,7 +210,7 @@ def _default_folder(paths: Mapping[str, str]) -> Path:
 
 
 def _write(facts: CompareOutput, paths: Mapping[str, str], out: Path) -> None:
-    """comparison.json, and the learning curves of those models that are runs."""
+    """Write comparison.json, and the learning curves of the models that are runs."""
     write_text(out / "comparison.json", json_document(facts) + "\n")
     histories = {name: _history(Path(path)) for name, path in paths.items()}
     histories = {name: history for name, history in histories.items() if history}
@@ -223,7 +223,7 @@ def _write(facts: CompareOutput, paths: Mapping[str, str], out: Path) -> None:
 
 
 def _history(path: Path) -> list[EpochRecord]:
-    """The epochs of a run; none for a model file alone, or where they are damaged."""
+    """The epochs of a run; empty for a model file alone, or if they are damaged."""
     from alexnet.training.run_folder import RunFolder, read_metrics
 
     run = RunFolder(path if path.is_dir() else path.parent)

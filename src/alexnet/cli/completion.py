@@ -1,4 +1,4 @@
-"""`alexnet completion SHELL`: a script that completes verbs and flags, made of the dataclasses."""
+"""`alexnet completion SHELL`: a script that completes verbs and flags, from the dataclasses."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ COMMANDS = {
     "pretrain autoencoder": "pretrain:PretrainFlags",
     "pretrain rbm": "pretrain:PretrainFlags",
 }
-"""The module and the dataclass of the flags of every command that has flags of its own."""
+"""The module and the dataclass of the flags of each command that has flags."""
 MODES = {"explain": ("explain_filters:FiltersFlags", "explain_neighbors:NeighborsFlags")}
-"""Of commands that one of their flags makes others: the flags of those, too."""
+"""The dataclasses of the other modes of a command, which one of its flags selects."""
 
 
 SCRIPTS = {
@@ -106,7 +106,7 @@ complete -c alexnet -a '(__alexnet_words)'
 """,
     ),
 }
-"""Of every shell, a case and the script around the cases; the first case that fits is used."""
+"""For each shell the template of a case and of the script; the first matching case is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def known_words() -> dict[str, list[str]]:
-    """What can follow the words typed so far, the longest first; "" is after nothing."""
+    """The words that can follow each command, by the words typed so far; the longest come first.
+
+    The key "" is for an empty line.
+    """
     words = {command: [*_flags(command), "--help", "--help-all"] for command in COMMANDS}
     words["completion"] = list(SCRIPTS)
     words["schema"] = list(dict.fromkeys(word for key in OUTPUTS for word in key.split()))

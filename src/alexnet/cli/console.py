@@ -11,27 +11,27 @@ from alexnet.io.text import printable, shell_command
 from alexnet.progress import print_line
 
 NOT_YET = "nothing is removed yet; add --yes to remove it"
-"""What the commands say that remove files only with --yes."""
+"""The message of commands that remove files only with --yes."""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A header and rows as text; the first `left` columns are aligned left, the others right."""
+    """Format a table as text; the first `left` columns are aligned left, the others right."""
     return Table(tuple(header), rows, left).as_text()
 
 
 def name_list(names: Sequence[str], shown: int = 5) -> str:
-    """The first names of a list, for a line of text."""
+    """The first names of a list joined by commas, with "..." if there are more."""
     first = ", ".join(map(printable, names[:shown]))
     return first + (", ..." if len(names) > shown else "")
 
 
 def percent(fraction: float | None) -> str:
-    """A fraction from 0 to 1 as percent; a dash for None, a fraction of nothing."""
+    """Format a fraction from 0 to 1 as percent; a dash for None, as of no images."""
     return "-" if fraction is None else f"{100 * fraction:.2f} %"
 
 
 def size_text(size_bytes: int) -> str:
-    """A number of bytes with its unit, such as "37.7 MB"."""
+    """Format a number of bytes with a unit, such as "37.7 MB"."""
     size, units = float(size_bytes), ["bytes", "kB", "MB", "GB", "TB"]
     while size >= 999.95 and len(units) > 1:
         size, units = size / 1000, units[1:]
@@ -39,7 +39,7 @@ def size_text(size_bytes: int) -> str:
 
 
 def print_json(value: object) -> None:
-    """Print a dataclass as JSON; `alexnet schema` has the JSON Schema of each command's."""
+    """Print a dataclass as JSON, of which `alexnet schema` prints the JSON Schema."""
     print(json_document(value))
 
 
@@ -49,6 +49,6 @@ def note(text: str) -> None:
 
 
 def note_next(*commands: Sequence[str]) -> None:
-    """Print commands that may follow to stderr, ready to be pasted into a shell."""
+    """Print possible next commands to stderr, quoted for a shell."""
     for i, words in enumerate(commands):
         note(f"{'' if i else 'next':10}{shell_command(words)}")

@@ -65,7 +65,7 @@ alexnet data ACTION --help lists an action's flags."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one action."""
+    """Run the action that the first word names."""
     return dispatch(arguments, ACTIONS, HELP, "action of alexnet data")
 
 
@@ -134,13 +134,13 @@ def prepare_action(arguments: Sequence[str]) -> int:
 
 
 def _training_recipe(data: str) -> Recipe:
-    """The recipe with which `train_command` trains on data."""
+    """The recipe that the command of `train_command` trains."""
     is_start = train_command(data)[2:] == [data]
     return (read_call(data) if is_start else read_call(options={"data": data})).recipe()
 
 
 def _changes(recipe: Recipe, chosen: Mapping[str, Any]) -> Iterator[str]:
-    """The flags that make a recipe train on images that were stored with the chosen options."""
+    """Yield the flags with which a recipe uses an image store with the chosen options."""
     from alexnet.training.build import build_architecture
 
     options = recipe.data_options
@@ -154,7 +154,7 @@ def _changes(recipe: Recipe, chosen: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _duplicate_notes(store: Store, flags: PrepareFlags) -> list[str]:
-    """Sentences on images that are in several splits or classes."""
+    """Sentences on duplicate images that are in several splits or classes."""
     splits = np.array(store.info.splits)
     indices = {name: np.flatnonzero((splits == name) & store.usable) for name in set(splits)}
     command = check_command(flags.data, flags.data_root, flags.label_from)
@@ -162,7 +162,7 @@ def _duplicate_notes(store: Store, flags: PrepareFlags) -> list[str]:
 
 
 def _open(flags: PrepareFlags | CheckFlags | SplitFlags) -> Source:
-    """The data set; an archive is unpacked if it has not been yet."""
+    """Open the data set; an archive is unpacked unless it was before."""
     with ProgressReporter() as reporter:
         return open_source(
             flags.data,
@@ -193,7 +193,7 @@ class CheckFlags:
 
 
 def check_action(arguments: Sequence[str]) -> int:
-    """Print every finding; 1 when one of them is a fault."""
+    """Print every finding; the exit code is 1 if one of them is a fault."""
     flags = parse(CheckFlags, arguments, "data check")
     source = _open(flags)
     with ProgressReporter() as reporter:

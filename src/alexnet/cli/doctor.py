@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _flat(facts: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The names and values of all levels."""
+    """Yield the names and values of nested facts as one list."""
     for name, value in facts.items():
         if isinstance(value, dict):
             yield from _flat(value)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 MAX_EMPTY_ROWS = 20
-"""If more classes have no images, the table leaves them out; they are told below it."""
+"""If more classes than this have no images, a line below the table names them instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _evaluate(classifier: Classifier, flags: EvaluateFlags) -> Evaluation:
-    """The evaluation that the flags ask for, with its progress."""
+    """Evaluate as the flags say, and show the progress."""
     from alexnet.evaluation.evaluator import evaluate
 
     with ProgressReporter() as reporter:
@@ -119,7 +119,7 @@ def _evaluate(classifier: Classifier, flags: EvaluateFlags) -> Evaluation:
 
 
 def suffix(flags: EvaluateFlags, is_training_data: bool) -> str:
-    """What tells this evaluation's folder from that of the test split: "-photos", "-val"."""
+    """The suffix of the evaluation's folder, such as "-photos" or "-val"; "" by default."""
     parts = [] if is_training_data else [_data_name(flags.data)]
     parts += [flags.split] if flags.split != "auto" else []
     parts += ["10-crops"] if flags.crops == "10" else []
@@ -128,7 +128,7 @@ def suffix(flags: EvaluateFlags, is_training_data: bool) -> str:
 
 
 def _data_name(data: str) -> str:
-    """The name of a data set or path; that of a split, such as shop/test, with its folder's."""
+    """The name of a data set or path; for a folder of a split, such as shop/test, "shop-test"."""
     path = Path(path_text(data)).resolve()
     name = f"{path.parent.name}-{path.stem}" if split_of(path.stem) else path.stem
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
@@ -155,7 +155,7 @@ def _pair_text(pair: tuple[str, str, int]) -> str:
 
 
 def _header(result: Evaluation) -> str:
-    """The metrics of all images together."""
+    """The metrics over all images, as text."""
     n, has_top5 = result.num_images, len(result.class_names) > 5
     top5 = f"top-5 error {percent_with_interval(result.top5_error, n)}   " if has_top5 else ""
     network = ""
@@ -171,7 +171,7 @@ def _header(result: Evaluation) -> str:
 
 
 def _calibration_text(calibration: Calibration) -> str:
-    """The calibration error, and what the temperature has changed."""
+    """A text on the calibration error, and on how the temperature has changed it."""
     from alexnet.evaluation.calibration import chance_calibration_error
 
     temperature = calibration.temperature
@@ -192,7 +192,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _class_table(result: Evaluation) -> str:
-    """The scores of every class."""
+    """The table of the scores of every class."""
     rows = [
         (
             c.name,

@@ -24,7 +24,7 @@ from alexnet.experiments.speeds import known_speeds
 from alexnet.io.text import shell_command
 
 SMALL: tuple[ProtocolName, ...] = ("quick", "full")
-"""The protocols that a machine without ImageNet runs."""
+"""The protocols that can be run without ImageNet."""
 
 HELP = """usage: alexnet experiment ACTION ...
 
@@ -45,7 +45,7 @@ alexnet experiment ACTION --help lists an action's flags."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one action."""
+    """Run the action that the first word names."""
     return dispatch(arguments, ACTIONS, HELP, "action of alexnet experiment")
 
 

@@ -1,4 +1,4 @@
-"""`alexnet experiment plan`: how many seeds decide a claim, and the hours that they take."""
+"""`alexnet experiment plan`: how many seeds decide a claim, and how many hours they take."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 NO_SPREAD = "the earlier runs cannot tell the spread: some ended before they reached the target"
 MAX_DIFFERENCES = 3
-"""Differences of protocols that are told; the rest is counted."""
+"""Maximum number of differences between protocols that are listed; further ones are counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class PlanFlags:
 
 
 def plan_action(arguments: Sequence[str]) -> int:
-    """Print what is expected of an experiment with 3 to 20 seeds."""
+    """Print the expected intervals and costs of an experiment with 3 to 20 seeds."""
     check_names(arguments)
     flags = parse(PlanFlags, arguments, "experiment plan")
     plan = Plan(
@@ -80,10 +80,10 @@ def plan_action(arguments: Sequence[str]) -> int:
 
 
 def check_names(arguments: Sequence[str]) -> None:
-    """Check the experiments before the first flag, so that they are told of before any flag.
+    """Check the names of experiments, so that a wrong name is reported before a wrong flag.
 
     Raises:
-        UnknownNameError: no such experiment.
+        UnknownNameError: there is no such experiment.
     """
     if HELP_WORDS.isdisjoint(arguments):
         for name in takewhile(lambda word: not word.startswith("-"), arguments):
@@ -91,10 +91,12 @@ def check_names(arguments: Sequence[str]) -> None:
 
 
 def jobs_of(jobs: int | None, data: Literal["small", "imagenet"], device: str) -> int:
-    """Runs at once: `jobs`, or for None one for every core of a CPU, up to 8 on one GPU.
+    """The number of runs at once: `jobs` if given, else the default for the data and the device.
+
+    The default is one run per core of a CPU, up to 8 on one GPU, and 1 on ImageNet.
 
     Raises:
-        UsageError: a number below 1.
+        UsageError: `jobs` is below 1.
     """
     from alexnet.runtime.workers import default_jobs
 
@@ -109,7 +111,7 @@ def protocol_of(quick: bool, data: Literal["small", "imagenet"]) -> ProtocolName
     """The protocol that the flags ask for.
 
     Raises:
-        UsageError: two sizes at once.
+        UsageError: the flags ask for two protocols at once.
     """
     if quick and data == "imagenet":
         raise UsageError("--quick is not for --data imagenet; leave one of them out")
@@ -120,7 +122,9 @@ def protocol_of(quick: bool, data: Literal["small", "imagenet"]) -> ProtocolName
 def earlier_result(
     name: str, protocol: ProtocolName, folder: str
 ) -> tuple[ExperimentResult | None, str]:
-    """The result to plan from and its path: of `folder`, of the user's own runs, or a kept one.
+    """The result to plan from, and its path as text: from `folder`, the user's runs, or a kept one.
+
+    (None, "") if there is none.
 
     Raises:
         ModelFileError: `folder` holds no finished experiment.
@@ -176,7 +180,7 @@ def _earlier_lines(earlier: EarlierResult) -> Iterator[str]:
 
 
 def _block(number: int, one: ComparisonPlan) -> Iterator[str]:
-    """A comparison: its effect, and the seeds that it needs."""
+    """Yield the lines on a comparison: its effect, and the seeds that it needs."""
     from alexnet.experiments.formatting import format_effect, format_interval
     from alexnet.experiments.power import describe_power
 
@@ -205,7 +209,7 @@ def _by_seeds(found: ExperimentPowerOutput) -> Iterator[tuple[int, float | None]
 
 
 def _widths(found: ExperimentPowerOutput) -> str:
-    """For every number of seeds the hours, and the half-width of every comparison's interval."""
+    """A table of the hours and the half-widths of the intervals, by number of seeds."""
     rows = [
         (f"{seeds}", _hours(minutes), *[_cell(one, i) for one in found.comparisons])
         for i, (seeds, minutes) in enumerate(_by_seeds(found))

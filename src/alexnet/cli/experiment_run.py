@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from alexnet.experiments.results import ExperimentResult
 
 EXPERIMENT_RUNS = "runs/experiments"
-"""The folder of the experiments' folders."""
+"""The parent folder of the experiments' folders."""
 
 
 def measure_speeds(speeds: Speeds, plans: Sequence[Plan]) -> None:
-    """Measure the networks of plans that are not known yet, with a progress bar."""
+    """Measure the training speeds that plans need and that are not known, with a progress bar."""
     with ProgressReporter() as reporter:
         speeds.measure(plans, reporter.on_measure)
 
@@ -96,10 +96,10 @@ def run_action(arguments: Sequence[str]) -> int:
 
 
 def check_run_flags(flags: RunFlags) -> None:
-    """Check flags that exclude each other.
+    """Check which experiments are named, and flags that exclude each other.
 
     Raises:
-        UsageError: they do, or a number is too small.
+        UsageError: no experiment is named, or two flags exclude each other.
     """
     if not (flags.name or flags.all):
         raise UsageError("name an experiment, or run all of them with --all")
@@ -108,7 +108,7 @@ def check_run_flags(flags: RunFlags) -> None:
 
 
 def run_plan(plan: Plan, out: Path, flags: RunFlags, arguments: Sequence[str]) -> ExperimentResult:
-    """Run an experiment and show its progress; an interruption tells how to resume."""
+    """Run an experiment and show its progress; if interrupted, print how to resume it."""
     from alexnet.experiments.run import run_experiment
 
     jobs = jobs_of(flags.jobs, flags.data, flags.device)
@@ -131,7 +131,7 @@ def run_plan(plan: Plan, out: Path, flags: RunFlags, arguments: Sequence[str]) -
 
 @contextmanager
 def shown_run(description: str) -> Iterator[ProgressReporter]:
-    """Print a run's description and show its progress."""
+    """A context that prints a run's description and gives the reporter of its progress."""
     note(description)
     with ProgressReporter() as reporter:
         yield reporter
@@ -158,7 +158,7 @@ def run_all(flags: RunFlags, arguments: Sequence[str]) -> int:
 
 
 def shortest_first(plans: Sequence[Plan], flags: RunFlags) -> list[Plan]:
-    """The plans by what they cost; the speeds of their networks are measured if need be."""
+    """The plans sorted by estimated time; training speeds that are not known are measured."""
     speeds = known_speeds(flags.device, jobs_of(flags.jobs, flags.data, flags.device))
     if flags.data != "imagenet":
         measure_speeds(speeds, plans)
@@ -179,7 +179,7 @@ def plan_of(flags: RunFlags, name: str) -> Plan:
     """The plan of an experiment that the flags ask for.
 
     Raises:
-        UsageError: two sizes at once, or one that the experiment does not have.
+        UsageError: the flags ask for two protocols, or for one that the experiment does not have.
     """
     return Plan(
         experiment=experiment(name),

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from alexnet.experiments.results import ComparisonResult, ExperimentResult
 
 WIDTH = 80
-"""Columns."""
+"""Width of the text in columns."""
 HEAD_WIDTH = 9
-"""Of the word at the beginning of a paragraph."""
+"""Width of the word at the beginning of a paragraph."""
 
 
 def paragraph(head: str, text: str, width: int = HEAD_WIDTH) -> str:
-    """A paragraph with a word at its left."""
+    """Fill a paragraph with a word at its left."""
     return textwrap.fill(
         text,
         WIDTH,
@@ -43,7 +43,7 @@ def paragraph(head: str, text: str, width: int = HEAD_WIDTH) -> str:
 
 
 def describe_experiment(one: Experiment, speeds: Speeds) -> str:
-    """A claim, and the runs and costs of its protocols."""
+    """A text on an experiment's claim, and on the runs and costs of its protocols."""
     protocols: dict[str, str] = {
         name: f"about {plan.num_runs} runs, {format_cost(estimate_minutes(plan, speeds))}: "
         f"{describe_setting(plan)}"
@@ -61,7 +61,7 @@ def describe_experiment(one: Experiment, speeds: Speeds) -> str:
 
 
 def plan_text(plan: ExperimentPlanOutput) -> str:
-    """What an experiment would run."""
+    """A text on what an experiment would run."""
     rows = [
         (
             arm.name,
@@ -86,12 +86,12 @@ def plan_text(plan: ExperimentPlanOutput) -> str:
 
 
 def at_once_text(jobs: int) -> str:
-    """How many runs there are at once, to follow their number; "" for one."""
+    """The number of runs at once, as text that follows the number of runs; "" for one."""
     return f", {jobs} at once" if jobs > 1 else ""
 
 
 def _differences(arms: Sequence[ArmPlan]) -> Iterator[str]:
-    """In what the arms differ; of a series, whose arms differ in their size, what they share."""
+    """Yield lines on what each arm changes; arms of a series share a line on what they share."""
     differs = common_differences([(arm.series or arm.name, arm.differs) for arm in arms])
     width = max(map(len, differs))
     yield "differs in"
@@ -100,7 +100,7 @@ def _differences(arms: Sequence[ArmPlan]) -> Iterator[str]:
 
 
 def result_text(result: ExperimentResult) -> str:
-    """The values of the arms, the effects, and the verdict."""
+    """A text on the values of the arms, the effects, and the verdict."""
     rows = [
         (
             arm.name,
@@ -122,7 +122,7 @@ def _effect(one: ComparisonResult) -> Iterator[str]:
 
 
 def verdicts_text(report: ExperimentReportOutput) -> str:
-    """The verdicts of results, and whether this version has the protocols that were run."""
+    """A table of the verdicts, which marks results of protocols that this version has changed."""
     rows = [
         (
             one.experiment,

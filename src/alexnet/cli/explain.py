@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg")
 MAX_NEAREST = 50_000
-"""Images of the training data; of more the nearest are not searched unless asked for."""
+"""Maximum number of training images in which the nearest are searched by default."""
 Method = Literal["all", "grad_cam", "occlusion", "integrated_gradients", "guided_backprop"]
 
 
@@ -73,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def flags_class(arguments: Sequence[str]) -> type:
-    """The dataclass of the flags: what is explained decides which there are."""
+    """The dataclass of the flags, which depends on what is explained."""
     words = {word.partition("=")[0] for word in arguments}
     if explain_filters.WORD in words:
         return FiltersFlags
@@ -81,7 +81,7 @@ def flags_class(arguments: Sequence[str]) -> type:
 
 
 def explain_images(arguments: Sequence[str]) -> int:
-    """Write a sheet for every image; 1 if one could not be read."""
+    """Write a sheet for every image; the exit code is 1 if one could not be read."""
     flags = with_place(parse(ExplainFlags, arguments, "explain"), "model")
     if not flags.paths or "" in flags.paths:
         raise UsageError("name at least one image: alexnet explain MODEL IMAGE ...")
@@ -112,7 +112,7 @@ def _methods(flags: ExplainFlags) -> tuple[str, ...]:
 def _explain_all(
     classifier: Classifier, flags: ExplainFlags, inputs: Sequence[Input], sheets: Iterable[Path]
 ) -> list[ExplainedImage]:
-    """Every image explained, drawn and printed; one that cannot be read has an error."""
+    """Explain every image, draw its sheet and print its class; unreadable images have an error."""
     results = []
     per_image = len(_methods(flags))
     with ProgressReporter() as reporter:
@@ -135,7 +135,7 @@ def _explain_all(
 def _nearest_images(
     classifier: Classifier, flags: ExplainFlags, reporter: ProgressReporter
 ) -> NearestImages | None:
-    """Finds the nearest training images; None where they are not wanted or not here."""
+    """A search for the nearest training images; None if not wanted, or if the data is not here."""
     from alexnet.evaluation.evaluator import open_evaluation_data
     from alexnet.features.neighbors import nearest_images
 
@@ -177,7 +177,7 @@ def _drawn(
     path: Path,
     reporter: ProgressReporter,
 ) -> ExplainedImage:
-    """An explanation after its sheet is written and its answer printed."""
+    """Write the sheet of an explanation and print its class; return it for the JSON output."""
     from alexnet import plots
     from alexnet.explain.image_sheet import sheet
 
@@ -193,9 +193,9 @@ def _drawn(
 
 
 def _sheet_paths(flags: ExplainFlags, inputs: Sequence[Input]) -> list[Path]:
-    """The files of the sheets, named after the images; a number tells equal names apart.
+    """The files of the sheets, named after the images, with a number after a repeated name.
 
-    Names are equal also where they differ in case only, as on Windows and macOS.
+    Names that differ only in case count as equal, as on Windows and macOS.
 
     Raises:
         UsageError: --out is a file, and there are several images.

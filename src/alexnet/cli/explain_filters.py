@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 WORD = "--filters"
 FIRST = "first"
-"""Stands for the name of the first convolution."""
+"""A placeholder for the name of the first convolution."""
 NUM_CHANNELS = 24
-"""Channels of a figure, unless they are named."""
+"""Number of channels in a figure, unless they are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def with_layer(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with the first layer where --filters has no value."""
+    """The arguments, with FIRST as the value of --filters if it has none."""
     words = list(arguments)
     for i, word in enumerate(words):
         if word == WORD and (i + 1 == len(words) or words[i + 1].startswith("--")):
@@ -100,10 +100,10 @@ def with_layer(arguments: Sequence[str]) -> list[str]:
 
 
 def _layer(classifier: Classifier, flags: FiltersFlags) -> str:
-    """The layer that is meant.
+    """The name of the layer that --filters means.
 
     Raises:
-        UsageError: there is none, or a channel is not in it.
+        UsageError: there is no such layer, or it lacks a channel of --channels.
     """
     from alexnet.explain.feature_layers import conv_names, num_channels
     from alexnet.explain.patches import check_layer
@@ -122,7 +122,7 @@ def _layer(classifier: Classifier, flags: FiltersFlags) -> str:
 
 
 def shows_weights(classifier: Classifier, layer: str, flags: FiltersFlags) -> bool:
-    """Whether the weights are shown: those of the first convolution are images themselves."""
+    """Whether the figure shows the weights themselves, as for the first convolution."""
     from alexnet.explain.feature_layers import conv_names
 
     is_first = layer in conv_names(classifier.info.architecture)[:1]
@@ -146,7 +146,7 @@ def _name(flags: FiltersFlags) -> str:
 def _search(
     classifier: Classifier, layer: str, flags: FiltersFlags, reporter: ProgressReporter
 ) -> tuple[LayerPatches | None, Store | None]:
-    """The strongest patches of all images; none where no data is known and none is needed."""
+    """Search all images for the strongest patches; None if there is no data and none is needed."""
     from alexnet.evaluation.evaluator import open_evaluation_data, select_split
     from alexnet.explain.patches import find_patches
 
@@ -162,7 +162,7 @@ def _search(
 def _channels(
     classifier: Classifier, layer: str, flags: FiltersFlags, found: LayerPatches | None
 ) -> list[int]:
-    """The channels of the figure: those that were named, else the strongest, else the first."""
+    """The channels of the figure: the named ones, else the strongest, else the first ones."""
     from alexnet.explain.feature_layers import num_channels
 
     if flags.channels:
@@ -208,7 +208,7 @@ def _note(
     found: LayerPatches | None,
     store: Store | None,
 ) -> str:
-    """What the figure shows, in one line."""
+    """A line on what the figure shows."""
     from alexnet.explain.feature_layers import field_text
 
     parts = []
@@ -230,7 +230,7 @@ def _tell(
     store: Store | None = None,
     channels: Sequence[int] = (),
 ) -> None:
-    """Print what was found, and the file of the figure."""
+    """Print the results and the file of the figure."""
     infos = {one.layer.name: one for one in classifier.info.architecture.layer_infos()}
     if flags.json:
         print_json(
@@ -251,7 +251,7 @@ def _tell(
 
 
 def dead_text(found: LayerPatches) -> str:
-    """The dead channels of every layer with a ReLU."""
+    """A table of the dead channels of every layer with a ReLU."""
     if not found.num_channels:
         return "no layer has a ReLU, so that none has dead channels"
     rows = [

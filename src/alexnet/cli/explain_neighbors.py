@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alexnet.features.split import SplitFeatures
 
 WORDS = ("--neighbors", "--map")
-"""The flags with which `alexnet explain` does this."""
+"""The flags that select this mode of `alexnet explain`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class NeighborsFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Write a sheet of neighbors, or a map; 1 if an image could not be read."""
+    """Write a sheet of neighbors, or a map; the exit code is 1 if an image could not be read."""
     flags = with_model(parse(NeighborsFlags, arguments, "explain"), "model")
     _check(flags)
     from alexnet.plots.saving import figure_format
@@ -86,7 +86,7 @@ def _check(flags: NeighborsFlags) -> None:
     """Check the flags' values.
 
     Raises:
-        UsageError: one is out of range, or two exclude each other.
+        UsageError: a value is out of range, or two flags exclude each other.
     """
     if bool(flags.neighbors) == flags.map:
         raise UsageError("choose one of --neighbors IMAGE and --map")
@@ -157,7 +157,7 @@ def _searched_text(searched: SplitFeatures) -> str:
 
 
 def _shown_text(found: Sequence[Neighbors]) -> str:
-    """What the sheet leaves out of what was found; "" for nothing."""
+    """A text on how many queries and neighbors the sheet shows; "" if it shows all."""
     from alexnet.features.plots import MAX_COLUMNS, MAX_QUERIES
 
     queries = f"the first {MAX_QUERIES} of {len(found):,} images"

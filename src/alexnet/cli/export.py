@@ -53,7 +53,7 @@ class ExportFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Export and compare; exit code 1 if the file computes something else."""
+    """Export and compare; the exit code is 1 if the file computes something else."""
     flags = with_place(parse(ExportFlags, arguments, "export"), "model")
     from alexnet.inference.classifier import load
     from alexnet.interop.exporter import SUFFIXES, export_model, report_path
@@ -93,7 +93,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _out_path(flags: ExportFlags, suffixes: tuple[str, ...]) -> Path:
-    """The file to write: beside the model unless --out names another; for an address here."""
+    """The file to write: --out, or beside the model, or in the current folder for an address."""
     model = Path(flags.model)
     file = model / "model.safetensors" if model.is_dir() else model
     default = file.with_suffix(suffixes[0])
@@ -106,13 +106,13 @@ def _out_path(flags: ExportFlags, suffixes: tuple[str, ...]) -> Path:
 
 
 def _compared(report: ExportReport) -> str:
-    """The comparisons with the model."""
+    """Lines on the comparison with the model."""
     lines = f"compared  {report.parity.summary()}"
     return lines if report.agreement is None else f"{lines}\nrounded   {report.agreement.summary()}"
 
 
 def _note_next(report: ExportReport, out: Path) -> None:
-    """Say what may follow."""
+    """Print how the file can be used."""
     script = next((name for name in report.files if name.endswith(".py")), "")
     if script:
         note_next(["python", str(out.with_name(script)), "IMAGE"])
@@ -121,7 +121,7 @@ def _note_next(report: ExportReport, out: Path) -> None:
 
 
 def _usage(report: ExportReport, out: Path) -> str:
-    """How a program uses the file, given the images that `_text` describes."""
+    """A Python expression that uses the file, given the images that `_text` describes."""
     name = repr(str(out))
     if report.format == "torchvision":
         reader = "safetensors.torch.load_file" if out.suffix == ".safetensors" else "torch.load"
@@ -139,7 +139,7 @@ def _usage(report: ExportReport, out: Path) -> str:
 
 
 def _text(report: ExportReport, out: Path) -> str:
-    """What must be done to an image, what goes in and comes out, and the files."""
+    """A text on the preprocessing, the input and the output, and on the files."""
     divided = "" if report.temperature == 1 else f" divided by {report.temperature:.6g}"
     softmax = f"softmax   of the logits{divided} gives the probabilities\n"
     is_state_dict = report.format == "torchvision"

@@ -1,4 +1,4 @@
-"""The flags of a dataclass, one by one, with the words that help and completion show of them."""
+"""List the flags of a dataclass, with the texts that help and completion show."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ METAVARS = {
     "up_to": "LAYER",
     "out": "FILE",
 }
-"""What stands for the value of a text in help; other fields have their own name in capitals."""
+"""Placeholders of string values in help; other fields have their own name in capitals."""
 
 HIDDEN = ("replanned",)
-"""Fields that the program sets itself, so that no help shows them."""
+"""Fields that the program sets itself, which help does not show."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Flag:
-    """A field that the command line sets, by a flag or by a word in its place."""
+    """A field that the command line sets, by a flag or a positional argument."""
 
     field: str
-    """Its name in the dataclass."""
+    """The name of the field in the dataclass."""
     group: str
-    """What the flags of its dataclass have in common."""
+    """The heading of its dataclass's flags."""
     help: str
     metavar: str
-    """What stands for the value; "" for a flag without a value."""
+    """The placeholder of the value; "" for a flag without a value."""
     default: object
-    """MISSING if a value must be given."""
+    """The default value; MISSING if a value must be given."""
     is_positional: bool
     own_default: object = None
-    """The default for images of one's own; None where that is no other."""
+    """The default for the user's own images; None if it is not different."""
 
     @property
     def names(self) -> list[str]:
-        """As typed; a switch has a second name that turns it off."""
+        """The flag as typed; a switch has a second name that turns it off."""
         if self.is_positional:
             return []
         flag = flag_name(self.field)
@@ -65,11 +65,11 @@ class Flag:
 
 
 def list_flags(cls: Any, value: object = None) -> Iterator[Flag]:
-    """Every flag of a dataclass but HIDDEN ones, with those of the dataclasses in its fields.
+    """Yield every flag of a dataclass but HIDDEN ones, with those of dataclasses in its fields.
 
     Args:
         cls: the dataclass.
-        value: what the defaults are read from; the defaults of `cls` unless given.
+        value: an instance whose values are the defaults; the defaults of `cls` unless given.
     """
     cls = get_origin(cls) or cls
     hints, texts = get_type_hints(cls, include_extras=True), field_texts(cls)
@@ -85,7 +85,7 @@ def list_flags(cls: Any, value: object = None) -> Iterator[Flag]:
 
 
 def flag_names(cls: Any, default: object = None) -> Iterator[str]:
-    """Every flag as it is typed."""
+    """Yield every flag as it is typed."""
     for flag in list_flags(cls, default):
         yield from flag.names
 
@@ -125,7 +125,7 @@ def docstring_summary(cls: type) -> str:
 
 @cache
 def field_texts(cls: type) -> dict[str, str]:
-    """The string under each field, as the source has it; those of base classes too."""
+    """The docstring under each field of a dataclass and its base classes, by field."""
     texts: dict[str, str] = {}
     for one in reversed(cls.__mro__):
         if not is_dataclass(one):

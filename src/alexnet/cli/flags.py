@@ -1,4 +1,4 @@
-"""Command-line flags from the fields of a dataclass, by tyro; every mistake is one sentence."""
+"""Parse flags into a dataclass by tyro; every error message is one sentence."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ T = TypeVar("T")
 
 REGISTRY = ConstructorRegistry()
 PRINTING = ("--json", "--csv")
-"""Switches that other programs follow with the name of a file."""
+"""Switches that take a file name in other programs."""
 INVALID_CHOICE = re.compile(r"invalid choice '(.*)' for argument '(--\S+)'\. Expected one of (.*)")
-"""As tyro words it."""
+"""Matches tyro's message about an invalid choice."""
 NUMBERS: dict[Any, tuple[type[int] | type[float], str]] = {
     int: (int, "whole number"),
     int | None: (int, "whole number"),
@@ -55,10 +55,10 @@ def parse(
     description: str = "",
     own: T | None = None,
 ) -> T:
-    """The dataclass `cls` with the values of `default`, changed by flags.
+    """Parse flags into the dataclass `cls`; the defaults are the values of `default`.
 
-    `--help` prints the basic flags and exits, `--help-all` all of them; with the values of `own`
-    where those for images of one's own are others.
+    `--help` prints the basic flags and exits, `--help-all` all of them. Help also shows the values
+    of `own`, the defaults for the user's own images, where they differ.
 
     Raises:
         UsageError: an unknown flag, or a value that does not parse or is out of range.
@@ -75,10 +75,10 @@ def parse(
 
 
 def with_run(flags: T, field: str) -> T:
-    """The flags with the path of a run where its name in runs/ was typed.
+    """Replace the name of a run in runs/ by its path, in one field of the flags.
 
     Raises:
-        UsageError: there is no such run or file, but one with a similar name.
+        UsageError: there is no such run or file, but there is one with a similar name.
     """
     value = getattr(flags, field)
     found = find_run(value) if isinstance(value, str) else tuple(map(find_run, value))
@@ -91,7 +91,7 @@ def parse_known(
     verb: str,
     default: T | None = None,
 ) -> tuple[T, list[str]]:
-    """As `parse`, with the arguments that are not flags of `cls` in place of an error."""
+    """Like `parse`, but return arguments that are no flags of `cls` instead of raising an error."""
     # tyro draws its messages in plain ASCII when it does not write to a terminal.
     errors = io.StringIO()
     try:
@@ -116,10 +116,10 @@ def dispatch(
     help_text: str,
     what: str,
 ) -> int:
-    """Run the action named by the first word with the other words; print the help without one.
+    """Run the action that the first word names with the other words; without words print help.
 
     Raises:
-        UnknownNameError: no such action; `what` says what it should have been.
+        UnknownNameError: there is no such action; the message calls it `what`.
     """
     if not arguments or arguments[0] in HELP_WORDS:
         print(help_text)
@@ -132,7 +132,7 @@ def dispatch(
 
 @REGISTRY.primitive_rule
 def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Numbers as tyro reads them, but with a plain message for what is not a number."""
+    """Parse numbers like tyro, but with a plainer error message."""
     if info.type not in NUMBERS:
         return None
     kind, name = NUMBERS[info.type]
@@ -157,7 +157,7 @@ def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 
 @REGISTRY.primitive_rule
 def _pair(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """Two whole numbers, or None."""
+    """Parse two whole numbers, or None."""
     if info.type != tuple[int, int] | None:
         return None
 
@@ -181,7 +181,7 @@ def _pair(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 
 @REGISTRY.primitive_rule
 def _architecture(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """A name, or a file with an architecture in it, which is read."""
+    """Parse the name of an architecture, or read the file of one."""
     if info.type != str | Architecture:
         return None
     return PrimitiveConstructorSpec(
@@ -195,7 +195,7 @@ def _architecture(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | No
 
 @REGISTRY.struct_rule
 def _renamed_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """A dataclass in which a flag is not called like its field."""
+    """Parse a dataclass with a flag that is named differently from its field."""
     default = info.default
     if not is_dataclass(default) or type(default) is not info.type:
         return None
@@ -212,7 +212,7 @@ def _renamed_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
 
 
 def _usage_error(stop: SystemExit, message: str, verb: str) -> Exception:
-    """Our own error where that is what ended tyro, else the first paragraph of tyro's message."""
+    """The error of this package if one ended tyro, else the first paragraph of tyro's message."""
     cause: BaseException | None = stop
     while cause:
         if isinstance(cause, AlexNetError):
@@ -233,7 +233,7 @@ def _first_paragraph(box: str) -> str:
 
 
 def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Sequence[str]) -> str:
-    """What is wrong with a word that no field takes."""
+    """The message for an unknown flag or word."""
     flag = word.partition("=")[0]
     names, page = [name for one in flags for name in one.names], PAGES.get(verb)
     others = [mode.partition(" ")[0] for mode, _ in page.modes] if page else []
@@ -253,7 +253,7 @@ def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Seq
 
 
 def _word_advice(word: str, names: Sequence[str], arguments: Sequence[str]) -> str:
-    """What a word that stands alone may have meant: a file to write, or other images."""
+    """Advice on a word that may mean a file to write or other images; "" if there is none."""
     before = arguments[arguments.index(word) - 1] if word in arguments[1:] else ""
     if before in PRINTING and before in names:
         return f"{before} prints, and > {word} writes that to the file"

@@ -32,10 +32,10 @@ def help_text(
     Args:
         cls: the dataclass of the flags.
         words: what was typed after the verb.
-        verb: with its action, as typed.
-        default: what the defaults are read from; those of `cls` unless given.
-        description: the docstring of `cls` unless given.
-        own: where the defaults for images of one's own are read from, if they are others.
+        verb: the verb with its action, as typed.
+        default: an instance whose values are the defaults; those of `cls` unless given.
+        description: the text above the flags; the docstring of `cls` unless given.
+        own: an instance with the defaults for the user's own images, if they differ.
     """
     flags, page = _flags(cls, default, own), PAGES.get(verb, HelpPage())
     is_all = "--help-all" in words or not page.basic
@@ -57,7 +57,7 @@ def help_text(
 
 
 def _flags(cls: Any, default: object, own: object) -> list[Flag]:
-    """The flags, which know their default for images of one's own, too, where it is another."""
+    """The flags of a dataclass, with the defaults of `own` for the user's own images."""
     flags = list(list_flags(cls, default))
     if own is None:
         return flags
@@ -66,7 +66,7 @@ def _flags(cls: Any, default: object, own: object) -> list[Flag]:
 
 
 def examples_text(examples: Iterable[tuple[str, str]]) -> str:
-    """Commands, each with what it does below or beside it."""
+    """Format commands, each with a description beside or below it."""
     lines = [(f"  alexnet {command}", text) for command, text in examples]
     width = max((len(command) for command, _ in lines), default=0)
     if any(width + 2 + len(text) >= _columns() for _, text in lines):
@@ -84,7 +84,7 @@ def _basic(flags: Sequence[Flag], page: HelpPage) -> str:
 
 
 def _groups(flags: Sequence[Flag]) -> Iterator[str]:
-    """The flags of each dataclass below what it says of them; a single one needs no heading."""
+    """Yield the flags of each dataclass below its heading; a single group is called options."""
     named = [flag for flag in flags if not flag.is_positional]
     is_single = len({flag.group for flag in named}) == 1
     groups: dict[str, list[Flag]] = {}
@@ -95,7 +95,7 @@ def _groups(flags: Sequence[Flag]) -> Iterator[str]:
 
 
 def _modes(page: HelpPage, flags: Sequence[Flag]) -> str:
-    """What else the verb does; nothing in the help of one of these modes."""
+    """The list of the verb's other modes; "" in the help of one of these."""
     own = {name for flag in flags for name in flag.names}
     if not page.modes or any(mode.partition(" ")[0] in own for mode, _ in page.modes):
         return ""
@@ -104,7 +104,7 @@ def _modes(page: HelpPage, flags: Sequence[Flag]) -> str:
 
 
 def _examples(page: HelpPage, flags: Sequence[Flag]) -> str:
-    """Those of the mode that has the flags, or of the verb."""
+    """The examples of the mode that has the flags, or else of the verb."""
     own = {name for flag in flags for name in flag.names}
     modes = [lines for mode, lines in page.examples_of.items() if mode in own]
     examples = modes[0] if modes else page.examples
@@ -112,20 +112,20 @@ def _examples(page: HelpPage, flags: Sequence[Flag]) -> str:
 
 
 def _entry(flag: Flag) -> str:
-    """A flag with its text, filled, in two columns."""
+    """Format a flag and its text in two columns."""
     is_off = not flag.metavar and not flag.default
     names = flag.names[:1] if is_off else flag.names
     return _columned(" ".join([", ".join(names), flag.metavar]).strip(), _text(flag))
 
 
 def _columned(words: str, text: str) -> str:
-    """Words and their text, below them if they are too long to be beside it."""
+    """Put a text beside the words, or below them if they are too long."""
     left, text = f"  {words}", _fill(text, " " * INDENT)
     return f"{left}\n{text}" if len(left) > INDENT - 2 else left.ljust(INDENT) + text[INDENT:]
 
 
 def _text(flag: Flag) -> str:
-    """The flag's text with its default, in words: no value of Python stands alone."""
+    """The flag's text with its default; None and booleans are put into words."""
     text = flag.help
     none = "unless given" if flag.default is None else "the word None"
     text = re.sub(r"\bNone: ", f"{none}: ", text)
@@ -160,5 +160,5 @@ def _fill(text: str, indent: str = "") -> str:
 
 
 def _columns() -> int:
-    """One less than the terminal has, so that no line is wrapped."""
+    """The columns of the terminal, at most 100, minus one so that no line is wrapped."""
     return min(max(shutil.get_terminal_size().columns, INDENT + 30), MAX_COLUMNS) - 1

@@ -1,6 +1,6 @@
-"""What `--help` shows of every verb: its basic flags, the most used first, and three examples.
+"""The basic flags of every verb that `--help` shows, the most used first, and its examples.
 
-`--help-all` shows every flag. A verb whose flags are few needs no choice of them.
+`--help-all` shows every flag. `--help` of a verb with few flags shows all of them.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MAX_BASIC_FLAGS = 12
-"""More than these are too many to read at once."""
+"""Maximum number of flags that `--help` shows of a verb with basic flags."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HelpPage:
-    """What is particular about a verb's help."""
+    """The parts of a verb's help that do not come from its dataclass."""
 
     words: str = ""
-    """Words before the flags that the flags' dataclass does not have."""
+    """Positional arguments that the dataclass of the flags does not have."""
     basic: tuple[str, ...] = ()
-    """Fields that `--help` shows; all of them if this is empty."""
+    """The fields that `--help` shows; all if this is empty."""
     modes: tuple[tuple[str, str], ...] = ()
-    """Flags with which the verb does something else and has other flags, and what it does."""
+    """Flags that select another mode of the verb, with other flags; and what it does."""
     examples: tuple[tuple[str, str], ...] = ()
-    """What follows `alexnet`, and what it does."""
+    """Example commands, without `alexnet`, and what they do."""
     examples_of: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-    """Those of a mode's help, by a flag of the mode."""
+    """The examples of each mode, by the flag that selects it."""
 
 
 PRETRAIN_FLAGS = (

@@ -111,7 +111,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _check(flags: ImportFlags) -> tuple[Architecture, tuple[str, ...]]:
-    """The architecture, and notes on how it was found, if the flags are consistent."""
+    """Check the flags; return the architecture and notes on how it was chosen."""
     if flags.input_size is not None and flags.input_size < 1:
         raise UsageError(f"--input-size {flags.input_size} must be above 0")
     if flags.file:
@@ -133,7 +133,7 @@ def _reject_existing(out: Path, file: str) -> None:
 
 
 def _class_names_text(imported: ImportedModel) -> str:
-    """The first class names, and where they come from."""
+    """A text on the first class names and their source."""
     source = CLASS_NAMES_SOURCES[imported.class_names_source]
     return f"{name_list(imported.info.class_names)} ({source})"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SHOWN_CLASSES = 10
 VERSIONS = ("alexnet", "torch", "python", "numpy", "system", "device_name")
-"""Of the environment, in this order."""
+"""The versions that are printed of the environment, in this order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def draw_filters(description: Description, out: Path) -> None:
     """Draw the filters of the first layer.
 
     Raises:
-        UsageError: the suffix is that of no figure, or the run has no model or checkpoint.
+        UsageError: the suffix is not a figure's, or the run has no model or checkpoint.
     """
     from alexnet import plots
     from alexnet.training.describe import first_filters
@@ -77,7 +77,7 @@ def draw_filters(description: Description, out: Path) -> None:
 
 
 def _lines(description: Description, path: str) -> Iterator[tuple[str, str]]:
-    """The name and the text of every line."""
+    """Yield the name and the text of every line."""
     run, file = description.run, description.file
     if run:
         yield from _run_lines(run)
@@ -158,7 +158,7 @@ def _test_text(run: RunSummary) -> str:
 
 
 def _next_lines(description: Description, path: str) -> Iterator[tuple[str, str]]:
-    """Commands that use what was described."""
+    """Yield lines with commands that use the run or file."""
     run, file = description.run, description.file
     if run and run.state == "unfinished":
         yield "resume", run.resume_command

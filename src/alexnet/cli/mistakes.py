@@ -136,10 +136,10 @@ def _page_path(flags: MistakesFlags) -> Path:
 
 
 def _check_no_decisions(path: Path) -> None:
-    """Do not write over decisions that someone made.
+    """Check that a file to be written does not have decisions that a user made.
 
     Raises:
-        UsageError: the file has decisions, or is another one.
+        UsageError: the file has decisions, or is not a CSV file of this command.
     """
     from alexnet.errors import DataError
     from alexnet.label_errors.decisions import read_decisions

@@ -1,4 +1,4 @@
-"""Models that words of the command line mean: runs, files, addresses on a hub."""
+"""Find the models that command-line arguments name: runs, files, addresses on a hub."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ T = TypeVar("T")
 
 
 def with_model(flags: T, field: str) -> T:
-    """The flags with the path of a model where its run's name, or its address, was typed.
+    """Replace a run's name or a hub's address by the path of the model, in one field of the flags.
 
     Raises:
-        UsageError: there is no such run or file, but one with a similar name.
-        MissingDataError: it cannot be downloaded.
+        UsageError: there is no such run or file, but there is one with a similar name.
+        MissingDataError: the model cannot be downloaded.
     """
     return _with(flags, field, lambda word: local_path(_place(word)))
 
 
 def with_place(flags: T, field: str) -> T:
-    """The flags with the path of a run whose name was typed; an address stays as it is.
+    """Replace the name of a run by its path in one field of the flags; an address is kept.
 
-    Results are named after it; what is loaded is its `local_path`.
+    Results are named after this value; the model is loaded from its `local_path`.
 
     Raises:
-        UsageError: there is no such run or file, but one with a similar name.
+        UsageError: there is no such run or file, but there is one with a similar name.
     """
     return _with(flags, field, _place)
 
 
 def local_path(place: str) -> str:
-    """A path; a model on a hub is downloaded, one without its trunk is put together.
+    """The path of a complete model: a hub's model is downloaded, a head joined with its backbone.
 
     Raises:
-        MissingDataError: it cannot be downloaded.
+        MissingDataError: a file cannot be downloaded.
     """
     if not (place.startswith(PREFIX) or is_head(Path(place))):
         return place
@@ -50,13 +50,13 @@ def local_path(place: str) -> str:
 
 
 def results_folder(place: str, kind: str) -> tuple[Path, str]:
-    """The folder of a model's results unless --out is given, and what their titles call the model.
+    """The default folder of a model's results, and the model's name in their titles.
 
-    It is in a run, beside a model file, and for an address in the current folder.
+    The folder is in the run, beside the model file, or in the current folder for an address.
 
     Args:
-        place: of the model, as `with_place` gives it.
-        kind: of the results, such as "evaluation".
+        place: the path or address of the model, as `with_place` returns it.
+        kind: the kind of the results, such as "evaluation".
     """
     name, model = short_name(place), Path(place)
     if place.startswith(PREFIX):

@@ -1,4 +1,4 @@
-"""Flags of other programs (torchvision, timm, ultralytics) are answered with ours."""
+"""Answer flags of other programs (torchvision, timm, ultralytics) with those of this one."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SHELL_ANSWERS = {
         "in Python, reporter= of alexnet.train is called after steps and epochs",
     ),
 }
-"""What is said to words in the shell alone, or otherwise than in Python."""
+"""Answers that are given in the shell only, or that differ from those in Python."""
 
 
 def check_other_flags(words: Sequence[str], flags: Sequence[Flag], verb: str) -> None:
     """Check that no word is a flag of another program.
 
     Raises:
-        UsageError: one is; the message has ours.
+        UsageError: a word is one; the message names the flag of this program.
     """
     names = {name for flag in flags for name in flag.names}
     for word in (word.partition("=")[0] for word in words if word.startswith("-")):
@@ -41,12 +41,12 @@ def check_other_flags(words: Sequence[str], flags: Sequence[Flag], verb: str) ->
 
 
 def explain_flag(word: str, flags: Sequence[Flag], verb: str) -> str:
-    """What to type in place of an unknown flag; "" if it is not one of another program.
+    """A sentence on what to use in place of another program's flag; "" for any other flag.
 
     Args:
-        word: as typed, without its value.
-        flags: those of the verb.
-        verb: with its action, as typed.
+        word: the flag as typed, without its value.
+        flags: the flags of the verb.
+        verb: the verb with its action, as typed.
     """
     by_field = {flag.field: flag for flag in flags}
     name = word.lstrip("-").replace("-", "_").lower()

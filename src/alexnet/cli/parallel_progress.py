@@ -1,4 +1,4 @@
-"""The progress of several runs at once, on stderr: a bar for each, or lines where there is none."""
+"""Show the progress of several runs at once on stderr: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from alexnet.records import EpochRecord, EpochTimes
 from alexnet.reporter import Reporter, StepReport
 
 SECONDS_PER_LINE = 60.0
-"""Between two lines of a run, where there is no terminal."""
+"""Seconds between two lines of a run, where there is no terminal."""
 
 
 class ParallelProgress:
-    """Gives every run a reporter of its own; a context, at whose end all bars are removed."""
+    """A context manager that gives every run its own reporter and removes all bars at its end."""
 
     def __init__(self, console: Console | None = None) -> None:
         """Show progress on `console`, or stderr."""
@@ -44,7 +44,7 @@ class ParallelProgress:
 
     @contextmanager
     def run(self, description: str) -> Iterator[Reporter]:
-        """The reporter of a run, of which "run 3 of 40: dropout, .." is said."""
+        """A context that gives the reporter of a run, described as "run 3 of 40: dropout, .."."""
         number, _, what = description.partition(": ")
         if self.bars is None:
             note(description)
@@ -58,7 +58,7 @@ class ParallelProgress:
 
 
 def step_text(report: StepReport) -> str:
-    """Where a run is, and how well it does."""
+    """A text on the epoch, the loss and the error of a run."""
     return (
         f"epoch {report.epoch} of {report.total_epochs}  loss {report.loss:.3f}  "
         f"error {report.top1_error:.1%}"
@@ -66,7 +66,7 @@ def step_text(report: StepReport) -> str:
 
 
 class QuietReporter:
-    """What both kinds have in common: notes and epochs are in the run's log alone."""
+    """The base class of both reporters: notes and epochs go to the run's log alone."""
 
     def note(self, text: str) -> None:
         """Do nothing."""
@@ -79,7 +79,7 @@ class QuietReporter:
 
 
 class RunBar(QuietReporter):
-    """Moves the bar of a run."""
+    """A reporter that moves the bar of a run."""
 
     def __init__(self, bars: Progress, bar: TaskID) -> None:
         self._bars, self._bar = bars, bar
@@ -91,7 +91,7 @@ class RunBar(QuietReporter):
 
 
 class RunLines(QuietReporter):
-    """Prints a line about a run now and then."""
+    """A reporter that prints a line about a run every SECONDS_PER_LINE."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -60,7 +60,7 @@ class PredictFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Predict and print; 1 if an image could not be read."""
+    """Predict and print; the exit code is 1 if an image could not be read."""
     flags = with_model(parse(PredictFlags, arguments, "predict"), "model")
     check_values(flags)
     check_order(flags.model, flags.paths)
@@ -87,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
     with ProgressReporter() as reporter:
 
         def reported() -> Iterator[Sequence[Prediction]]:
-            """The batches; the errors of each are told after its rows are written."""
+            """Yield the batches, and print the errors of each after its rows are written."""
             nonlocal num_errors
             done = 0
             for batch in batches:
@@ -106,9 +106,9 @@ def _shared_batches(
     predict: Callable[[Iterator[ImageInput]], Iterator[Sequence[Prediction]]],
     inputs: Sequence[ImageInput],
 ) -> Iterator[Sequence[Prediction]]:
-    """The predictions of all images in order, with those of one batch in memory.
+    """Yield the predictions of all images in order, in batches.
 
-    The processes of a world share the images of every batch; each gets the predictions of all.
+    Several processes share the images of every batch; each gets all predictions.
     """
     world, size = current_world(), _batch_size()
     parts = (inputs[start : start + size] for start in range(0, len(inputs), size))
@@ -132,7 +132,7 @@ def _rows(
     inputs: Sequence[ImageInput],
     skipped: Counter[str],
 ) -> Iterator[str]:
-    """What is printed, in parts, as the batches come."""
+    """Yield the output in parts, as the batches arrive."""
     if flags.json:
         return json_rows(batches, classifier.answering_network, skipped)
     if flags.csv:
@@ -143,7 +143,7 @@ def _rows(
 
 
 def note_errors(images: Iterable[tuple[str, str | None]]) -> int:
-    """Say which images, of (name, reason if any), could not be read; return how many."""
+    """Print which images (name, error or None) could not be read, and return their number."""
     errors = [(name, error) for name, error in images if error]
     for name, error in errors:
         note(f"alexnet: cannot read {name}: {error}")
@@ -151,11 +151,11 @@ def note_errors(images: Iterable[tuple[str, str | None]]) -> int:
 
 
 def note_unused(num_errors: int, num_images: int, skipped: Counter[str]) -> None:
-    """Say how many images could not be read, and which files are none.
+    """Print how many images could not be read, and which files were skipped.
 
     Args:
-        num_errors: images that could not be read.
-        num_images: with those.
+        num_errors: number of images that could not be read.
+        num_images: number of all images.
         skipped: number of files that are no images, by reason.
     """
     if num_errors > 1:
@@ -168,7 +168,7 @@ def check_values(flags: PredictFlags) -> None:
     """Check the flags' values.
 
     Raises:
-        UsageError: one is out of range, two exclude each other, or no image is named.
+        UsageError: a value is out of range, two flags exclude each other, or no image is named.
     """
     if flags.top < 1:
         raise UsageError(f"--top {flags.top} must be at least 1")
@@ -184,7 +184,7 @@ def check_shared(inputs: Sequence[ImageInput], world: World) -> None:
     """Check that several processes can share the images.
 
     Raises:
-        UsageError: one of them is stdin, which a single process reads.
+        UsageError: one of the images is stdin, which only one process can read.
     """
     if world.size > 1 and not all(isinstance(one, str | Path) for one in inputs):
         raise UsageError("- reads stdin, which processes cannot share; name files instead")
@@ -196,7 +196,7 @@ def check_order(
     """Check that the model comes first, and the words for images after it.
 
     Raises:
-        UsageError: it is an image or a folder without a model, or one of the images is a model.
+        UsageError: the model is an image or a folder without a model, or an image is a model.
     """
     usage = f"the model comes first: alexnet {verb} MODEL {words}"
     path = Path(model)
@@ -220,9 +220,9 @@ def is_model(word: str) -> bool:
 
 
 def find_inputs(words: Sequence[str], skipped: Counter[str]) -> list[ImageInput]:
-    """The images that the words of the command line mean; `-` is stdin.
+    """Find the images that the words of the command line name; `-` is stdin.
 
-    A word without an image stays, as an image that cannot be read.
+    A word that names no image is returned as one that cannot be read.
 
     Raises:
         UsageError: no word has an image, or an address may not be read.

@@ -1,4 +1,4 @@
-"""Predictions as lines of text, CSV and JSON: those of each batch before the next is computed."""
+"""Format predictions as text, CSV or JSON, batch by batch."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Batches: TypeAlias = Iterable[Sequence[Prediction]]
 UNSURE = "unsure"
 """Printed in place of a class whose probability is below --min-probability."""
 MAX_CLASS_WIDTH = 30
-"""Of the text's column of classes, before their names have come; longer ones widen it."""
+"""Maximum initial width of the column of classes; longer names widen it when they come."""
 
 
 def json_rows(
     batches: Batches, network: AnsweringNetwork, skipped: Mapping[str, int]
 ) -> Iterator[str]:
-    """One JSON document, in parts."""
+    """Yield one JSON document in parts."""
     output = PredictOutput(network=network, predictions=(), skipped=dict(skipped))
     return json_document_parts(output, (map(image_prediction, batch) for batch in batches))
 
 
 def csv_rows(batches: Batches) -> Iterator[str]:
-    """A header, and one row for each class of an image."""
+    """Yield the CSV text of each batch: one row for each class of an image, after a header."""
     header = [("image", "rank", "label", "probability")]
     for batch in batches:
         text = io.StringIO()
@@ -45,7 +45,7 @@ def csv_rows(batches: Batches) -> Iterator[str]:
 
 
 def _csv_rows(prediction: Prediction) -> Iterator[tuple[object, ...]]:
-    """The rows of one image."""
+    """Yield the rows of one image."""
     answers = prediction.top_classes
     if prediction.error:
         yield prediction.image, "", "", ""
@@ -56,11 +56,11 @@ def _csv_rows(prediction: Prediction) -> Iterator[tuple[object, ...]]:
 
 
 def text_rows(batches: Batches, min_widths: Sequence[int]) -> Iterator[str]:
-    """A table with a row for each image that could be read.
+    """Yield the text of a table with a row for each image that could be read.
 
     Args:
         batches: the predictions.
-        min_widths: of the first columns, for the rows that are still to come.
+        min_widths: minimum widths of the first columns, so that later rows fit.
     """
     header_lines = 0
     for batch in batches:
@@ -80,7 +80,7 @@ def text_widths(images: Iterable[object], class_names: Sequence[str]) -> tuple[i
 
 
 def _row(prediction: Prediction) -> tuple[str, str, str, str]:
-    """One image: what it is, how probable that is, and the other classes; of an unsure one, all."""
+    """The row of an image: name, class, probability, and other classes (all if it is unsure)."""
     top, label = prediction.top_classes, prediction.label
     others = top if label is None else top[1:]
     return (

@@ -1,4 +1,4 @@
-"""`alexnet pretrain autoencoder|rbm`: pretrains conv layers on images without labels."""
+"""`alexnet pretrain autoencoder|rbm`: pretrain conv layers on images without labels."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _presets_text() -> str:
-    """The names of the presets, filled; the first line goes on where HELP has `{presets}`."""
+    """The names of the presets, wrapped for the place of `{presets}` in HELP."""
     return "\n".join(textwrap.wrap(", ".join(PRESETS), 79, initial_indent=" " * 22)).lstrip()
 
 
@@ -119,7 +119,7 @@ def starting_recipe(kind: str, preset_name: str, words: Sequence[str]) -> Pretra
 def parse_flags(
     kind: str, words: Sequence[str], start: PretrainRecipe
 ) -> PretrainFlags[PretrainRecipe]:
-    """The flags of one kind; `start` gives their defaults.
+    """Parse the flags of one kind of pretraining; `start` gives their defaults.
 
     Raises:
         UsageError: an unknown flag, or a value that does not parse or is out of range.
@@ -136,7 +136,7 @@ def from_config(kind: str, config: str) -> PretrainRecipe:
     """The recipe in a config file or run folder, which must be of the given kind.
 
     Raises:
-        UsageError: no such file, or a recipe of the other kind.
+        UsageError: there is no such file, or the recipe is of the other kind.
     """
     recipe = read_pretrain_recipe(Path(config))
     if recipe.kind != kind:
@@ -171,7 +171,7 @@ def _text(result: Pretrained, values: PretrainingResult) -> str:
 
 
 def _split_advice(values: PretrainingResult) -> list[str]:
-    """How to keep the same test images in the training that follows."""
+    """A line on how the next training keeps the same test images; empty without test images."""
     if not values.num_test_images:
         return []
     method = "" if values.split == "stratified" else f" --split {values.split}"

@@ -1,4 +1,4 @@
-"""Several processes that torchrun or --devices started: they speak with one voice."""
+"""Run a command in several processes of torchrun or --devices, of which only one prints."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ SHARING = (
     ("train",), ("pretrain",), ("evaluate",), ("predict",),
     ("explain", "--neighbors"), ("explain", "--map"), ("benchmark", "train"),
 )  # fmt: skip
-"""Commands whose work is shared among processes: a verb, and a word among the others."""
+"""Commands whose work processes can share: a verb, and a word that must follow, if any."""
 
 
 @contextmanager
 def one_voice(words: Sequence[str], exit_code: Callable[[BaseException], int]) -> Iterator[None]:
-    """A context for a command, in which only the process of rank 0 prints.
+    """A context for a command in which only the process of rank 0 prints.
 
-    An error is told once, by the process that has it first; the others exit silently.
+    An error is printed once, by the process that has it first; the others exit silently.
 
     Args:
-        words: of the command; the verb first.
-        exit_code: that of an error.
+        words: the words of the command, the verb first.
+        exit_code: gives the exit code for an error.
 
     Raises:
-        UsageError: several processes were started for a command that is the work of one.
+        UsageError: several processes were started for a command that only one can run.
     """
     if launched_size() == 1:
         yield
@@ -55,7 +55,7 @@ def one_voice(words: Sequence[str], exit_code: Callable[[BaseException], int]) -
 
 
 def _speaks(error: BaseException) -> bool:
-    """Whether this process tells of its error."""
+    """Whether this process is the one that prints the error."""
     if has_watch():
         return speaks_first()
     if isinstance(error, ProcessLostError):  # not all are connected, and rank 0 may be missing
@@ -70,12 +70,12 @@ def is_shared(words: Sequence[str]) -> bool:
 
 
 def _quiet_torch() -> None:
-    """Let torch log errors alone, before it is imported: of a lost connection it prints a stack."""
+    """Make torch log errors alone; call it before the import, since torch logs stack traces."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 
 def _alone_text(words: Sequence[str]) -> str:
-    """Why a command is refused, and what to type."""
+    """The message for a command that several processes cannot share."""
     kind = words[1] if words[0] in ("benchmark", "data", "experiment") and words[1:] else ""
     return (
         f"alexnet {f'{words[0]} {kind}'.strip()} is the work of one process: start it without "
@@ -84,12 +84,12 @@ def _alone_text(words: Sequence[str]) -> str:
 
 
 def is_to_be_launched(devices: int) -> bool:
-    """Whether processes are wanted and this one was started alone."""
+    """Whether several processes are wanted and this one was started alone."""
     return devices > 1 and launched_size() == 1
 
 
 def launch_again(verb: str, arguments: Sequence[str], devices: int) -> int:
-    """Run the same command in so many processes; returns its exit code."""
+    """Run the same command in `devices` processes and return the exit code."""
     from alexnet.parallel.launch import launch
 
     _quiet_torch()

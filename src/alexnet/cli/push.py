@@ -1,4 +1,4 @@
-"""`alexnet push`: a finished run as a folder for others, and as a repository on a hub."""
+"""`alexnet push`: share a finished run as a folder and as a repository on a hub."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PushFlags:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Write the folder, upload it, and print both."""
+    """Write the folder, upload it, and print the folder and the address."""
     flags = with_run(parse(PushFlags, arguments, "push"), "run")
     from alexnet.sharing.card import check_license
     from alexnet.sharing.folder import ShareOptions, write_folder

@@ -39,7 +39,7 @@ class ReportFlags:
     """Serve the page of a running training on this machine alone, and refresh it after every
     epoch, until Ctrl-C. Waits for a training whose folder is not there yet."""
     port: int = 0
-    """Of --watch; 0: any that is free."""
+    """Port of --watch; 0: any free one."""
     json: bool = False
     """Print JSON."""
 
@@ -92,7 +92,7 @@ def _watch(flags: ReportFlags) -> int:
 
 
 def _existing_run(word: str) -> Path:
-    """The run of that path or name, when a training has made its folder."""
+    """Wait until a run's folder exists, and return its path; `word` is a path or the run's name."""
     places = (Path(word), DEFAULT_FOLDER / word)
     if not any(place.exists() for place in places):
         note(f"waiting for a training into {word}; Ctrl-C ends it")

@@ -54,7 +54,7 @@ DEFAULT_TRAIN_OPTIONS = TrainOptions()
 
 @dataclass(frozen=True, kw_only=True)
 class ChoosingFlags:
-    """The flags that choose the recipe which all flags then change."""
+    """The flags that choose a starting recipe, which all flags then change."""
 
     data: str = ""
     arch: str | Architecture = ""
@@ -66,17 +66,16 @@ def read_run_options(
 ) -> tuple[str, Options, list[str]]:
     """Split `[PRESET] [flags]` into the preset or "", the run's options, and the recipe's flags.
 
-    The preset and the config file give the defaults of the recipe's flags, so these three are read
-    before the recipe's flags are parsed.
+    The recipe's flags are not parsed yet, since the preset and the config file give their defaults.
 
     Args:
-        verb: of the command.
-        arguments: its other words.
-        default: the options of the verb.
+        verb: the verb of the command.
+        arguments: the other words of the command.
+        default: the default options of the verb.
         changeable: flags of the recipe that --resume takes.
 
     Raises:
-        UsageError: --resume together with anything else that would change the run.
+        UsageError: --resume is given together with anything else that would change the run.
     """
     words = list(arguments)
     preset = words.pop(0) if words and not words[0].startswith("-") else ""
@@ -93,7 +92,7 @@ def read_run_options(
 
 
 def choosing_flags(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """The values of the flags that are in CHOOSING, by option, and the other words."""
+    """Parse the flags that are in CHOOSING; return their values by option, and the other words."""
     flags = {flag_name(name): name for name in CHOOSING}
     named = {flags[word] for word in (w.partition("=")[0] for w in words) if word in flags}
     if not named:
@@ -110,8 +109,8 @@ def train_command(data: str, data_root: str = "", label_from: str = "") -> list[
     Args:
         data: a data set's name or a path; a word that also names the preset of other data is given
             as --data.
-        data_root: as the flag of `train`.
-        label_from: as the flag of `train`.
+        data_root: the value of --data-root, or "".
+        label_from: the value of --label-from, or "".
     """
     is_other_preset = data in PRESETS and PRESETS[data].data != data
     return [

@@ -42,7 +42,7 @@ SORT_KEYS: dict[str, Callable[[RunSummary], Any]] = {
 
 
 def run(arguments: Sequence[str]) -> int:
-    """List the runs, or do what the first word names."""
+    """List the runs, or run the action that the first word names."""
     action = ACTIONS.get(arguments[0] if arguments else "")
     return action(arguments[1:]) if action else list_action(arguments)
 
@@ -79,7 +79,7 @@ def list_action(arguments: Sequence[str]) -> int:
 
 
 def _text(runs: Sequence[RunSummary]) -> str:
-    """The table, what is wrong with damaged runs, and the sums."""
+    """The table as text, the problems of damaged runs, and the totals."""
     lines = [table(HEADER, [_cells(run) for run in runs], left=3), ""]
     lines += [printable(f"{run.name}: {run.problem}") for run in runs if run.problem]
     count = f"{len(runs):,} run{'s' if len(runs) > 1 else ''}"
@@ -124,7 +124,7 @@ class CleanFlags:
 
 
 def clean_action(arguments: Sequence[str]) -> int:
-    """List the leftovers, or remove them; 1 if something could not be removed."""
+    """List the leftovers, or remove them; the exit code is 1 if one could not be removed."""
     flags = parse(CleanFlags, arguments, "runs clean")
     found = find_leftovers(Path(flags.folder))
     rows = [(one.path, one.reason, one.size_bytes) for one in found]
@@ -146,7 +146,7 @@ class RemoveFlags:
 
 
 def remove_action(arguments: Sequence[str]) -> int:
-    """List the named runs, or remove them; 1 if one could not be removed."""
+    """List the named runs, or remove them; the exit code is 1 if one could not be removed."""
     flags = with_run(parse(RemoveFlags, arguments, "runs remove"), "run")
     require(len(flags.run) > 0, "name the run folders to remove", UsageError)
     rows = [
@@ -157,7 +157,7 @@ def remove_action(arguments: Sequence[str]) -> int:
 
 
 def _remove_all(rows: Sequence[tuple[str, str, int]], is_sure: bool, as_json: bool) -> int:
-    """Print what goes, and remove it if the user is sure."""
+    """Remove files and folders if `is_sure`, and print them; return the exit code."""
     problems = [problem for path, _, _ in rows if is_sure and (problem := remove(Path(path)))]
     if as_json:
         print_json(removal_output(rows, is_sure, problems))

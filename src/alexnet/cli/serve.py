@@ -21,7 +21,7 @@ from alexnet.serve.limits import Limits
 
 TOKEN_VARIABLE = "ALEXNET_TOKEN"
 MIN_TOKEN = 16
-"""Characters; a shorter token is soon guessed."""
+"""Minimum number of characters of a token; shorter ones can be guessed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class ServeFlags:
     host: str = "127.0.0.1"
     """The address to listen on; 0.0.0.0 lets other machines connect."""
     port: int = 8000
-    """0: any free one."""
+    """The port to listen on; 0: any free one."""
     token: str = ""
     """What clients must send as Authorization: Bearer TOKEN; better in $ALEXNET_TOKEN, which other
     users of the machine cannot see."""
@@ -44,8 +44,8 @@ class ServeFlags:
     device: str = "auto"
     """auto: the first GPU, else the CPU."""
     exact: bool = True
-    """The same bits for an image whatever other requests there are, where the hardware has no int8
-    products by computing every image alone."""
+    """Give an image the same answer, to the last bit, whatever other requests there are; on
+    hardware without int8 products, every image is computed alone for this."""
     training_images: bool = False
     """Let clients see the images that the models were trained on, small: the nearest ones to an
     image, and some of every class. Their features are computed once and kept in the cache."""
@@ -90,7 +90,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def check_values(flags: ServeFlags, token: str) -> None:
-    """Check the flags' values, and say if anybody may ask.
+    """Check the flags' values, and print a note if anybody can use the server.
 
     Raises:
         UsageError: a value cannot be used.
@@ -114,7 +114,7 @@ def is_loopback(host: str) -> bool:
 
 
 def allowed_hosts(host: str, more: Sequence[str]) -> tuple[str, ...]:
-    """The names under which the server may be addressed; none: any."""
+    """The Host names that the server accepts; empty if any."""
     from alexnet.serve.guard import LOCAL_HOSTS
 
     if is_loopback(host):

@@ -1,4 +1,4 @@
-"""Standard output whose errors are told from those of other pipes and files."""
+"""Distinguish errors of standard output from those of other pipes and files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from alexnet.io.text import IS_WINDOWS
 
 
 class StdoutError(OSError):
-    """Standard output cannot be written: nobody reads it, or its disk is full."""
+    """Standard output cannot be written, such as a closed pipe or a file on a full disk."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(error.errno, error.strerror, "standard output")
@@ -32,14 +32,14 @@ class _NamedStream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """As of a text stream."""
+        """Write a text; StdoutError if it cannot be written."""
         try:
             return self._stream.write(text)
         except OSError as error:
             raise StdoutError(error) from error
 
     def flush(self) -> None:
-        """As of a text stream."""
+        """Write the buffer; StdoutError if it cannot be written."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -48,9 +48,9 @@ class _NamedStream:
 
 @contextmanager
 def named_stdout() -> Iterator[None]:
-    """A context in which what is printed and cannot be written raises StdoutError.
+    """A context in which printing raises StdoutError if standard output cannot be written.
 
-    It also takes names that its encoding lacks: as raw bytes in UTF-8, else escaped.
+    Characters that the encoding lacks are written as raw bytes in UTF-8, else escaped.
     """
     before = sys.stdout
     if before is None:  # a program without a console, or a closed stdout
@@ -68,7 +68,7 @@ def named_stdout() -> Iterator[None]:
 
 
 def _empty(stream: TextIO) -> None:
-    """Write what is left in a stream, or forget it: an error at exit could not be reported."""
+    """Write the rest of a stream's buffer, or discard it, so that no error occurs at exit."""
     try:
         stream.flush()
     except OSError:

@@ -72,9 +72,9 @@ class SummaryFlags:
     """With --devices and --bandwidth: predict the time of a step; images that one device alone
     trains in a second at its part of the batch (alexnet benchmark train)."""
     bandwidth: str = ""
-    """With --images-per-second: of the link of each process, such as 10Gbit or 32GB a second."""
+    """With --images-per-second: bandwidth of each link, such as 10Gbit or 32GB a second."""
     latency: str = "0"
-    """With --bandwidth: of the link, such as 50us."""
+    """With --bandwidth: latency of the link, such as 50us."""
     draw: Annotated[str, tyro.conf.arg(metavar="FILE")] = ""
     """Draw the network to scale, as in the paper's figure 2, into FILE.svg, .png, .pdf or .jpg."""
     json: bool = False
@@ -96,7 +96,7 @@ TEXT_COLUMNS = {
     "share of MACs": "share",
 }
 FIELD_COLUMNS = ("layer", "type", "output", "neurons", "receptive field", "input stride")
-"""A second table, so that a line of text has fewer than 100 characters."""
+"""Columns of a second table, so that a line of text has fewer than 100 characters."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -155,7 +155,7 @@ def _check_parallel(flags: SummaryFlags) -> None:
 
 
 def _print_parallel(flags: SummaryFlags, net: Architecture, devices: int) -> None:
-    """What the processes have and send: all schemes, or the exchanges of one; or their times."""
+    """Print the parameters and bytes of processes: of all schemes, of one; or the step times."""
     device = Device(images_per_second=rate) if (rate := flags.images_per_second) else None
     latency = read_latency(flags.latency)
     link = Link(bandwidth=read_bandwidth(flags.bandwidth), latency=latency) if device else None
@@ -176,7 +176,7 @@ def _print_parallel(flags: SummaryFlags, net: Architecture, devices: int) -> Non
 
 
 def parallel_text(summary: ParallelSummary, table: Table) -> str:
-    """A table of schemes or exchanges as text, and what its numbers are."""
+    """A table of schemes, exchanges or times as text, and what its numbers mean."""
     unfit = [f"{one.scheme}: {one.problem}" for one in summary.unfit]
     title = f"{summary.name} on {summary.devices} processes, {summary.batch_size:,} images a step"
     is_scheme = table.header[0] == "scheme"
@@ -200,7 +200,7 @@ def parallel_text(summary: ParallelSummary, table: Table) -> str:
 
 
 def _networks(flags: SummaryFlags) -> list[Architecture]:
-    """The named networks, the last one changed by the flags; two of one name are told apart."""
+    """The named networks, the last one changed by the flags; equal names are made distinct."""
     nets = [_network(word) for word in flags.nets]
     if nets:
         nets[-1] = variant(nets[-1], flags.model, num_classes=flags.num_classes)
@@ -212,7 +212,7 @@ def _networks(flags: SummaryFlags) -> list[Architecture]:
 
 
 def _network(word: str) -> Architecture:
-    """The architecture of a name, of a Python or JSON file, of a run, or of a model file."""
+    """The architecture of that name, or in a Python or JSON file, a run, or a model file."""
     net = named_or_own(word)
     if not isinstance(net, str):
         return net
@@ -284,7 +284,7 @@ def _changes_field(info: LayerInfo) -> bool:
 
 
 def tutorial_text(net: Architecture) -> str:
-    """The tutorial's table, and what it leaves out."""
+    """The tutorial's table as text, and a note on the parameters that it leaves out."""
     sums = totals(net.layer_infos())
     return (
         f"{tutorial_table(net).as_text()}\n\n"
@@ -294,7 +294,7 @@ def tutorial_text(net: Architecture) -> str:
 
 
 def comparison_text(a: Architecture, b: Architecture) -> str:
-    """Two networks side by side, marks where they differ, the differences, and the totals."""
+    """Compare two networks as text: layers side by side, the differences, and the totals."""
     sums = totals_table(a, b)
     differences = [
         f"{pair.name}: {'; '.join(map(str, pair.differences))}"
@@ -317,7 +317,7 @@ def comparison_text(a: Architecture, b: Architecture) -> str:
 
 
 def _side_by_side(a: Architecture, b: Architecture) -> Table:
-    """The comparison without its totals and settings, and with short headers."""
+    """The comparison without footer and column of differences, and with short headers."""
     table = comparison_table(a, b)
     names = [name for name in table.header if name != "differences"]
     headers = ("", "layer", "type", "output A", "output B", "parameters A", "parameters B", "ratio")

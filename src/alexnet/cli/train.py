@@ -92,12 +92,12 @@ def run(arguments: Sequence[str]) -> int:
 def read_recipe(
     words: Sequence[str], options: TrainOptions, start: Recipe, given: Mapping[str, Any]
 ) -> tuple[Recipe, TrialOptions]:
-    """The recipe that flags make of another, and what is wanted instead of a run.
+    """Parse the flags that change a recipe, and those that ask for something instead of a run.
 
     Args:
-        words: the flags but those in CHOOSING.
-        options: what is not part of the recipe.
-        start: the recipe that they change.
+        words: the flags, without those in CHOOSING.
+        options: the options that are not part of the recipe.
+        start: the recipe that the flags change.
         given: the values of the flags in CHOOSING.
     """
     description = (
@@ -164,7 +164,7 @@ def _unfinished_text(result: Run) -> str:
 
 
 def result_text(result: Run) -> str:
-    """What is printed of a finished run."""
+    """The text that is printed of a finished run."""
     folder, evaluation = result.folder, result.evaluation
     minutes = sum(t.elapsed_seconds for t in result.times) / 60
     lines = [f"trained {count_text(len(result.history), 'epoch')} in {minutes:.1f} min"]
@@ -177,7 +177,7 @@ def result_text(result: Run) -> str:
 
 
 def _model_text(result: Run) -> str:
-    """Which epoch the model is of, its error where that chose it, and why it may be too good."""
+    """A text on the model's epoch, its validation error, and why that may be too low."""
     validation = result.validation
     if not validation:
         return "the model is that of the last epoch, as there are no validation images"
@@ -196,7 +196,7 @@ def _model_text(result: Run) -> str:
 
 
 def _next_commands(result: Run) -> list[list[str]]:
-    """What may follow a run."""
+    """The commands that may follow a run."""
     from alexnet.checkpoints.model_file import load_model
 
     folder = str(result.folder.path)

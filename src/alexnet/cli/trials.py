@@ -40,7 +40,7 @@ class TrialOptions:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether one is asked for."""
+        """Whether one of the options is set."""
         return self.dry_run or self.find_lr or self.overfit_one_batch
 
 
@@ -50,7 +50,7 @@ NO_TRIAL = TrialOptions()
 def run_trial(
     options: TrialOptions, recipe: Recipe, out: str, as_json: bool, reporter: Reporter
 ) -> int:
-    """Do what the options ask for, and print what it found; the exit code."""
+    """Do what the options ask for, print the result, and return the exit code."""
     if options.dry_run:
         return dry_run(recipe, as_json, reporter)
     if options.find_lr:
@@ -59,7 +59,7 @@ def run_trial(
 
 
 def dry_run(recipe: Recipe, as_json: bool, reporter: Reporter) -> int:
-    """Print what a run would be and need."""
+    """Print the plan of a run, with its estimated time and memory."""
     from alexnet.training.dry_run import plan_run
 
     plan = plan_run(recipe, reporter)
@@ -71,7 +71,7 @@ def dry_run(recipe: Recipe, as_json: bool, reporter: Reporter) -> int:
 
 
 def plan_text(plan: RunPlan) -> str:
-    """A run plan as lines."""
+    """The plan of a run as text."""
     recipe, disk = plan.recipe, plan.disk
     images = ", ".join(f"{count:,} {split}" for split, count in plan.images.items())
     parts = recipe.optimizer.accumulate
@@ -95,7 +95,7 @@ def plan_text(plan: RunPlan) -> str:
 
 
 def memory_text(memory: MemoryEstimate, processes: int) -> str:
-    """The total in each process, and what it is made of."""
+    """A text on the total memory of each process, and on its parts."""
     parts = (
         ("weights", memory.weights),
         ("gradients", memory.gradients),
@@ -108,14 +108,14 @@ def memory_text(memory: MemoryEstimate, processes: int) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Seconds, minutes or hours."""
+    """Format a duration in seconds, minutes or hours."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def find_lr(recipe: Recipe, path: Path, as_json: bool, reporter: Reporter) -> int:
-    """Print the suggestion of a range test and plot its losses."""
+    """Run a learning-rate range test, print its suggestion and plot its losses."""
     from alexnet import plots
     from alexnet.parallel.world import on_main
     from alexnet.plots.saving import figure_format
@@ -138,7 +138,7 @@ def find_lr(recipe: Recipe, path: Path, as_json: bool, reporter: Reporter) -> in
 
 
 def suggestion_text(suggestion: float | None) -> str:
-    """The learning rate that a range test suggests, as a flag; or why it suggests none."""
+    """A text on the suggested learning rate, as a flag; or on why none is suggested."""
     if suggestion is None:
         return (
             "no learning rate is suggested: at none does the loss fall by more than its noise; "
@@ -148,7 +148,7 @@ def suggestion_text(suggestion: float | None) -> str:
 
 
 def overfit_one_batch(recipe: Recipe, as_json: bool, reporter: Reporter) -> int:
-    """Print the curve of a batch that is learned by heart; 1 if it is not."""
+    """Overfit one batch and print its curve; the exit code is 1 if it is not learned."""
     from alexnet.training.overfit import overfit_one_batch as overfit
 
     steps = overfit(recipe, reporter)
@@ -163,7 +163,7 @@ def overfit_one_batch(recipe: Recipe, as_json: bool, reporter: Reporter) -> int:
 
 
 def overfit_text(steps: list[OverfitStep], recipe: Recipe) -> str:
-    """The curve, at steps that lie further and further apart, and what it means."""
+    """A table of the curve, at increasing intervals of steps, and what it means."""
     shown = [s for s in steps if s.step <= 5 or is_round(s.step) or s is steps[-1]]
     rows = [(str(s.step), f"{s.loss:.4f}", percent(s.top1_error)) for s in shown]
     last = steps[-1]
@@ -179,5 +179,5 @@ def overfit_text(steps: list[OverfitStep], recipe: Recipe) -> str:
 
 
 def is_round(step: int) -> bool:
-    """Whether a step is 10, 20, .. 100, 200, .. and so on."""
+    """Whether a step has a single nonzero digit: 10, 20, .. 100, 200, .."""
     return step % int(10 ** (len(str(step)) - 1)) == 0

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from alexnet.tune.tuner import Session
 
 TUNE_RUNS = "runs/tune"
-"""The folder of the tunings' folders."""
+"""The parent folder of the tunings' folders."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +127,12 @@ def run(arguments: Sequence[str]) -> int:
 def read_recipe(
     words: Sequence[str], options: TuneOptions, start: Recipe, given: Mapping[str, Any]
 ) -> Recipe:
-    """The recipe that the flags of `train` make of another.
+    """Parse the flags of `train` that change a recipe.
 
     Args:
-        words: the flags but those in CHOOSING.
-        options: what is not part of the recipe.
-        start: the recipe that they change.
+        words: the flags, without those in CHOOSING.
+        options: the options that are not part of the recipe.
+        start: the recipe that the flags change.
         given: the values of the flags in CHOOSING.
     """
     description = (
@@ -147,7 +147,7 @@ def read_recipe(
 
 
 def plan(recipe: Recipe, options: TuneOptions, reporter: ProgressReporter) -> Tuning:
-    """What is tuned; the image store is built unless nothing is to be trained."""
+    """Plan the tuning; the image store is built unless --dry-run is given."""
     from alexnet.training.initial_weights import resolve
     from alexnet.tune.plan import plan_tuning
     from alexnet.tune.space import default_space, read_space
@@ -168,7 +168,7 @@ def folder_of(tuning: Tuning, options: TuneOptions) -> Path:
 
 
 def dry_run(tuning: Tuning, options: TuneOptions) -> int:
-    """Print what would be trained."""
+    """Print the plan of the tuning."""
     from alexnet.cli.outputs.tune import plan_output
 
     found = plan_output(tuning, str(folder_of(tuning, options)), options.confirm)
@@ -215,7 +215,7 @@ def tune(
 
 
 def open_session(tuning: Tuning, options: TuneOptions) -> Session:
-    """The folder and the study, and how long the trials may take."""
+    """Open the folder and the study of a tuning, with the limits of this call."""
     from alexnet.runtime.workers import default_jobs
     from alexnet.tune.folder import open_folder
     from alexnet.tune.tuner import open_session as open_study_session
@@ -246,7 +246,7 @@ def do_trials(session: Session, options: TuneOptions) -> None:
 
 
 def confirm_winner(session: Session, found: Findings, options: TuneOptions) -> Confirmation | None:
-    """Compare the winner with the recipe on new seeds, if that is wanted and there is a winner."""
+    """Compare the winner with the recipe on new seeds; None if not wanted or not possible."""
     from alexnet.cli.tune_progress import TuneProgress
     from alexnet.tune.confirmation import confirm
 

@@ -1,4 +1,4 @@
-"""The progress of a tuning: one line on a terminal, nothing elsewhere."""
+"""Show the progress of a tuning: one line on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TuneProgress:
-    """A line that is written anew; a context, at whose end it is removed."""
+    """A context manager with a line of progress that is updated in place and removed at the end."""
 
     def __init__(self, console: Console | None = None) -> None:
         """Show progress on `console`, or stderr."""
@@ -30,11 +30,11 @@ class TuneProgress:
             self._line.stop()
 
     def show(self, status: Status) -> None:
-        """Where the trials are."""
+        """Show the progress of the trials."""
         self._show(status_text(status))
 
     def show_confirming(self, done: int, total: int) -> None:
-        """Where the confirmation is."""
+        """Show the progress of the confirmation."""
         self._show(f"confirming the winner: {done} of {total} trainings")
 
     def _show(self, text: str) -> None:
@@ -43,7 +43,7 @@ class TuneProgress:
 
 
 def status_text(status: Status) -> str:
-    """Trials, the lowest validation error and the time left."""
+    """A text on the number of trials, the lowest validation error and the time left."""
     best = "none finished"
     if status.best_error is not None:
         best = f"best {100 * status.best_error:.1f} % (trial {status.best_trial})"

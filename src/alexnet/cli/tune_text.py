@@ -1,4 +1,4 @@
-"""What `alexnet tune` prints: the plan, the trials, the winner and its command."""
+"""The texts that `alexnet tune` prints: the plan, the trials, the winner and its command."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from alexnet.tune.tuner import Session
 
 NUM_SHOWN = 10
-"""Trials in the table."""
+"""Maximum number of the best trials in the table."""
 MIN_TRAININGS = 5
-"""Whole trainings that the time should have room for; most trials are parts of one."""
+"""Number of whole trainings that the time should suffice for; most trials end early."""
 ENOUGH = 20
-"""Trials, of which the best quarter are five: as many as importances need at least."""
+"""Number of trials from which on importances are not rough: the best quarter is then five."""
 
 
 def duration_text(seconds: float) -> str:
@@ -36,7 +36,7 @@ def duration_text(seconds: float) -> str:
 
 
 def plan_text(plan: TunePlanOutput) -> str:
-    """What a tuning would do."""
+    """The plan of a tuning as text."""
     images = ", ".join(f"{count:,} {split}" for split, count in plan.images.items())
     trials = [(str(i), *_values(values)) for i, values in enumerate(plan.first_trials)]
     names = [parameter.flag[2:] for parameter in plan.space]
@@ -58,12 +58,12 @@ def plan_text(plan: TunePlanOutput) -> str:
 
 
 def start_text(session: Session, confirm: int, seconds: float) -> Iterator[str]:
-    """What a call is about to do, and a warning if the time is short.
+    """Yield a sentence on what a call will do, and a warning if its time is short.
 
     Args:
-        session: the call.
-        confirm: seeds of the confirmation.
-        seconds: of a whole training with all threads.
+        session: the session of the call.
+        confirm: number of seeds of the confirmation.
+        seconds: estimated seconds of a whole training with all threads.
     """
     at_once = f", {session.jobs} at once" if session.jobs > 1 else ""
     then = "no confirmation"
@@ -86,12 +86,12 @@ def _values(values: dict[str, Any]) -> list[str]:
 
 
 def going_text(trials: Sequence[TrialSummary], wanted: int, elsewhere: int) -> Iterator[str]:
-    """What a call leaves to do.
+    """Yield a sentence on the trials that remain after a call, if any do.
 
     Args:
-        trials: that have begun.
-        wanted: trials in all.
-        elsewhere: trials that other processes of the folder do now.
+        trials: the trials that have begun.
+        wanted: number of trials in all.
+        elsewhere: number of trials that other processes are running in this folder.
     """
     ended = sum(trial.state != "unfinished" for trial in trials)
     if elsewhere:
@@ -104,7 +104,7 @@ def going_text(trials: Sequence[TrialSummary], wanted: int, elsewhere: int) -> I
 
 
 def result_text(result: TuneResult) -> str:
-    """The best trials, what matters, the winner, its confirmation and its command."""
+    """The result as text: best trials, importances, the winner, its confirmation and command."""
     counts = Counter(trial.state for trial in result.trials)
     states = ", ".join(f"{count} {state}" for state, count in counts.most_common())
     lines = [
@@ -124,7 +124,7 @@ def result_text(result: TuneResult) -> str:
 
 
 def trials_table(trials: Sequence[TrialSummary], space: Space) -> str:
-    """The best trials with their values; the recipe itself is among them in any case."""
+    """A table of the best trials with their values, and of the recipe itself."""
     from alexnet.tune.trials import ranked
 
     best = ranked(trials)
@@ -144,7 +144,7 @@ def trials_table(trials: Sequence[TrialSummary], space: Space) -> str:
 
 
 def _failure_lines(trials: Sequence[TrialSummary]) -> Iterator[str]:
-    """Why trials failed, each reason once."""
+    """Yield a line for each reason why trials failed."""
     failed = [trial for trial in trials if trial.state == "failed"]
     for reason in dict.fromkeys(trial.reason for trial in failed):
         numbers = ", ".join(str(trial.number) for trial in failed if trial.reason == reason)
@@ -152,7 +152,7 @@ def _failure_lines(trials: Sequence[TrialSummary]) -> Iterator[str]:
 
 
 def _importance_text(result: TuneResult) -> str:
-    """Which options matter, and from how many trials that is known."""
+    """A line on the importances, and on the number of trials they are computed from."""
     if not result.importances:
         return "matters   there are too few trials to tell which options matter"
     ordered = sorted(result.importances.items(), key=lambda item: -item[1])
@@ -164,7 +164,7 @@ def _importance_text(result: TuneResult) -> str:
 
 
 def _winner_text(result: TuneResult) -> str:
-    """The winner with its validation error, and that of the recipe."""
+    """A line on the validation errors of the winner and of the recipe."""
     winner, total = result.winner, result.images.get("val", 0)
     error = percent_with_interval(winner.val_top1_error, total)
     on = f"validation error {error} on {count_text(total, 'image')}"
@@ -176,7 +176,7 @@ def _winner_text(result: TuneResult) -> str:
 
 
 def _confirmation_text(found: Confirmation) -> str:
-    """The comparison on new seeds."""
+    """A line on the comparison on new seeds."""
     where = (
         "test images, which took no part in the choice"
         if found.split == "test"
@@ -201,10 +201,10 @@ def winner_command(
 
     Args:
         preset: the word before the flags, if there was one.
-        words: the flags of the recipe, as they were typed.
+        words: the flags of the recipe, as typed.
         config: the config file, or "".
-        tuning: what was tuned.
-        winner: the trial.
+        tuning: the tuning.
+        winner: the trial that won.
     """
     from alexnet.tune.results import winner_recipe
 
@@ -218,7 +218,7 @@ def winner_command(
 
 
 def without_flags(words: Sequence[str], flags: set[str]) -> Iterator[str]:
-    """The words without some flags and their values."""
+    """Yield the words without the given flags and their values."""
     is_kept = True
     for word in words:
         if word.startswith("--"):
@@ -229,7 +229,7 @@ def without_flags(words: Sequence[str], flags: set[str]) -> Iterator[str]:
 
 
 def flag_words(flag: str, value: Any) -> list[str]:
-    """A flag and its value as words, from which the same value is read."""
+    """A flag and its value as words that are parsed to exactly this value."""
     if isinstance(value, bool):
         return [flag if value else flag.replace("--", "--no-", 1)]
     if isinstance(value, list):

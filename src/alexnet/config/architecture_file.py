@@ -1,4 +1,4 @@
-"""Architectures of your own, in a Python file or as JSON."""
+"""Read a custom architecture from a Python file or a JSON file."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PYTHON_FILE = re.compile(r"(?P<path>.+\.py)(:(?P<name>\w+))?", re.DOTALL)
 
 
 def named_or_own(text: str) -> str | Architecture:
-    """The architecture in a file if the text names one, else the text, the name of an architecture.
+    """Read the architecture if the text names a file; any other text is a name and returned.
 
     Args:
-        text: as a user types it: `mynets.py:table`, which runs that file, `table.json`, or a name.
+        text: `mynets.py:table`, which runs that file, `table.json`, or a name such as `alexnet`.
 
     Raises:
         UsageError: the file cannot be read, fails, or has no such architecture.
@@ -39,7 +39,7 @@ def named_or_own(text: str) -> str | Architecture:
 
 
 def find_architecture(arch: str | Architecture) -> Architecture:
-    """The architecture of a name or in a file, as `named_or_own`; one that is there is returned.
+    """The architecture for a name or a file (see `named_or_own`); an `Architecture` is returned.
 
     Raises:
         UnknownNameError: there is no architecture of that name; the message suggests similar names.
@@ -57,7 +57,7 @@ def find_architecture(arch: str | Architecture) -> Architecture:
 
 
 def json_architecture(path: Path) -> Architecture:
-    """The architecture in a JSON file: `to_json(architecture)` writes one.
+    """The architecture in a JSON file, such as `to_json(architecture)` makes.
 
     Raises:
         UsageError: the file cannot be read.
@@ -77,7 +77,7 @@ def json_architecture(path: Path) -> Architecture:
 
 
 def python_architecture(path: Path, name: str = "") -> Architecture:
-    """The architecture called `name` in a Python file, which is run; the only one without a name.
+    """Run a Python file and return its architecture `name`, or its only one if `name` is "".
 
     Raises:
         UsageError: the file cannot be read, fails (the message has the line), or has no such value.
@@ -97,14 +97,14 @@ def python_architecture(path: Path, name: str = "") -> Architecture:
 
 
 def _which(path: Path, name: str, names: list[str]) -> str:
-    """What to say if the name is missing, or nothing could have it."""
+    """The message where a name is needed, or where the file has no architecture."""
     if not names:
         return f"{path} has no Architecture at its top level{f', so no {name}' if name else ''}"
     return f"{path} has {len(names)} architectures; name one: {path}:{names[0]} (of {names})"
 
 
 def run_file(path: Path) -> dict[str, Any]:
-    """The names that a Python file defines. It may import modules that lie beside it.
+    """Run a Python file, which may import modules beside it; return its values by name.
 
     Raises:
         UsageError: it cannot be read, or fails; the message has the line and the error.
@@ -133,7 +133,7 @@ def _importing_from(folder: Path) -> Iterator[None]:
 
 
 def _line(error: BaseException, path: Path) -> str:
-    """`, line 12`: the last line of the file that led to the error; "" if none did."""
+    """The last line of the file that led to the error, as ", line 12"; "" if none did."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f", line {error.lineno}"
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]

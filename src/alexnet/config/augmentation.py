@@ -8,10 +8,10 @@ from typing import Literal
 from alexnet.errors import require, require_finite, require_not_negative
 
 MAX_OPERATIONS = 14
-"""Of RandAugment on one image: as many as there are."""
+"""Maximum number of RandAugment's operations on one image: as many as there are kinds."""
 MAX_MAGNITUDE = 10
 MAX_ALPHA = 100
-"""Of mixup; such a beta distribution is nearly constant, 1/2."""
+"""Maximum alpha of mixup; a Beta(alpha, alpha) weight is then nearly always 1/2."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +68,7 @@ class Augmentation:
 
     @property
     def mixed_fraction(self) -> float:
-        """Fraction of the batches whose images are mixed, 0 to 1; their labels are mixed, too."""
+        """Fraction of the batches with CutMix or mixup, which mix images and labels, 0 to 1."""
         return 1.0 if self.mixup else self.cutmix
 
 

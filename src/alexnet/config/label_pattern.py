@@ -10,10 +10,11 @@ MAX_PATTERN_LENGTH = 200
 
 
 def compile_label_pattern(text: str) -> re.Pattern[str]:
-    """The compiled expression.
+    """Compile the regular expression of `--label-from`.
 
     Raises:
-        ConfigError: it is no regular expression, is too long, or does not have one group.
+        ConfigError: it is no regular expression, has more than 200 characters, or has neither
+            exactly one group nor one called `label`.
     """
     shown = f"--label-from {text[:60]!r}"
     require(
@@ -32,7 +33,7 @@ def compile_label_pattern(text: str) -> re.Pattern[str]:
 
 
 def find_label(pattern: re.Pattern[str], path: str) -> str:
-    """The class in a relative path with forward slashes; "" where the pattern does not match.
+    """Find the class in a relative path with forward slashes; "" if the pattern does not match.
 
     A pattern without a slash is searched in the file's name alone.
     """

@@ -1,4 +1,4 @@
-"""What a model file says of its network and its input, in the words of a recipe."""
+"""Express a model file's network and preprocessing as the options of a recipe."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from alexnet.models.variants import AS_PUBLISHED, ModelOptions, variant
 from alexnet.models.zoo import architecture
 
 OF_THE_IMAGES = ("rgb", "image", "std")
-"""The words that depend on the training images."""
+"""Values of --mean and --scale that are computed from the training images."""
 NEAR = 0.01
-"""Numbers that differ less from those of a word are told by it: means by this fraction of 255, so
-that Caffe's mean is ImageNet's, and standard deviations by this fraction of themselves."""
+"""Tolerance within which a mean or standard deviation counts as that of a value of --mean or
+--scale: for means a fraction of 255 (so Caffe's mean counts as ImageNet's), for standard deviations
+relative."""
 EQUAL = 1e-4
-"""As NEAR, of numbers that were rounded."""
+"""Tolerance for numbers that differ by rounding alone, in the units of NEAR."""
 
 
 def recipe_of_model(recipe: Recipe, arch: Architecture, preprocessing: Preprocessing) -> Recipe:
-    """The recipe in a model file, which then agrees with the file's network and preprocessing.
+    """Change the recipe of a model file to agree with the file's network and preprocessing.
 
-    That of a run agrees, and stays; one with the data "" was made for the file of another program.
+    The recipe of a run agrees already. One whose data is "" belongs to an imported model.
 
     Args:
-        recipe: in the file.
-        arch: the file's; where no variant of a published one equals it, it is the recipe's.
-        preprocessing: the file's; `model_note` says what of it no recipe can say.
+        recipe: the recipe in the file.
+        arch: the architecture in the file; the recipe gets it whole if it is no variant of a
+            published one.
+        preprocessing: the preprocessing in the file; `model_note` reports what no recipe can
+            express.
     """
     base, model = next(
         (found for found in _candidates(recipe, arch) if _is_variant(*found, arch)),
@@ -44,7 +47,7 @@ def recipe_of_model(recipe: Recipe, arch: Architecture, preprocessing: Preproces
 def _candidates(
     recipe: Recipe, arch: Architecture
 ) -> Iterator[tuple[str | Architecture, ModelOptions]]:
-    """Bases and variants of them that an architecture can be."""
+    """Pairs of a base architecture and options that may give the architecture."""
     for base in (recipe.arch, arch.name):
         yield base, recipe.model
         try:
@@ -54,7 +57,7 @@ def _candidates(
 
 
 def _size_options(base: Architecture, arch: Architecture) -> ModelOptions:
-    """The width and the input of an architecture that is a variant of `base`; None: as in that."""
+    """The options by which an architecture's width and input differ from those of `base`."""
     widths = {name: count for name, count in _widths(arch).items() if name in _widths(base)}
     widest = max(widths, key=lambda name: _widths(base)[name], default="")
     return ModelOptions(
@@ -65,7 +68,7 @@ def _size_options(base: Architecture, arch: Architecture) -> ModelOptions:
 
 
 def _widths(arch: Architecture) -> dict[str, int]:
-    """Channels and features of the layers but the last, by name."""
+    """Channels or features of the layers with weights, by name, without the last layer."""
     layers = [layer for layer in arch.layers if layer.name != arch.output_layer]
     return {x.name: x.channels for x in layers if isinstance(x, Conv)} | {
         x.name: x.features for x in layers if isinstance(x, FullyConnected)
@@ -97,7 +100,7 @@ def _with_preprocessing(recipe: Recipe, found: Preprocessing) -> DataOptions:
 
 
 def _mean_word(found: Preprocessing, tolerance: float = NEAR) -> str:
-    """What --mean says of a mean; "rgb" where it says nothing like it."""
+    """The value of --mean within the tolerance of a mean; "rgb" if none is."""
     if found.has_mean_image:
         can_be_made = found.channels == 3 and found.crop_size <= found.resize_size
         return "image" if can_be_made else "rgb"
@@ -109,7 +112,7 @@ def _mean_word(found: Preprocessing, tolerance: float = NEAR) -> str:
 
 
 def _scale_word(found: Preprocessing, tolerance: float = NEAR) -> str:
-    """What --scale says of a standard deviation; "std" where it says nothing like it."""
+    """The value of --scale within the tolerance of a standard deviation; "std" if none is."""
     distances = {
         word: max(abs(a / b - 1) for a, b in _pairs(found.std, std, found.channels))
         for word, std in SCALES.items()
@@ -129,12 +132,13 @@ def _nearest(distances: Mapping[str, float], tolerance: float) -> str:
 
 
 def model_note(file: str, recipe: Recipe, model: Recipe, found: Preprocessing) -> str:
-    """A sentence on a normalization that no recipe can say; "" if the recipe says it.
+    """A sentence on a normalization that no recipe can express; "" if the recipe expresses it.
 
     Args:
         file: the name of the model file.
-        recipe: a recipe that starts from it.
-        model: the recipe in the file, as `recipe_of_model` gives it; a run's own says everything.
+        recipe: a recipe that starts from this file.
+        model: the recipe in the file, as `recipe_of_model` returns it; that of a run expresses
+            everything.
         found: the preprocessing in the file.
     """
     exact = (_mean_word(found, EQUAL), _scale_word(found, EQUAL))

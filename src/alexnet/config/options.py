@@ -1,4 +1,4 @@
-"""A recipe changed by options under the names of the command line's flags.
+"""Change a recipe by options, which have the names of the command line's flags.
 
 `with_options(recipe, {"lr": 0.01, "input_size": 128})` finds each name in the recipe or in one of
 its groups, as `--lr 0.01 --input-size 128` does.
@@ -23,16 +23,16 @@ from alexnet.other_words import ANSWERS, explain, option_for
 T = TypeVar("T")
 
 FLAG_WORDS = {"init_from": "from", "class_name": "class"}
-"""Options whose flag is a word that Python keeps for itself."""
+"""Flags that differ from their option's name, since they are keywords of Python."""
 
 
 def flag_name(option: str) -> str:
-    """The flag of an option: "--batch-size" of "batch_size", "--from" of "from_"."""
+    """The flag of an option: "--batch-size" for "batch_size", "--from" for "init_from"."""
     return f"--{FLAG_WORDS.get(option, option).rstrip('_').replace('_', '-')}"
 
 
 def option_types(cls: type) -> dict[str, Any]:
-    """The type of every option of a recipe's class, with those of its groups, by name."""
+    """The types of a recipe's options by name, including the options of its groups."""
     types: dict[str, Any] = {}
     for name, hint in field_types(cls).items():
         types |= option_types(hint) if is_dataclass(hint) else {name: hint}  # type: ignore[arg-type]
@@ -40,16 +40,17 @@ def option_types(cls: type) -> dict[str, Any]:
 
 
 def into_groups(cls: type, plain: Any) -> Any:
-    """The values of a config file, with options under the words of their flags in their groups.
+    """Move the options of a config file that are named like flags into their groups.
 
-    Of a recipe, {"lr": 0.01, "batch-size": 8} is {"optimizer": {"lr": 0.01}, "batch_size": 8}.
+    {"lr": 0.01, "batch-size": 8} becomes {"optimizer": {"lr": 0.01}, "batch_size": 8}.
 
     Args:
         cls: the recipe's class.
-        plain: as JSON has it; what is not an object, and unknown keys, stay as they are.
+        plain: the parsed JSON; a value that is no object, and unknown keys, are left unchanged.
 
     Raises:
-        ConfigError: a value is given twice, or a key is another program's word or nearly ours.
+        ConfigError: a value is given twice, or an unknown key is another program's name of an
+            option or a misspelt one.
     """
     if not isinstance(plain, dict):
         return plain
@@ -70,12 +71,12 @@ def into_groups(cls: type, plain: Any) -> Any:
 
 
 def _is_object(own: Mapping[str, Any], key: str, value: Any) -> bool:
-    """Whether a value is a group with its options."""
+    """Whether an item of a config file is a group of options, given as an object."""
     return isinstance(value, dict) and is_dataclass(own.get(key))
 
 
 def _group_of(own: Mapping[str, Any], name: str) -> str:
-    """The group that has an option; "" for an option of the recipe itself, and for none."""
+    """The name of the group that has an option; "" for the recipe's own and for unknown ones."""
     if name in own and not is_dataclass(own[name]):
         return ""
     groups = [(group, hint) for group, hint in own.items() if is_dataclass(hint)]
@@ -83,7 +84,7 @@ def _group_of(own: Mapping[str, Any], name: str) -> str:
 
 
 def _check_word(key: str, known: Collection[str]) -> None:
-    """Raise an error for a word that means one of the options."""
+    """Raise UnknownKeyError if an unknown key resembles an option or is another program's name."""
     close = difflib.get_close_matches(key.replace("-", "_"), known, n=1, cutoff=NEAR)
     answer = explain(key, known) or (f"did you mean {close[0]!r}?" if close else "")
     if answer:
@@ -91,12 +92,12 @@ def _check_word(key: str, known: Collection[str]) -> None:
 
 
 def with_options(recipe: T, options: Mapping[str, Any], others: Collection[str] = ()) -> T:
-    """The recipe with other values.
+    """Change options of a recipe.
 
     Args:
         recipe: a frozen dataclass; fields that are dataclasses are groups of options.
-        options: values by name. A group's own name takes a whole group: `augment=Augmentation()`.
-        others: further words that the caller takes, for the messages.
+        options: values by name; the name of a group takes a whole group: `augment=Augmentation()`.
+        others: names of other arguments of the caller, which messages may suggest.
 
     Raises:
         UnknownNameError: there is no such option; the message names the nearest one.
@@ -129,7 +130,7 @@ def _not_a_group(name: str, hint: type, value: object) -> UsageError:
 
 
 def _changed(recipe: T, options: Mapping[str, Any]) -> T:
-    """The recipe with those of the options that are in it or in its groups."""
+    """Replace the options that the recipe or one of its groups has; others are ignored."""
     changes: dict[str, Any] = {}
     for name, hint in field_types(type(recipe)).items():
         if not is_dataclass(hint):
@@ -144,7 +145,7 @@ def _changed(recipe: T, options: Mapping[str, Any]) -> T:
 
 
 def _checked(hint: Any, value: Any, name: str) -> Any:
-    """A value of Python as one of the option's type.
+    """Convert a Python value to the option's type.
 
     Raises:
         UsageError: it has another type.
@@ -162,7 +163,7 @@ def _checked(hint: Any, value: Any, name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON would give it; numbers of numpy, paths and tuples have other types."""
+    """The value as JSON has it: paths as strings, tuples as lists, numpy's numbers as Python's."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if (type(value).__module__, type(value).__name__) == ("torch", "device"):

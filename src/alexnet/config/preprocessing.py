@@ -1,4 +1,4 @@
-"""How an image becomes a network's input: a plain value that is stored with the weights."""
+"""How an image becomes a network's input: a dataclass that is stored with the weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from alexnet.errors import UnknownNameError, require
 from alexnet.io.limits import MAX_STORED_SIDE
 
 RESAMPLING = {"resize": "Lanczos", "crop_to_input": "bilinear, antialiased"}
-"""The filters with which an image, and then its crop, are resized."""
+"""The interpolation with which an image is resized, and then its crop."""
 Resize: TypeAlias = Literal["shortest_edge", "stretch"]
 StoreFormat: TypeAlias = Literal["pixels", "jpeg"]
 """How an image store keeps its images."""
@@ -24,7 +24,7 @@ class StoredForm:
 
     Raises:
         ConfigError: the side is no whole number, or out of range.
-        UnknownNameError: no such way to resize, or no such format.
+        UnknownNameError: `resize` or `store_format` is unknown.
     """
 
     resize: Resize = "shortest_edge"
@@ -92,7 +92,7 @@ class Preprocessing:
         return self.crop_size == self.resize_size + 2 * self.padding
 
     def steps(self, *, normalized: bool = True) -> tuple[str, ...]:
-        """What is done to an image, in order and in words.
+        """Sentences on what is done to an image, in order.
 
         Args:
             normalized: False leaves out the last step, (x - mean) / std.
@@ -137,7 +137,7 @@ class Preprocessing:
 
 
 def to_255_scale(color: RGB) -> RGB:
-    """A color of the 0-1 scale on the 0-255 scale."""
+    """Convert a color from the 0-1 scale to the 0-255 scale, rounded."""
     return 255 * color[0], 255 * color[1], 255 * color[2]
 
 
@@ -151,7 +151,7 @@ CODE2012_DIVISOR = 1.1
 """Code2012 divides pixels by one plus the standard deviation of its color jitter."""
 
 MEANS: dict[str, RGB] = {"none": (0, 0, 0), "imagenet": IMAGENET_MEAN}
-"""What the words of --mean subtract that depend on no images."""
+"""The mean of each value of --mean that does not depend on the training images, 0 to 255."""
 
 SCALES: dict[str, RGB] = {
     "pixels": (1, 1, 1),
@@ -159,4 +159,4 @@ SCALES: dict[str, RGB] = {
     "imagenet": IMAGENET_STD,
     "code2012": (CODE2012_DIVISOR,) * 3,
 }
-"""What the words of --scale divide by that depend on no images."""
+"""The divisor of each value of --scale that does not depend on the training images."""

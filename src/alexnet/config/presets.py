@@ -1,4 +1,4 @@
-"""The recipes that ship. The README lists the results to expect and the training times."""
+"""The presets. The README lists the results to expect and the training times."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ FLOWERS17_FINETUNE = Recipe(
 )
 
 FINETUNE = replace(FLOWERS17_FINETUNE, name="finetune", data="toyflowers", init_from="auto")
-"""For images of one's own."""
+"""The preset for fine-tuning on the user's own images."""
 
 # The Tutorial: images stretched to 224 x 224 and divided by 255, the last 20 % of one shuffle held
 # out, Keras's Adam, 17 steps of 64 images, one epoch, no augmentation.
@@ -145,10 +145,10 @@ PRESETS: dict[str, Recipe] = {
 
 
 def preset(name: str, /, **options: Any) -> Recipe:
-    """The recipe that ships under `name`, perhaps changed: `preset("flowers17", epochs=5)`.
+    """Return a preset, with changed options if given: `preset("flowers17", epochs=5)`.
 
     Args:
-        name: of the preset.
+        name: the name of the preset.
         options: values by the names of the flags, with underscores.
 
     Raises:

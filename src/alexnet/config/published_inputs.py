@@ -32,22 +32,22 @@ PUBLISHED_INPUTS: dict[str, DataOptions] = {
     "lenet5": DataOptions(resize_size=32),
     "cifar_quick": DataOptions(resize_size=32, mean="image", scale="pixels"),
 }
-"""By architecture. The crop has the size of the network's input."""
+"""The data options of each published architecture. The crop has the size of the network's input."""
 INPUT_OPTIONS = ("resize", "resize_size", "crop_size", "padding", "mean", "scale")
 """The options that say how an image becomes an input."""
 MIN_CROPPED_SIDE = 64
-"""Inputs below it are whole images, as those of LeNet and of CIFAR-10; larger ones are crops."""
+"""A smaller input is the whole image, as for LeNet and CIFAR-10; a larger one is a crop."""
 
 
 def with_architecture(recipe: R, arch: str | Architecture) -> R:
-    """The recipe with another architecture, its own input size, crop and normalization.
+    """Give a recipe another architecture and the input size, crop and normalization of that.
 
-    One that trains random weights also gets what the network needs for that; one that has this
-    architecture already stays as it is.
+    A recipe for random weights also gets the network's options for those (`scratch_training`). A
+    recipe that has the architecture already is returned unchanged.
 
     Args:
-        recipe: a recipe that ships; its values are for its own architecture.
-        arch: the name of an architecture, or one's own.
+        recipe: a preset, whose options were chosen for its own architecture.
+        arch: the name of an architecture, or a custom one.
 
     Raises:
         UnknownNameError: there is no such architecture.
@@ -68,19 +68,22 @@ def with_architecture(recipe: R, arch: str | Architecture) -> R:
 
 
 def own_input(arch: Architecture) -> DataOptions:
-    """The images for a table of one's own: a crop of 224 from 256, or a whole small image."""
+    """The data options for a custom architecture: a crop of 224/256 of the stored side.
+
+    An input below MIN_CROPPED_SIDE is the whole image.
+    """
     side = arch.input[1]
     resize_size = side if side < MIN_CROPPED_SIDE else round(side * 256 / 224)
     return DataOptions(resize_size=min(resize_size, MAX_STORED_SIDE))
 
 
 def with_input(options: DataOptions, other: DataOptions) -> DataOptions:
-    """Options with the size, crop and normalization of others, and their own labels and splits."""
+    """Replace the size, crop and normalization in `options` by those of `other`."""
     return replace(options, **{name: getattr(other, name) for name in INPUT_OPTIONS})
 
 
 def with_network(recipe: Recipe, model: Recipe) -> Recipe:
-    """The recipe with the architecture of a model, and with the input that it was trained on."""
+    """Give a recipe the architecture of a model and the input that the model was trained on."""
     changed = replace(
         recipe,
         arch=model.arch,
@@ -91,7 +94,7 @@ def with_network(recipe: Recipe, model: Recipe) -> Recipe:
 
 
 def _without_unknown_layers(recipe: R) -> R:
-    """The recipe, which freezes nothing if the architecture lacks the layer to freeze up to."""
+    """The recipe, which freezes no layer if the architecture lacks the layer `freeze_up_to`."""
     names = {layer.name for layer in architecture(recipe.arch).layers}
     if not isinstance(recipe, Recipe) or recipe.freeze_up_to in names:
         return recipe

@@ -1,4 +1,4 @@
-"""How recipes differ, option by option, under the names of the command line's flags."""
+"""The options in which recipes differ, by the names of the command line's flags."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RecipeChange:
     option: str
     """Its name in Python, such as "lr"."""
     values: tuple[Any, ...]
-    """One per recipe, as in its JSON; None also where a recipe has no such option."""
+    """The value of each recipe, as in its JSON; None also where a recipe lacks the option."""
 
     @property
     def flag(self) -> str:
@@ -35,7 +35,7 @@ def recipe_changes(recipes: Sequence[BaseRecipe]) -> list[RecipeChange]:
     """The options in which recipes differ, in the order of the fields.
 
     Args:
-        recipes: two or more, of one kind or of several.
+        recipes: two or more, of the same class or of different ones.
     """
     values = [option_values(recipe) for recipe in recipes]
     names = dict.fromkeys(name for options in values for name in options)
@@ -48,9 +48,9 @@ def recipe_changes(recipes: Sequence[BaseRecipe]) -> list[RecipeChange]:
 
 
 def nearest_preset(recipe: Recipe) -> Recipe:
-    """The preset of the recipe's name, else the one that differs from it in the fewest options.
+    """The preset with the recipe's name, else the one with the fewest differences from the recipe.
 
-    What --arch brings is no difference.
+    Options that --arch changes do not count as differences.
     """
     if recipe.name in PRESETS:
         return PRESETS[recipe.name]
@@ -58,16 +58,16 @@ def nearest_preset(recipe: Recipe) -> Recipe:
 
 
 def _own_changes(preset: Recipe, recipe: Recipe) -> list[RecipeChange]:
-    """The options in which a recipe differs from the preset with its architecture, and that."""
+    """The options that differ from a preset with the recipe's --arch, and `arch` if it differs."""
     own = recipe_changes((with_architecture(preset, recipe.arch), recipe))
     arch = [change for change in recipe_changes((preset, recipe)) if change.option == "arch"]
     return [*arch, *own]
 
 
 def brought_by_arch(recipe: Recipe) -> list[RecipeChange]:
-    """What --arch changes in the recipe's preset, with the values of both.
+    """The options of the recipe's preset that its architecture changes, with both values.
 
-    Without options to which the recipe gives a third value.
+    Options to which the recipe gives a third value are left out.
     """
     preset = nearest_preset(recipe)
     own = {change.option for change in _own_changes(preset, recipe)}
@@ -76,22 +76,22 @@ def brought_by_arch(recipe: Recipe) -> list[RecipeChange]:
 
 
 def arch_note(recipe: Recipe) -> str:
-    """A sentence on what --arch has brought; "" where it has changed nothing.
+    """A sentence on the options that --arch has changed; "" if it has changed none.
 
-    An option that is None is as published, and is not told.
+    Options that become None, which means "as published", are left out.
     """
     brought = [change for change in brought_by_arch(recipe) if change.values[1] is not None]
     return f"--arch {recipe.arch_name} brings {_flags(brought)}; other flags win" if brought else ""
 
 
 def from_model_note(recipe: Recipe, model: Recipe) -> str:
-    """A sentence on what --from MODEL has brought, or on what of the model the recipe has not.
+    """A sentence on the options that --from MODEL has changed, or that differ from the model's.
 
-    "" where the recipe is that for fine-tuning, which the model's network and input do not change.
+    "" if the model's network and input are those of the preset for fine-tuning.
 
     Args:
-        recipe: starts from the weights of a model.
-        model: the recipe of that.
+        recipe: a recipe that starts from the weights of a model.
+        model: the recipe of that model.
     """
     others = _network_changes(recipe, model)
     if others:
@@ -110,19 +110,19 @@ def from_model_note(recipe: Recipe, model: Recipe) -> str:
 
 
 def _network_changes(recipe: Recipe, model: Recipe) -> list[RecipeChange]:
-    """What of the network and its input another recipe has in another way."""
+    """The options of the network and its input in which a recipe differs from a model's recipe."""
     known = {"arch", *option_values(model.model), *INPUT_OPTIONS}
     changes = recipe_changes((recipe, with_network(recipe, model)))
     return [change for change in changes if change.option in known]
 
 
 def _flags(changes: Sequence[RecipeChange], which: int = 1) -> str:
-    """The flags of one side of changes, as they are typed."""
+    """The flags with the values of the recipe `which`, as typed on the command line."""
     return " ".join(f"{change.flag} {flag_text(change.values[which])}" for change in changes)
 
 
 def recipe_lines(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """The preset that a recipe comes from, and each change: the name and the text of every line."""
+    """Lines on the preset that a recipe comes from and on each change, as pairs (name, text)."""
     preset = nearest_preset(recipe)
     changes = _own_changes(preset, recipe)
     yield "recipe", f"preset {preset.name}{', changed by' if changes else ''}"
@@ -141,7 +141,7 @@ def _change_text(change: RecipeChange, source: str) -> str:
 
 
 def flag_text(value: Any) -> str:
-    """A value as on the command line; "None" for None, "''" for an empty text."""
+    """A value as typed on the command line: "None" for None, "''" for an empty text."""
     if isinstance(value, dict):  # an architecture that is no published one
         return str(value.get("name"))
     if isinstance(value, list):

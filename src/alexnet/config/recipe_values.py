@@ -1,4 +1,4 @@
-"""The values of a recipe for others: flat, and without folders of this machine."""
+"""The values of a recipe for other programs and readers: flat, and without local folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Setting: TypeAlias = "str | int | float | bool"
 
 
 def without_folders(recipe: Recipe) -> Recipe:
-    """The recipe with the last name of every absolute path in its place."""
+    """The recipe, in which every absolute path is replaced by its last name."""
     return replace(
         recipe,
         data=_last_name(recipe.data),
@@ -29,7 +29,7 @@ def _last_name(text: str) -> str:
 
 
 def flat_values(recipe: BaseRecipe) -> dict[str, Setting]:
-    """Values by names such as "optimizer.lr"; lists as JSON; what is None is left out."""
+    """The recipe's values by names such as "optimizer.lr"; lists as JSON text, None left out."""
     return _flat(to_dict(recipe), "")
 
 

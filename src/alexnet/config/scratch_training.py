@@ -1,4 +1,4 @@
-"""How each network learns from random weights on few images, which --arch brings with its input.
+"""Options with which each network learns from random weights on few images, set by --arch.
 
 The published networks were trained on 1.2 million images: by plain SGD, at pixels of 0 to 255 from
 weights of standard deviation .01, they stay at chance for more steps than a small data set has.
@@ -19,14 +19,14 @@ R = TypeVar("R", bound=BaseRecipe)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScratchTraining:
-    """What a network needs to learn from random weights by AdamW."""
+    """The options with which a network learns from random weights by AdamW."""
 
     lr: float
     init: InitOption = "published"
     bias: float | None = None
     norm: NormOption = "published"
     divides_by_std: bool = False
-    """Divide the pixels by their standard deviation, which initial weights of He's assume."""
+    """Divide the pixels by their standard deviation, which He initialization assumes."""
 
 
 HE_AT_STD = ScratchTraining(lr=3e-4, init="he", bias=0.0, divides_by_std=True)
@@ -41,7 +41,7 @@ SCRATCH_TRAINING: dict[str, ScratchTraining] = {
     "lenet5": ScratchTraining(lr=2e-3),
     "cifar_quick": ScratchTraining(lr=1e-3),
 }
-"""By architecture.
+"""The options of each published architecture.
 
 The ReLU after the last layer of alexnet_table cuts logits below 0. With response norm all of them
 are soon cut for all images (at 3e-5, 1e-4 and 3e-4), which ends the training.
@@ -49,9 +49,9 @@ are soon cut for all images (at 3e-5, 1e-4 and 3e-4), which ends the training.
 
 
 def with_scratch_training(recipe: R, arch: str) -> R:
-    """The recipe with what a published network needs to learn from random weights.
+    """Give a recipe the options with which a published network learns from random weights.
 
-    Recipes with pretrained weights, and those of another optimizer than AdamW, stay as they are.
+    A recipe with pretrained weights or another optimizer than AdamW is returned unchanged.
     """
     needs = SCRATCH_TRAINING.get(arch)
     if needs is None or not isinstance(recipe, Recipe):

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to and from JSON: exact both ways; unknown keys and wrong types are errors."""
+"""Convert frozen dataclasses to and from JSON exactly; unknown keys and wrong types are errors."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from alexnet.models.layers import LAYER_TYPES, Layer
 T = TypeVar("T")
 
 YES_OR_NO = {"yes": "true", "on": "true", "no": "false", "off": "false"}
-"""Words that other programs read as true and false."""
+"""Spellings of true and false, such as YAML's, that messages correct."""
 SCHEMA_VERSION = 1
-"""Of the JSON that commands print; a change that breaks programs which read it raises it."""
+"""Version of the JSON that commands print, raised by a change that breaks its readers."""
 NAN_IS_NULL = "null if it is not finite"
 FloatOrNaN: TypeAlias = Annotated[float, NAN_IS_NULL]
-"""A number that may be NaN or infinite, which JSON has not."""
+"""A number that may be NaN or infinite, which is null in JSON."""
 
 
 def to_dict(value: object, hint: Any = None) -> Any:
-    """The value as dicts, lists, strings, numbers and None; a layer also gets its `kind`.
+    """Convert a value to dicts, lists, strings, numbers and None; a layer also gets its `kind`.
 
     An integer in a float field becomes a float, so that equal values give equal text; numbers of
     numpy become those of Python.
@@ -62,7 +62,7 @@ def to_dict(value: object, hint: Any = None) -> Any:
 
 
 def to_json(value: object, indent: int | None = 2) -> str:
-    """`to_dict` as text."""
+    """The JSON text of `to_dict(value)`."""
     return json_text(to_dict(value), indent)
 
 
@@ -73,7 +73,7 @@ def json_text(plain: object, indent: int | None = 2) -> str:
 
 
 def json_rows(plain: object, depth: int = 0) -> str:
-    """`json_text` of dicts and lists with one line for each item of a list, as for a table.
+    """JSON text in which each item of a list of objects or lists is on a line of its own.
 
     A list of numbers and strings is on one line.
     """
@@ -98,14 +98,14 @@ def json_document(value: object) -> str:
 
 
 def json_document_parts(value: object, batches: Iterable[Iterable[object]]) -> Iterator[str]:
-    """The text of `json_document` in parts, as the items of its list come.
+    """Yield the text of `json_document` in parts, as the items of its list arrive.
 
-    Every part ends with a line. An item is in a part of its own batch or of the next: only then is
-    it known whether a comma follows it.
+    Every part ends with a whole line. The last item of a batch is in the next part, when it is
+    known whether a comma follows it.
 
     Args:
-        value: a dataclass; its first list is empty and gets the items.
-        batches: the items, dataclasses; at least one.
+        value: a dataclass, whose first list is empty and gets the items.
+        batches: the items, which are dataclasses; at least one batch.
     """
     start, end = json_document(value).split("[]", 1)
     start, held = f"{start}[\n", list[str]()
@@ -127,7 +127,7 @@ def _with_null_for_nan(plain: Any) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Raises:
         ConfigError: it is not JSON, has a duplicate key, is nested too deep, or has an integer of
@@ -140,7 +140,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_toml(text: bytes) -> Any:
-    """The tables of a TOML text, under the same limits as JSON; times become texts.
+    """Parse a TOML text, with the limits of `parse_json`; dates and times become strings.
 
     Raises:
         ConfigError: it is not TOML, or JSON could not hold it.
@@ -161,29 +161,29 @@ def _no_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _int64(digits: str) -> int:
-    """An integer of at most 64 bits: arithmetic on longer ones could take very long."""
+    """Parse an integer of at most 64 bits; ValueError for longer ones, which could be slow."""
     if len(digits) > 20 or not -(2**63) <= int(digits) < 2**63:
         raise ValueError(f"{short_repr(digits)} has more than 64 bits")
     return int(digits)
 
 
 class UnknownKeyError(ConfigError):
-    """A key that is none of the fields."""
+    """A key that is not a field of the dataclass."""
 
 
 def own_file_error(error: Exception) -> str:
-    """What is wrong with a file that this program wrote; its keys change with its versions."""
+    """The message for a damaged file of this program; an unknown key may be an older version's."""
     may_be_older = isinstance(error, UnknownKeyError)
     return f"{error}{' (an older version of alexnet may have written it)' if may_be_older else ''}"
 
 
 def from_dict(cls: type[T], plain: object, where: str = "") -> T:
-    """The frozen dataclass `cls` from the output of `to_dict`; absent keys keep their defaults.
+    """Make the frozen dataclass `cls` from the output of `to_dict`; absent keys get the defaults.
 
     Args:
         cls: the dataclass.
         plain: its fields by name.
-        where: what messages call it; the name of `cls` unless given.
+        where: what messages call `plain`; the name of `cls` unless given.
 
     Raises:
         UnknownKeyError: an unknown key; the message suggests the nearest one.
@@ -228,14 +228,14 @@ def _without_none(hint: Any) -> Any:
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
-    """The types of a union but None; a hint that is no union alone."""
+    """The types of a union without None; a hint that is no union, as a tuple of one."""
     if get_origin(hint) not in (Union, UnionType):
         return (hint,)
     return tuple(kind for kind in get_args(hint) if kind is not NoneType)
 
 
 def parse_value(hint: Any, item: Any, where: str) -> Any:
-    """The value of the type `hint` whose `to_dict` is `item`; messages call it `where`.
+    """Convert `item`, an output of `to_dict`, to the type `hint`; messages call it `where`.
 
     Raises:
         ConfigError: `item` is of another type.

@@ -1,4 +1,4 @@
-"""A template filled and made one file."""
+"""Render a Jinja template as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{script}'; "
     "connect-src {connect}; base-uri 'none'; form-action 'none'"
 )
-"""The content security policy: the script whose hash it has, and nothing from elsewhere."""
+"""The content security policy: allows the page's script by its hash, and no other sources."""
 
 
 def render_page(
     folder: Path, name: str, content: dict[str, Any], connect: str = "'none'", shared: str = ""
 ) -> str:
-    """The page of a template: `NAME.html` in a folder, beside which may be NAME.css and NAME.js.
+    """Render the template `NAME.html` in a folder; NAME.css and NAME.js beside it are inlined.
 
     The template extends `base.html`, and fills its blocks `title` and `main`. Texts are escaped;
     control characters and bytes that are not UTF-8 are shown as escapes.
 
     Args:
-        folder: of the template.
-        name: of the template, without a suffix.
+        folder: the folder of the template.
+        name: the name of the template, without a suffix.
         content: the template's variables.
-        shared: the name of CSS and a script in the folder that come before the page's own.
-        connect: what the script may fetch; "'self'" for a page that refreshes itself.
+        shared: the name, without a suffix, of CSS and a script in the folder that are inlined
+            before the page's own.
+        connect: the policy's `connect-src`; "'self'" for a page that refreshes itself.
     """
     names = [shared, name] if shared else [name]
     script = _texts(folder, names, ".js")
@@ -53,7 +54,7 @@ def render_page(
 
 
 def script_hash(script: str) -> str:
-    """The hash of a script, as a content security policy has it."""
+    """The hash of a script in the form of a content security policy: "sha256-..."."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"
 
@@ -69,7 +70,7 @@ def percent(fraction: float | None, decimals: int = 1) -> str:
 
 
 def _texts(folder: Path, names: Sequence[str], suffix: str) -> str:
-    """The file of all pages, then those of this page, as far as they are there."""
+    """The text of `base` and of the named files with a suffix, without those that do not exist."""
     paths = [HERE / f"base{suffix}", *(folder / f"{name}{suffix}" for name in names)]
     return "\n".join(path.read_text(encoding="utf-8") for path in paths if path.exists())
 
@@ -89,5 +90,5 @@ def _environment(folder: Path) -> Environment:
 
 
 def _finalize(value: Any) -> Any:
-    """What an expression prints; text of a template stays, other text becomes printable."""
+    """Make the value of an expression printable, unless it is markup."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

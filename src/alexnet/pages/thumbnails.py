@@ -12,25 +12,25 @@ QUALITY = 72
 
 
 class ByteBudget:
-    """A number of bytes that images may take in all."""
+    """A limit on the total bytes of images."""
 
     def __init__(self, size_bytes: int) -> None:
         self.left = size_bytes
 
     def take(self, url: str) -> bool:
-        """Whether there is room for an image, which is then taken."""
+        """Reserve the bytes of an image; return False if there are too few left."""
         fits = len(url) <= self.left
         self.left -= len(url) if fits else 0
         return fits
 
 
 def jpeg(pixels: np.ndarray, side: int, quality: int = QUALITY) -> bytes:
-    """An image as a JPEG file.
+    """Encode an image as a JPEG file.
 
     Args:
         pixels: uint8 [h, w, 3], or gray [h, w].
         side: the longest side in pixels; a smaller image keeps its size.
-        quality: of the JPEG, 1 to 95.
+        quality: the quality of the JPEG, 1 to 95.
     """
     image = Image.fromarray(pixels)
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2)
@@ -40,5 +40,5 @@ def jpeg(pixels: np.ndarray, side: int, quality: int = QUALITY) -> bytes:
 
 
 def jpeg_url(pixels: np.ndarray, side: int, quality: int = QUALITY) -> str:
-    """An image as a `data:` address of a JPEG; as for `jpeg`."""
+    """Encode an image as the `data:` URL of a JPEG; the arguments are those of `jpeg`."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg(pixels, side, quality)).decode()}"

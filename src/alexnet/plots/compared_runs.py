@@ -20,16 +20,16 @@ from alexnet.plots.style import (
 from alexnet.records import EpochRecord
 
 LINE_STYLES = ("-", (0, (5, 2)), (0, (1, 1.5)))
-"""In turn, once every color has been used."""
+"""Line styles, the next of which is used when every color has been."""
 
 
 @styled
 def compared_curves(histories: Mapping[str, Sequence[EpochRecord]], title: str = "") -> Figure:
-    """Error of the evaluated split, and training loss, over the epochs of several runs.
+    """Plot the error of the evaluated split and the training loss over the epochs of several runs.
 
     Args:
         histories: the epochs of each run, by its name.
-        title: of the figure.
+        title: the title of the figure.
     """
     rows = math.ceil(len(histories) / 2)
     figure = new_figure(5.0 + 0.2 * rows, title)
@@ -60,7 +60,7 @@ def compared_curves(histories: Mapping[str, Sequence[EpochRecord]], title: str =
 
 
 def _label(name: str, history: Sequence[EpochRecord]) -> str:
-    """The run's name with the split that its errors are of, and its lowest or last error."""
+    """The run's name, the split on which its errors are measured, and its best or last error."""
     chosen = _chosen(history)
     if not chosen:
         return f"{short_label(name)}: no errors"

@@ -30,13 +30,13 @@ SPLIT_LABELS = {"val": "validation", "test": "test"}
 def learning_curves(
     history: Sequence[EpochRecord], title: str = "", handicaps: Sequence[str] = ()
 ) -> Figure:
-    """Loss, top-1 error and learning rate over the epochs.
+    """Plot loss, top-1 error and learning rate over the epochs.
 
     Args:
         history: the epochs of a run.
-        title: of the figure.
+        title: the title of the figure.
         handicaps: what makes training images harder than those of the evaluated split, such as
-            "dropout"; told where the training loss lies above the other.
+            "dropout"; a note names them if the training loss is above the other.
     """
     figure = new_figure(5.6, title)
     loss, error, lr = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1))
@@ -63,7 +63,7 @@ def learning_curves(
 
 
 def _plot_epochs(axes: Axes, values: Sequence[float | None], color: str, label: str) -> None:
-    """One value for each epoch; None leaves a gap."""
+    """Plot one value for each epoch; None leaves a gap."""
     marker = "o" if len(values) < 3 else ""
     heights = [math.nan if value is None else value for value in values]
     epochs = range(1, len(values) + 1)
@@ -71,7 +71,7 @@ def _plot_epochs(axes: Axes, values: Sequence[float | None], color: str, label: 
 
 
 def _mark_model(history: Sequence[EpochRecord], panels: Sequence[Axes]) -> None:
-    """Mark the epoch that the run's model is of: the best by validation error, else the last."""
+    """Mark the epoch whose weights are the model: the best by validation error, else the last."""
     measured = [r for r in history if r.eval_top1_error is not None]
     if not measured:
         return
@@ -95,7 +95,7 @@ def _mark_model(history: Sequence[EpochRecord], panels: Sequence[Axes]) -> None:
 
 
 def _free_height(history: Sequence[EpochRecord], epoch: int, is_late: bool) -> float:
-    """An error at which no curve runs over the label beside an epoch, as far as there is one."""
+    """A height (error) for the label beside an epoch, as far as possible away from the curves."""
     width = max(1, len(history) // 3)
     near = history[max(0, epoch - width) : epoch] if is_late else history[epoch - 1 : epoch + width]
     errors = [r.train_top1_error for r in near] + [_validation_error(r) for r in near]
@@ -108,7 +108,10 @@ def _validation_error(record: EpochRecord) -> float:
 
 
 def why_training_is_above(history: Sequence[EpochRecord], handicaps: Sequence[str]) -> str:
-    """Why the training loss is above the other split's; "" unless it is in most late epochs."""
+    """Explain why the training loss is above that of the evaluated split.
+
+    "" unless it is above in most epochs of the run's second half.
+    """
     late = [r for r in history if r.eval_loss is not None and 2 * r.epoch > len(history)]
     above = sum(r.train_loss > r.eval_loss for r in late if r.eval_loss is not None)
     if 2 * above <= len(late):

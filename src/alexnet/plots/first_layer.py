@@ -17,20 +17,21 @@ from alexnet.plots.style import WIDTH, add_note, new_figure, styled
 MIN_SMOOTHNESS = 0.25
 """Mean correlation of neighbouring weights below which filters look like noise."""
 MIN_COLOR = 0.25
-"""Share of a filter's squared weights that is color, from which it counts as colored."""
+"""Minimum fraction of a colored filter's squared weights that differs from their gray mean."""
 
 
 @styled
 def filters(weight: Tensor, title: str = "", towers: int = 1) -> Figure:
-    """First-layer filters [out, in, k, k] as tiles, each scaled to its own range.
+    """Plot first-layer filters [out, in, k, k] as tiles, each scaled to its own range.
 
-    In color if `in` is 3, else the mean over `in`. First the gray ones by the orientation of their
-    edges, then the colored ones by hue. A line below says if they show no structure.
+    The tiles are in color if `in` is 3, else they show the mean over `in`. Gray filters come
+    first, sorted by the orientation of their edges, then colored ones by hue. A note below says if
+    they show no structure.
 
     Args:
-        weight: of the layer.
-        title: of the figure.
-        towers: parts of the channels that are shown apart, each sorted for itself.
+        weight: the weights of the layer, [out, in, k, k].
+        title: the title of the figure.
+        towers: number of equal parts of the channels that are shown and sorted separately.
 
     Source: Paper, figure 3, in which the towers are above each other.
     """
@@ -53,7 +54,7 @@ def filters(weight: Tensor, title: str = "", towers: int = 1) -> Figure:
 
 
 def _sorted_tiles(weight: Tensor) -> np.ndarray:
-    """Filters [out, in, k, k] as one image [h, w, 3], 0 to 1."""
+    """The sorted filters [out, in, k, k] as one image [h, w, 3] of tiles, 0 to 1."""
     tiles = to_numpy(weight)[filter_order(weight)].transpose(0, 2, 3, 1)
     if tiles.shape[3] != 3:
         tiles = np.repeat(tiles.mean(3, keepdims=True), 3, axis=3)
@@ -62,7 +63,7 @@ def _sorted_tiles(weight: Tensor) -> np.ndarray:
 
 
 def mosaic(tiles: np.ndarray) -> np.ndarray:
-    """Tiles [N, k, k, 3] in rows, with one white pixel between them."""
+    """Arrange tiles [N, k, k, 3] in rows, with one white pixel between them."""
     count, k, _, channels = tiles.shape
     columns = num_columns(count)
     rows = math.ceil(count / columns)
@@ -74,9 +75,11 @@ def mosaic(tiles: np.ndarray) -> np.ndarray:
 
 
 def num_columns(count: int) -> int:
-    """Columns of a sheet of tiles, twice to four times as wide as high: 12 for 48, 16 for 96.
+    """The number of columns of a sheet of tiles: 12 for 48 tiles, 16 for 96.
 
-    Of these numbers the one that leaves the fewest places of the last row empty; else the largest.
+    The sheet is about two to four times as wide as high. Of the numbers of columns for which it
+    is, this is the one that leaves the fewest empty places in the last row; of equal ones the
+    largest.
     """
     middle = math.sqrt(count * 2)
     near = range(max(1, round(middle * 0.8)), min(count, round(middle * 1.45)) + 1)
@@ -84,9 +87,9 @@ def num_columns(count: int) -> int:
 
 
 def smoothness(weight: Tensor) -> float:
-    """Correlation of neighbouring weights of filters [out, in, k, k], -1 to 1; k is above 1.
+    """The correlation of neighbouring weights of filters [out, in, k, k], -1 to 1; k is above 1.
 
-    About 0 for noise, such as random initial weights.
+    It is about 0 for noise, such as random initial weights.
     """
     w = to_numpy(weight).astype(np.float64)
     pairs = ((w[..., 1:], w[..., :-1]), (w[..., 1:, :], w[..., :-1, :]))
@@ -97,11 +100,11 @@ def smoothness(weight: Tensor) -> float:
 
 
 def noise_note(weight: Tensor, path: Path) -> str:
-    """Why a plot of these filters is left out; "" if it would show filters.
+    """A note on why these filters are not plotted; "" if they show structure.
 
     Args:
-        weight: [out, in, k, k].
-        path: of the run or file that has them; the note says what draws them all the same.
+        weight: the filters [out, in, k, k].
+        path: the path of their run or file, for the command in the note that plots them anyway.
     """
     problem = why_nothing_shows(weight)
     command = shell_command(["alexnet", "info", str(path), "--filters", "filters.png"])
@@ -111,7 +114,7 @@ def noise_note(weight: Tensor, path: Path) -> str:
 
 
 def why_nothing_shows(weight: Tensor) -> str:
-    """Why these filters [out, in, k, k] show no structure; "" if they do."""
+    """The reason why filters [out, in, k, k] show no structure; "" if they do."""
     if weight.shape[-1] == 1:
         return "they have one pixel each"
     found = smoothness(weight)
@@ -124,7 +127,7 @@ def why_nothing_shows(weight: Tensor) -> str:
 
 
 def filter_order(weight: Tensor) -> np.ndarray:
-    """In which order filters [out, in, k, k] are shown: gray ones by orientation, then by hue."""
+    """The indices that sort filters [out, in, k, k]: gray by orientation, then colored by hue."""
     w = to_numpy(weight).astype(np.float64)
     gray = w.mean(1)
     color = ((w - gray[:, None]) ** 2).sum((1, 2, 3)) / np.maximum((w**2).sum((1, 2, 3)), 1e-30)
@@ -136,7 +139,8 @@ def filter_order(weight: Tensor) -> np.ndarray:
 def orientations(images: np.ndarray) -> np.ndarray:
     """The dominant orientation of the edges in images [N, k, k], as an angle from 0 to pi.
 
-    0 is horizontal stripes. From the structure tensor: the mean outer product of the gradient.
+    0 means horizontal stripes. It is computed from the structure tensor, the mean outer product of
+    the gradient.
     """
     if images.shape[1] == 1:
         return np.zeros(len(images))
@@ -156,5 +160,5 @@ def _hue(weight: np.ndarray) -> float:
 
 
 def to_numpy(tensor: Tensor) -> np.ndarray:
-    """The values as float32 on the CPU."""
+    """Convert a tensor to a float32 array."""
     return tensor.detach().to("cpu", torch.float32).numpy()

@@ -1,4 +1,4 @@
-"""Which installed font has the glyphs of a text; matplotlib's own lacks Chinese, for example."""
+"""Find installed fonts with the glyphs of a text; matplotlib's own lacks Chinese, for example."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from alexnet.io.text import printable
 
 DEFAULT = "DejaVu Sans"
 PLACEHOLDERS = "Last Resort"
-"""A font of boxes for every character; matplotlib brings it."""
+"""A font that comes with matplotlib and has a box for every character."""
 
 
 @cache
 def _open(path: str) -> FT2Font | None:
-    """The font; None if it cannot be drawn at any size, as emoji made of pixels cannot."""
+    """Open a font; None if it cannot be scaled, as bitmap fonts of emoji cannot."""
     try:
         font = FT2Font(path)
         font.set_size(10, 72)
@@ -29,7 +29,7 @@ def _open(path: str) -> FT2Font | None:
 
 @cache
 def _candidates() -> tuple[tuple[str, str], ...]:
-    """(family, path) of every upright installed font; sans serif and regular weight first."""
+    """Pairs (family, path) of the installed fonts; sans serif first, then regular weight."""
     found = [
         (PLACEHOLDERS in font.name, "sans" not in font.name.lower(), str(font.weight) != "400", i)
         for i, font in enumerate(font_manager.fontManager.ttflist)
@@ -40,7 +40,7 @@ def _candidates() -> tuple[tuple[str, str], ...]:
 
 @cache
 def family_with(character: str) -> str | None:
-    """The family of an installed font that has a character, the default font first; None: none."""
+    """The family of an installed font that has a character, the default if it can be; or None."""
     if character.isspace():
         return DEFAULT
     default = font_manager.findfont(DEFAULT)

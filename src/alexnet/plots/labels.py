@@ -11,14 +11,14 @@ from alexnet.io.text import printable
 from alexnet.plots.fonts import can_draw
 
 MAX_LABEL_WIDTH = 28
-"""Of a name, in columns; a Chinese character takes two."""
+"""Maximum width of a name in columns; a Chinese character takes two."""
 
 BREAKS = re.compile(r"[ _/]|(?<! )-")
-"""After which a line may end."""
+"""The characters after which a line may end."""
 
 
 def text_width(text: str) -> int:
-    """Columns that a text takes: two for wide characters, none for accents that are combined."""
+    """The width of a text in columns: two for wide characters, none for combining accents."""
     return sum(_char_width(c) for c in text)
 
 
@@ -29,7 +29,7 @@ def _char_width(c: str) -> int:
 
 
 def short_label(name: str, width: int = MAX_LABEL_WIDTH) -> str:
-    """A name on one line of at most `width` columns; "…" replaces the middle of longer ones."""
+    """Shorten a name to at most `width` columns; "…" replaces the middle of longer names."""
     text = printable(name)
     if text_width(text) <= width:
         return text
@@ -38,7 +38,7 @@ def short_label(name: str, width: int = MAX_LABEL_WIDTH) -> str:
 
 
 def _head(text: str, width: int) -> str:
-    """The first characters that fit."""
+    """The longest beginning of a text that fits into `width` columns."""
     taken = 0
     for end, c in enumerate(text):
         taken += _char_width(c)
@@ -48,7 +48,7 @@ def _head(text: str, width: int) -> str:
 
 
 def wrapped_label(name: str, width: int, max_lines: int = 2) -> str:
-    """A name on at most `max_lines` lines of `width` columns, broken after " ", "_", "-" or "/".
+    """Wrap a name to at most `max_lines` lines of `width` columns, after " ", "_", "-" or "/".
 
     A minus after a space stays with its number.
     """
@@ -64,10 +64,10 @@ def wrapped_label(name: str, width: int, max_lines: int = 2) -> str:
 
 
 def class_labels(class_names: Sequence[str], width: int = MAX_LABEL_WIDTH) -> list[str]:
-    """Short names of classes, all different.
+    """Short and distinct labels of all classes of a data set.
 
-    "class 3" replaces a name that no installed font can draw, 3 being its index, so that names are
-    all of a data set's; of some of them `drawable` makes labels.
+    "class 3" is the label of class 3 if no installed font can draw its name. For some of the
+    classes use `drawable`, since the indices would be wrong here.
     """
     labels = [
         short_label(name, width) if can_draw(name) else f"class {i}"
@@ -81,7 +81,7 @@ def class_labels(class_names: Sequence[str], width: int = MAX_LABEL_WIDTH) -> li
 
 
 def drawable(text: str, instead: str | None = None) -> str:
-    """The text; if no installed font can draw it, `instead`, or what it has of such as escapes."""
+    """The text; if fonts lack some of its characters, `instead`, or the text with these escaped."""
     shown = printable(text)
     if can_draw(shown):
         return shown
@@ -91,7 +91,7 @@ def drawable(text: str, instead: str | None = None) -> str:
 
 
 def font_note(class_names: Sequence[str]) -> str:
-    """A sentence for plots that show numbers in place of class names; "" if they need not."""
+    """A sentence on class names that plots replace by numbers; "" if fonts can draw all of them."""
     count = sum(not can_draw(name) for name in class_names)
     if not count:
         return ""

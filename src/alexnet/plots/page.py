@@ -24,7 +24,7 @@ class Page:
         self.figure = Figure(figsize=(width, height), facecolor="white")
 
     def panel(self, x: float, y: float, width: float, height: float) -> Axes:
-        """Axes without ticks and frame; (x, y) is the top left corner."""
+        """Add axes without ticks and frame; (x, y) is their top left corner."""
         axes = self.figure.add_axes(
             (
                 x / self.width,
@@ -39,23 +39,23 @@ class Page:
         return axes
 
     def text(self, x: float, y: float, text: str, size: float = SMALL, **style: Any) -> None:
-        """Text whose top left corner is (x, y)."""
+        """Add a text whose top left corner is (x, y)."""
         style = {"color": INK, "va": "top", "ha": "left", "linespacing": LINE_SPACING, **style}
         self.figure.text(x / self.width, 1 - y / self.height, text, fontsize=size, **style)
 
     def paragraph(
         self, x: float, y: float, width: float, text: str, size: float = SMALL, **style: Any
     ) -> None:
-        """As `text`, in lines that are at most `width` inches long."""
+        """Like `text`, wrapped to lines of at most `width` inches."""
         self.text(x, y, "\n".join(lines_of(text, width, size)), size, **style)
 
 
 def lines_of(text: str, width: float, size: float = SMALL) -> list[str]:
-    """The lines of a text that is `width` inches wide; titles, from 10 points on, are bold."""
+    """Wrap a text to lines of at most `width` inches; sizes from 10 points on are taken as bold."""
     letter = size * (BOLD_LETTER if size >= 10 else LETTER)
     return [line for part in text.split("\n") for line in wrap(part, max(1, int(width / letter)))]
 
 
 def paragraph_height(text: str, width: float, size: float = SMALL) -> float:
-    """Inches that the lines of a text take."""
+    """The height in inches of a text that is wrapped to `width` inches."""
     return len(lines_of(text, width, size)) * size * LINE_SPACING / 72

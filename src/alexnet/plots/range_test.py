@@ -13,13 +13,13 @@ from alexnet.plots.style import BLUE, ORANGE, new_figure, styled, use_log_scale
 def range_test(
     lrs: Sequence[float], losses: Sequence[float], suggestion: float | None, title: str = ""
 ) -> Figure:
-    """The smoothed loss over the learning rate, and the one that is suggested, if any.
+    """Plot the smoothed loss over the learning rate, and the suggested rate, if there is one.
 
     Args:
-        lrs: of each step, rising.
-        losses: of each step.
-        suggestion: one of `lrs`; None: there is none.
-        title: of the figure.
+        lrs: the learning rate of each step, ascending.
+        losses: the smoothed loss of each step.
+        suggestion: the suggested learning rate, one of `lrs`; None if there is none.
+        title: the title of the figure.
     """
     figure = new_figure(3.6, title)
     axes = figure.subplots()

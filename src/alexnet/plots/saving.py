@@ -20,9 +20,9 @@ FIGURE_FORMATS = ("png", "jpg", "jpeg", "pdf", "svg")
 
 
 def save(figure: Figure, path: FilePath) -> None:
-    """Write a figure in the format of the path's suffix, whole or not at all.
+    """Write a figure atomically, in the format of the path's suffix.
 
-    Beside a .png an .svg is written, unless the figure has images.
+    An .svg is written beside a .png, unless the figure has images.
 
     Raises:
         UsageError: the suffix is not one of FIGURE_FORMATS, or no file can have this path.
@@ -52,11 +52,11 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def figure_bytes(figure: Figure, file_format: str = "png", dpi: float | None = None) -> bytes:
-    """A figure as a file of one of FIGURE_FORMATS; the same figure gives the same bytes.
+    """Encode a figure in one of FIGURE_FORMATS; the same figure gives the same bytes.
 
     Args:
-        figure: what is drawn.
-        file_format: of the file.
+        figure: the figure.
+        file_format: the format, one of FIGURE_FORMATS.
         dpi: pixels per inch; None: those of STYLE.
     """
     file = io.BytesIO()
@@ -74,7 +74,7 @@ def figure_bytes(figure: Figure, file_format: str = "png", dpi: float | None = N
 
 
 SavePlot: TypeAlias = Callable[[Callable[[], Figure], Path], None]
-"""Draws a figure by calling the first argument, and writes it to the path."""
+"""A function that calls its first argument to draw a figure, and writes that to the path."""
 
 
 def save_plot(draw: Callable[[], Figure], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Sheets of images."""
+"""Plot sheets of images with captions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from alexnet.plots.labels import drawable, text_width, wrapped_label
 from alexnet.plots.style import SMALL, WIDTH, new_figure, styled
 
 NAME_WIDTH = 18
-"""Columns of a name at the left of a row."""
+"""Width in columns of a name at the left of a row."""
 INCHES_PER_LETTER = 0.063
-"""Width of a letter of a caption."""
+"""Mean width of a letter in a caption."""
 
 
 @styled
@@ -24,14 +24,14 @@ def contact_sheet(
     captions: Sequence[Sequence[str]] = (),
     title: str = "",
 ) -> Figure:
-    """Rows of images.
+    """Plot rows of images.
 
     Args:
-        rows: each a row of images [h, w, 3] or [h, w].
-        row_titles: one to the left of each row.
-        column_titles: one above each column; none unless given.
-        captions: one below each image; none unless given.
-        title: of the figure.
+        rows: the rows, each a sequence of images [h, w, 3] or [h, w].
+        row_titles: the text to the left of each row.
+        column_titles: the text above each column; none unless given.
+        captions: the text below each image; none unless given.
+        title: the title of the figure.
     """
     columns = max(map(len, rows))
     names = [wrapped_label(drawable(name), NAME_WIDTH, 3) for name in row_titles]
@@ -58,6 +58,6 @@ def contact_sheet(
 
 
 def _caption(text: str, tile: float) -> str:
-    """A caption no wider than its image of `tile` inches."""
+    """Shorten or wrap a caption to the width of its image, `tile` inches."""
     width = int(tile / INCHES_PER_LETTER)
     return "\n".join(wrapped_label(drawable(line, ""), width) for line in text.split("\n"))

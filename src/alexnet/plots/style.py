@@ -21,13 +21,15 @@ from alexnet.plots.labels import short_label, text_width
 P = ParamSpec("P")
 
 WIDTH = 7.5
-"""Of a figure, in inches. On a page 79 columns wide its smallest text is as large as the page's."""
+"""Width of a figure in inches. On a page 79 columns wide
+its smallest text is as large as the page's."""
 INK, GRAY, LIGHT = "#222222", "#8a8a8a", "#e6e6e6"
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 COLORS = (BLUE, ORANGE, GREEN, "#cc79a7", "#56b4e9", "#e69f00", "#5b3a8c", INK)
-"""For lines. Source: Okabe and Ito 2008, whose yellow is too light on white; a violet is added."""
+"""Colors of lines. Source: Okabe and Ito 2008, whose yellow is too light on white; violet is
+added."""
 TITLE_WIDTH, PART_WIDTH = 70, 22
-"""Columns of a title's line, and of a name in it."""
+"""Maximum columns of a line of a title, and of a name in it."""
 SMALL = 7.5
 """Size of notes and of labels beside marks, in points."""
 
@@ -66,7 +68,7 @@ STYLE: Any = {  # of a type that names every key of matplotlib
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """The same function; its figure has this style, and fonts that have the glyphs of its texts."""
+    """Decorate a function that makes a figure: the figure gets this style and fallback fonts."""
 
     @wraps(draw)
     def draw_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -79,7 +81,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new_figure(height: float, title: str = "", width: float = WIDTH) -> Figure:
-    """An empty figure of this size in inches, whose layout keeps texts apart; no display needed."""
+    """An empty figure of this size in inches with constrained layout; it needs no display."""
     figure = Figure(figsize=(width, height), layout="constrained")
     if title:
         figure.suptitle(title, x=0.01, ha="left")
@@ -87,13 +89,13 @@ def new_figure(height: float, title: str = "", width: float = WIDTH) -> Figure:
 
 
 def add_note(figure: Figure, text: str) -> None:
-    """A small line of text at the foot of a figure; nothing if the text is empty."""
+    """Add a small line of text at the foot of a figure; nothing if the text is empty."""
     if text:
         figure.supxlabel(text, x=0.01, ha="left", fontsize=SMALL, color=INK)
 
 
 def run_title(what: str, parts: Iterable[str]) -> str:
-    """A title: what is shown, then the run, the data and the network, as far as they are known."""
+    """Make a title: what is shown, then the parts (run, data, network) that are not empty."""
     known = " · ".join(short_label(part, PART_WIDTH) for part in parts if part and can_draw(part))
     if text_width(what + known) > TITLE_WIDTH:
         return f"{what}\n{known}"
@@ -106,17 +108,17 @@ def percent(fraction: float, decimals: int = 0) -> str:
 
 
 def count_epochs(axis: Axis) -> None:
-    """Ticks at whole numbers."""
+    """Put ticks at whole numbers."""
     axis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
 
 
 def show_percent(axis: Axis) -> None:
-    """Fractions as percent."""
+    """Label the ticks of fractions as percent."""
     axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
 
 
 def use_log_scale(axes: Axes, which: Literal["x", "y"]) -> None:
-    """A logarithmic scale with plain numbers (matplotlib's own are math, which the style omits)."""
+    """Use a logarithmic scale with plain numbers, not with matplotlib's mathtext."""
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -1,4 +1,4 @@
-"""Figures of a tuning: trials as lines through their values, and how much each option matters."""
+"""Figures of a tuning: parallel coordinates of the trials, and bars of the importances."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from alexnet.plots.labels import short_label
 from alexnet.plots.style import BLUE, GRAY, INK, SMALL, new_figure, show_percent, styled
 
 MAX_LABEL = 16
-"""Columns of a choice's name."""
+"""Maximum columns of a choice's name."""
 COLOR_MAP = "viridis"
-"""The lower the error, the darker."""
+"""The color map of errors: the lower the error, the darker."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialLine:
-    """A trial, as a figure shows it."""
+    """A trial as a line of the parallel coordinates."""
 
     values: tuple[float, ...]
-    """One for each axis; of choices, the number of the choice."""
+    """The value on each axis; for choices, the index of the choice."""
     error: float | None
-    """Of a finished trial, 0 to 1; None of one that was ended early."""
+    """Validation error, 0 to 1; None for a trial that has no finished result."""
     mark: str = ""
-    """What the legend calls a trial that stands out."""
+    """The legend's name of a highlighted trial; "" for others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,13 @@ class ValueAxis:
     """The names of the choices, which are 0, 1, .. on this axis."""
 
     def place(self, value: float) -> float:
-        """Where a value is between the lower end, 0, and the upper one, 1."""
+        """The position of a value on the axis, from 0 at `low` to 1 at `high`."""
         scale = math.log if self.log else float
         low, high = scale(self.low), scale(self.high)
         return (scale(value) - low) / (high - low) if high > low else 0.5
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Places and what is written beside them."""
+        """The positions of the ticks and their labels."""
         if self.choices:
             names = (short_label(name, MAX_LABEL) for name in self.choices)
             return [(self.place(i), name) for i, name in enumerate(names)]
@@ -59,11 +59,11 @@ class ValueAxis:
         return [(self.place(value), f"{value:.2g}") for value in values]
 
     def _parts(self) -> list[float]:
-        """Values that part the range into four."""
+        """The values that divide the range into four equal parts."""
         return [self.low + (self.high - self.low) * part for part in (0.25, 0.5, 0.75)]
 
     def _decades(self) -> list[float]:
-        """The powers of ten inside, away from the ends."""
+        """The powers of ten within the range, without those close to its ends."""
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
         powers = [10.0**exponent for exponent in range(first, last + 1)]
         return [power for power in powers if 0.05 < self.place(power) < 0.95]
@@ -73,14 +73,14 @@ class ValueAxis:
 def parallel_coordinates(
     axes: Sequence[ValueAxis], trials: Sequence[TrialLine], title: str = ""
 ) -> Figure:
-    """Every trial as a line through its values, colored by its validation error.
+    """Plot every trial as a line through its values, colored by its validation error.
 
-    Trials that were ended early are gray.
+    Trials without a finished result are gray.
 
     Args:
         axes: one for each option.
         trials: in any order.
-        title: of the figure.
+        title: the title of the figure.
     """
     figure = new_figure(4.2, title)
     plot = figure.subplots()
@@ -101,7 +101,7 @@ def parallel_coordinates(
 
 
 def _order(trial: TrialLine) -> tuple[bool, bool, float]:
-    """What is drawn last is seen: the marked trials, and of the others the best."""
+    """The sort key of drawing: marked trials last, and better ones after worse ones."""
     return bool(trial.mark), trial.error is not None, -(trial.error or 0.0)
 
 
@@ -124,7 +124,7 @@ def _plot_trial(
 
 
 def _show_axes(plot: Axes, axes: Sequence[ValueAxis]) -> None:
-    """A vertical line with its own numbers for each option."""
+    """Draw a vertical line with its own ticks for each option."""
     plot.set_xlim(-0.1, max(1, len(axes) - 1) + 0.1)
     plot.set_ylim(-0.04, 1.04)
     plot.set_xticks(range(len(axes)), [axis.name for axis in axes])
@@ -150,11 +150,11 @@ def _show_axes(plot: Axes, axes: Sequence[ValueAxis]) -> None:
 
 @styled
 def importance_bars(importances: Mapping[str, float], title: str = "") -> Figure:
-    """How much each option matters: bars, the longest first.
+    """Plot the importance of each option as bars, the longest first.
 
     Args:
         importances: fractions by the names of the options; their sum is 1.
-        title: of the figure.
+        title: the title of the figure.
     """
     figure = new_figure(0.9 + 0.32 * len(importances), title)
     plot = figure.subplots()

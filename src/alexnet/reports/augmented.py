@@ -1,4 +1,4 @@
-"""Augmented training images of a page, each with what was done to it."""
+"""The page's section of augmented training images, with captions of what was done to each."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SIDE = 128
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentedRow:
-    """A class: a stored image, then samples of it."""
+    """A row of images of one class: a stored image, then augmented samples of it."""
 
     class_name: str
     images: list[tuple[str, list[str]]]
-    """Addresses, and lines of captions."""
+    """The data: URL of each image, and the lines of its caption."""
 
 
 def augmented_rows(recipe: Recipe | None, data: RunData) -> tuple[list[AugmentedRow], str]:
-    """The rows, or none and why."""
+    """The rows, and "" or the reason why there are none."""
     store, splits = data.store, data.splits
     if recipe is None or store is None or splits is None or not data.has_pixels:
         return [], data.problem

@@ -16,15 +16,15 @@ NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 @dataclass(frozen=True, kw_only=True)
 class ClassSizeChart:
-    """A column for each class, in their order."""
+    """A stacked column for each class, in the order of the classes."""
 
     legend: list[tuple[str, str]]
-    """Splits and their colors."""
+    """Names of the splits and their colors."""
     paths: list[tuple[str, str]]
-    """Colors, and the columns of a split as one SVG path."""
+    """For each split its color and all its columns as one SVG path."""
     y_ticks: list[tuple[float, str]]
     points: dict[str, object]
-    """As of a `LineChart`."""
+    """The values under the pointer, as in `LineChart.points`."""
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -32,7 +32,7 @@ class ClassSizeChart:
 
 
 def class_size_chart(facts: DataFacts | None) -> ClassSizeChart | None:
-    """The chart; None where the sizes are not known."""
+    """The chart of class sizes; None if they are not known."""
     if facts is None or not facts.classes:
         return None
     classes, splits = facts.classes, list(facts.splits)
@@ -68,7 +68,7 @@ def class_size_chart(facts: DataFacts | None) -> ClassSizeChart | None:
 
 
 def _lines(facts: DataFacts, splits: Sequence[str]) -> list[dict[str, object]]:
-    """The numbers of images, for the script."""
+    """The number of images in each class by split, which the script shows under the pointer."""
     return [
         {
             "name": NAMES[split],

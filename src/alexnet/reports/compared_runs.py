@@ -1,4 +1,4 @@
-"""Runs side by side on one page: errors, curves, recipes, and tests on the same images."""
+"""The page that compares runs: errors, curves, recipes, and tests on the same images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_RUNS = 24
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedRun:
-    """A line of the table of runs."""
+    """A row of the table of runs."""
 
     name: str
     headline: Headline
@@ -42,7 +42,8 @@ def write_comparison(paths: Sequence[Path], out: Path | None = None) -> Path:
     """Write the page of several runs; `compare-A-B.html` beside the first unless `out` is given.
 
     Raises:
-        UsageError: fewer than two runs, one twice, or a folder that is not that of a training.
+        UsageError: there are fewer than 2 or more than 24 runs, a run is named twice, or a folder
+            is not that of a training.
         OSError: the page cannot be written.
     """
     require(1 < len(paths) <= MAX_RUNS, f"name 2 to {MAX_RUNS} runs to compare", UsageError)
@@ -54,10 +55,10 @@ def write_comparison(paths: Sequence[Path], out: Path | None = None) -> Path:
 
 
 def run_names(paths: Sequence[Path]) -> dict[str, Path]:
-    """The paths by the names of their folders; by themselves where two have one name.
+    """The paths by the names of their folders, or by whole paths if two folders share a name.
 
     Raises:
-        UsageError: one is named twice.
+        UsageError: a run is named twice.
     """
     resolved = [path.resolve() for path in paths]
     require(len(set(resolved)) == len(paths), "a run is named twice", UsageError)
@@ -93,7 +94,7 @@ def comparison_content(runs: Mapping[str, StoredRun]) -> dict[str, Any]:
 
 
 def compared_run(name: str, run: StoredRun) -> ComparedRun:
-    """The line of a run."""
+    """The row of a run."""
     return ComparedRun(
         name=name,
         headline=headline(run),
@@ -106,7 +107,7 @@ def compared_run(name: str, run: StoredRun) -> ComparedRun:
 
 
 def paired_comparison(runs: Mapping[str, StoredRun]) -> tuple[Comparison | None, str]:
-    """The tests on the same images, or none and why."""
+    """The paired tests on the same images, and "" or the reason why there are none."""
     without = [run for run in runs.values() if not run.predictions]
     if without:
         commands = "; ".join(run.evaluate_command for run in without)
@@ -129,7 +130,7 @@ def paired_comparison(runs: Mapping[str, StoredRun]) -> tuple[Comparison | None,
 
 
 def _outcomes(run: StoredRun) -> dict[tuple[str, int, str, str], bool]:
-    """Whether each image is wrong, by what tells it from others: data, index, name and label."""
+    """Whether each image is misclassified, by (data, index, name, label), which identify it."""
     assert run.evaluation is not None  # predictions belong to one
     names = run.evaluation.class_names
     data = run.evaluation.data

@@ -1,4 +1,4 @@
-"""The confusion matrix of a page, the most confused pairs, and the table of the classes."""
+"""The page's confusion matrix, its most confused pairs, and its table of classes."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from alexnet.evaluation.summary import ClassSummary, EvaluationSummary
 from alexnet.reports.data_facts import ClassCounts
 
 MAX_PAIRS = 200
-"""Confused pairs that are listed."""
+"""Maximum number of confused pairs in the list."""
 MAX_PRINTED = 40
-"""Classes that are printed."""
+"""Maximum number of classes in the table on paper."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A cell of the matrix that has images."""
+    """A nonzero cell of the confusion matrix."""
 
     count: int
     fraction: float
-    """Of the label's images."""
+    """Fraction of the label's images, 0 to 1."""
     shade: float
-    """0 to 1, for its color."""
+    """Intensity of the cell's color, 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MatrixRow:
-    """A label: its cells in the order of the shown classes; None where there is no image."""
+    """A row of the matrix: the cells of a label for each shown class; None for a zero."""
 
     label: int
     num_images: int
@@ -39,17 +39,17 @@ class MatrixRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfusionMatrix:
-    """The shown part of a confusion matrix, and what is confused most often."""
+    """The shown part of a confusion matrix, and the most frequent confusions."""
 
     shown: list[int]
-    """Indices of classes."""
+    """Indices of the shown classes."""
     note: str
-    """Which they are; "" for all of them."""
+    """A note on which classes are shown; "" if all are."""
     rows: list[MatrixRow]
     pairs: list[tuple[int, int, int]]
     """Label, prediction and count of the most frequent mistakes, most frequent first."""
     num_pairs: int
-    """Of all pairs that are confused."""
+    """Number of all confused pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +59,11 @@ class ClassRow:
     index: int
     score: ClassSummary
     num_train: int | None
-    """None where the data is not there."""
+    """Number of training images; None if the data is not on this machine."""
     worst: tuple[int, int] | None
-    """What it is predicted as most often by mistake, and how often."""
+    """The class most often predicted by mistake, and how often; None if there is none."""
     is_printed: bool
-    """Whether it is also on paper, where a table of a thousand classes has no place."""
+    """Whether the row is also printed on paper, which has room for MAX_PRINTED rows."""
 
 
 def counts_of(evaluation: EvaluationSummary) -> np.ndarray:
@@ -75,7 +75,7 @@ def counts_of(evaluation: EvaluationSummary) -> np.ndarray:
 
 
 def confusion_of(evaluation: EvaluationSummary) -> ConfusionMatrix:
-    """The matrix of an evaluation; of more than 30 classes those confused most with each other."""
+    """The confusion matrix to show; of more than 30 classes, those that are confused most."""
     counts = counts_of(evaluation)
     indices, note = choose_classes(counts)
     totals = counts.sum(1)
@@ -108,11 +108,12 @@ def _cell(count: int, share: float, highest: float) -> Cell | None:
 
 
 def class_rows(evaluation: EvaluationSummary, classes: Sequence[ClassCounts]) -> list[ClassRow]:
-    """The classes in their order.
+    """The rows of the table of classes, in the order of the classes.
 
     Args:
-        evaluation: has their scores.
-        classes: their sizes, training images first; empty where the data is not there.
+        evaluation: the evaluation with the scores of the classes.
+        classes: the sizes of the classes, with training images first; empty if the data is not on
+            this machine.
     """
     counts = counts_of(evaluation)
     np.fill_diagonal(counts, 0)
@@ -132,7 +133,7 @@ def class_rows(evaluation: EvaluationSummary, classes: Sequence[ClassCounts]) ->
 
 
 def _lowest_recall(scores: Sequence[ClassSummary]) -> set[int]:
-    """The classes that are printed: all, or those with the lowest recall."""
+    """The indices of the classes that are printed: all, or those with the lowest recall."""
     known = [i for i, score in enumerate(scores) if score.recall is not None]
     if len(scores) <= MAX_PRINTED:
         return set(range(len(scores)))

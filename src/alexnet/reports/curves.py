@@ -9,23 +9,23 @@ from alexnet.reports.line_chart import COLORS, LineChart, Series, line_chart
 
 SPLIT_NAMES = {"val": "validation", "test": "test"}
 MAX_LAYERS = 24
-"""Lines in the chart of updates; of a deeper network the first and the last layers are drawn."""
+"""Maximum lines in the chart of updates; a deeper network shows its first and last layers."""
 
 
 def percent_text(value: float) -> str:
-    """A fraction as percent."""
+    """Format a fraction as percent."""
     return f"{100 * value:.2f} %"
 
 
 def number_text(value: float) -> str:
-    """A number with four digits."""
+    """Format a number with four significant digits."""
     return f"{value:.4g}"
 
 
 def run_charts(
     history: Sequence[EpochRecord], times: Sequence[EpochTimes], best_epoch: int | None
 ) -> list[LineChart]:
-    """The charts of one run."""
+    """The charts of one run: error, loss, learning rate and seconds over the epochs."""
     epochs = [record.epoch for record in history]
     split = SPLIT_NAMES.get(next((r.eval_split or "" for r in history), ""), "")
     mark = {"mark": best_epoch, "mark_text": f"epoch {best_epoch}: the model"}
@@ -48,7 +48,7 @@ def run_charts(
 
 
 def update_chart(history: Sequence[EpochRecord]) -> LineChart | None:
-    """The ratio of every weight's last update to the weight; None if none was recorded."""
+    """The chart of the update / weight ratio of each weight tensor; None if none was recorded."""
     names = list(dict.fromkeys(layer.name for record in history for layer in record.layers))
     if not names:
         return None
@@ -70,7 +70,7 @@ def update_chart(history: Sequence[EpochRecord]) -> LineChart | None:
 
 
 def compared_charts(histories: Mapping[str, Sequence[EpochRecord]]) -> list[LineChart]:
-    """Errors and losses of several runs together: evaluated ones as lines, training ones dashed."""
+    """Charts of error and loss of several runs: evaluated split solid, training dashed."""
     last = max((len(history) for history in histories.values()), default=0)
     epochs = list(range(1, last + 1))
     charts = []

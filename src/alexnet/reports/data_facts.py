@@ -1,4 +1,4 @@
-"""What a report says about the data: classes, sizes, skipped files, duplicates, imbalance."""
+"""The page's section on the data: classes, sizes, skipped files, duplicates, imbalance."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from alexnet.reports.stored_images import Duplicates, RunData, find_duplicates
 from alexnet.reports.stored_run import StoredRun
 
 MAX_LISTED = 12
-"""Rejected images, and groups of duplicates, that are listed."""
+"""Maximum number of rejected images, and of groups of duplicates, in the lists."""
 IMBALANCE = 4
-"""The median class has so many times the images of a class that is called small."""
+"""A class is small if it has less than 1 / IMBALANCE of the images of the median class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassCounts:
-    """Images of a class by split, in the order of `DataFacts.splits`."""
+    """The number of images of a class in each split, in the order of `DataFacts.splits`."""
 
     name: str
     counts: list[int]
@@ -38,20 +38,20 @@ class DataFacts:
     """Images of each split."""
     class_names: tuple[str, ...]
     classes: list[ClassCounts]
-    """Empty where the data is not there."""
+    """The sizes of the classes; empty if the data is not on this machine."""
     findings: list[str]
-    """Sentences."""
+    """Sentences on balance, skipped files and duplicates."""
     rejected: list[tuple[str, str]]
-    """Names and reasons, the first ones."""
+    """Names of the first MAX_LISTED rejected images, and the reasons."""
     num_rejected: int
     duplicates: list[list[str]]
-    """Names of equal images, the first groups."""
+    """Names of equal images, in the first MAX_LISTED groups."""
     missing: str
-    """What cannot be told, and why."""
+    """What is not known, and why; "" if all is."""
 
 
 def describe_data(run: StoredRun, data: RunData) -> DataFacts | None:
-    """The facts; None where neither the result nor the data tells any."""
+    """Describe the data of a run; None if neither its result nor the data is there."""
     counts = _class_counts(data)
     known = run.result.data if run.result else None
     store = data.store
@@ -97,7 +97,7 @@ def _class_counts(data: RunData) -> list[ClassCounts]:
 def _findings(
     counts: Sequence[ClassCounts], duplicates: Duplicates | None, data: RunData
 ) -> list[str]:
-    """What is odd about the data, and what is not, as sentences."""
+    """Sentences on balance, skipped files and duplicates, as far as these are known."""
     lines = []
     if counts:
         totals = sorted(one.total for one in counts)

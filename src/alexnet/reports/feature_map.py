@@ -25,20 +25,20 @@ SHAPES = (
     "M-2.9-2.9h5.8v5.8h-5.8z",
     "M0-3.8l3.6 6.6h-7.2z",
 )
-"""A circle, a square and a triangle, around 0."""
+"""SVG paths of a circle, a square and a triangle, centered on 0."""
 MAX_POINTS = 1_500
 MAX_NAME = 60
-"""Letters of a name below the pointer."""
+"""Maximum characters of a name under the pointer."""
 
 
 class MapRow(NamedTuple):
-    """A line of the CSV file."""
+    """A row of the CSV file: an image and its position."""
 
     image: str
     label: str
     predicted: str
     is_wrong: bool | None
-    """None where the model's classes are others than the data's."""
+    """Whether the prediction is wrong; None if the model has other classes than the data."""
     x: float
     y: float
     data: str = ""
@@ -47,7 +47,7 @@ class MapRow(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class MapMark:
-    """An image."""
+    """The mark of an image."""
 
     x: float
     y: float
@@ -55,12 +55,12 @@ class MapMark:
     shape: str
     is_wrong: bool
     text: str
-    """Its name, its label, and what it is predicted as."""
+    """The image's name, its label, and its predicted class unless that is right."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MapChart:
-    """The marks of a map."""
+    """A map as SVG marks, with a legend."""
 
     method: str
     data: str
@@ -68,17 +68,17 @@ class MapChart:
     split: str
     num_images: int
     num_wrong: int | None
-    """None where that is not known."""
+    """Number of misclassified images; None if that is not known."""
     marks: list[MapMark]
-    """Wrong ones last, so that none covers them."""
+    """The marks, those of misclassified images last, so that none covers them."""
     legend: list[tuple[str, str, str]]
-    """Names of classes, colors and shapes; empty of more classes than there are of these."""
+    """Name, color and shape of each class; empty if there are more classes than combinations."""
     width: int = WIDTH
     height: int = HEIGHT
 
 
 def stored_map(run: StoredRun) -> tuple[MapChart | None, str]:
-    """The newest map in the folder of a run, or none and why."""
+    """The newest map in the folder of a run, and "" or the reason why there is none."""
     command = shell_command(["alexnet", "explain", str(run.path), "--map"])
     again = f"{command}, then {shell_command(['alexnet', 'report', str(run.path)])}"
     files = sorted((run.path / "explain").glob("map-*.csv"), key=_changed_at)
@@ -101,11 +101,11 @@ def _changed_at(path: Path) -> float:
 
 
 def read_map(path: Path) -> list[MapRow]:
-    """The rows of a CSV file that `explain --map` wrote.
+    """Read the CSV file of a map that `explain --map` wrote.
 
     Raises:
         OSError: it cannot be read.
-        DataError: it is another table.
+        DataError: it is another table, or has no points or some that are not finite.
     """
     text = read_regular(path, MAX_CSV_BYTES).decode("utf-8", "replace")
     try:
@@ -125,10 +125,10 @@ def _row(row: dict[str, str]) -> MapRow:
 
 
 def map_chart(rows: Sequence[MapRow], method: str) -> MapChart:
-    """The chart; of more than MAX_POINTS images a random choice is drawn.
+    """Make the chart of a map; of more than MAX_POINTS images a random sample is drawn.
 
-    A color and a shape are a class. Of more classes than there are of these, blue is right and
-    orange wrong.
+    Each class has its own combination of color and shape. If there are more classes than
+    combinations, blue marks right predictions and orange wrong ones.
     """
     names = list(dict.fromkeys(row.label for row in rows))
     looks = {
@@ -165,7 +165,7 @@ def _short(text: str) -> str:
 
 
 def _scaled(values: Sequence[float], first: float, last: float) -> list[float]:
-    """Values as positions, the lowest at `first` and the highest at `last`; equal ones between."""
+    """Scale values to positions from `first` to `last`; the middle if all are equal."""
     low, high = min(values), max(values)
     if high == low:
         return [(first + last) / 2] * len(values)

@@ -10,9 +10,9 @@ from functools import partial
 WIDTH, HEIGHT = 420, 236
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 28
 MAX_POINTS = 600
-"""Points of a line; of more epochs every second, third and so on is drawn."""
+"""Maximum points of a line; of more epochs every second, third and so on is drawn."""
 MAX_EPOCH_STEPS = 7
-"""Between the ticks of an axis of epochs."""
+"""Maximum number of steps between the ticks of an axis of epochs."""
 COLORS = ("blue", "orange", "green", "purple", "violet", "gold", "ink", "soft")
 """Names of the page's colors, in the order of the lines."""
 
@@ -21,7 +21,7 @@ Format = Callable[[float], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """A line: a value for each epoch, or None."""
+    """The values of a line, one for each epoch; None leaves a gap."""
 
     name: str
     values: Sequence[float | None]
@@ -31,19 +31,19 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A line as SVG draws it."""
+    """A line in coordinates of the SVG."""
 
     name: str
     color: str
     is_dashed: bool
     path: str
-    """Of an SVG path; a gap where a value is missing."""
+    """The commands of the SVG path, with a gap where a value is missing."""
     dots: list[tuple[float, float]]
     """Points between two gaps, which a path does not show."""
     ys: list[float | None]
     texts: list[str]
     last: str
-    """The last value."""
+    """The text of the last value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class LineChart:
     height: int
     left: int
     right: int
-    """Where the plot's area ends."""
+    """The x position of the right end of the plot's area."""
     top: int
     bottom: int
     x_name: str
@@ -65,12 +65,12 @@ class LineChart:
     y_ticks: list[tuple[float, str]]
     lines: list[Line]
     mark: float | None
-    """Where a vertical line stands, such as the best epoch."""
+    """The x position of a vertical line, such as at the best epoch; None if there is none."""
     mark_text: str
 
     @property
     def points(self) -> dict[str, object]:
-        """What the script needs to show values under the pointer."""
+        """The positions and texts with which the script shows the values under the pointer."""
         names = ("name", "color", "ys", "texts")
         lines = [{name: getattr(line, name) for name in names} for line in self.lines]
         return {"name": self.x_name, "xs": self.xs, "labels": self.x_labels, "lines": lines}
@@ -86,16 +86,16 @@ def line_chart(
     mark: int | None = None,
     mark_text: str = "",
 ) -> LineChart:
-    """A chart of values over the epochs.
+    """Make a line chart of values over the epochs.
 
     Args:
-        title: what it shows, with its unit.
-        epochs: ascending; every series has a value for each.
+        title: the title of the chart, with the unit.
+        epochs: the epochs, ascending; every series has a value for each.
         series: the lines.
-        text: a value for people.
-        is_log: a logarithmic scale, on which values that are not positive are left out.
-        mark: an epoch with a vertical line.
-        mark_text: what that is.
+        text: formats a value as text.
+        is_log: whether the scale is logarithmic, which leaves out values that are not positive.
+        mark: the epoch at which a vertical line is drawn.
+        mark_text: the label of that line.
     """
     kept = _kept(len(epochs))
     chosen = [epochs[i] for i in kept]
@@ -131,7 +131,7 @@ def line_chart(
 
 
 def _x_position(epoch: float, first: int, last: int) -> float:
-    """Where an epoch is, between the first and the last one."""
+    """The x position of an epoch between the first and the last one."""
     share = (epoch - first) / (last - first) if last > first else 0.5
     return round(LEFT + share * (WIDTH - RIGHT - LEFT), 1)
 
@@ -144,7 +144,7 @@ def _line(
     scale_y: Callable[[float], float],
     text: Format,
 ) -> Line:
-    """A line at these places; `color` unless the series has its own."""
+    """Make the line of a series, in `color` unless the series has its own."""
     ys = [None if v is None else scale_y(v) for v in values]
     texts = ["–" if v is None else text(v) for v in values]
     return Line(
@@ -160,7 +160,7 @@ def _line(
 
 
 def tick_texts(ticks: Sequence[float], text: Format) -> list[str]:
-    """The ticks as `text` has them; all with an exponent if one has, as 1.5e-4 beside 5e-5."""
+    """Format the ticks by `text`; all get an exponent if one has it, as 1.5e-4 beside 5e-5."""
     texts = [tick_text(value, text) for value in ticks]
     has_exponent = any("e" in name for name in texts)
     return [
@@ -175,14 +175,14 @@ def _scientific(value: float) -> str:
 
 
 def tick_text(value: float, text: Format) -> str:
-    """A round number as `text` has it, without zeros at its end."""
+    """Format a number by `text`, without trailing zeros."""
     number, space, unit = text(value).partition(" ")
     is_plain = "." in number and "e" not in number
     return (number.rstrip("0").rstrip(".") if is_plain else number) + space + unit
 
 
 def _kept(count: int) -> list[int]:
-    """Which epochs are drawn: all, or evenly spaced ones with the last."""
+    """The indices of the epochs that are drawn: all, or evenly spaced ones with the last."""
     step = max(1, math.ceil(count / MAX_POINTS))
     return [count - 1 - i for i in range(0, count, step)][::-1]
 
@@ -194,7 +194,7 @@ def _usable(value: float | None, is_log: bool) -> float | None:
 
 
 def _y_scale(values: Sequence[float], is_log: bool) -> tuple[list[float], Callable[[float], float]]:
-    """The ticks of the scale, which begins at 0 if it is linear, and the position of a value."""
+    """The ticks of the y axis (a linear one includes 0), and a function from value to position."""
     low, high = (min(values), max(values)) if values else (0.1, 1.0)
     if not is_log:
         low = min(low, 0.0)
@@ -222,7 +222,7 @@ def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten around the values; of a short range 1, 2 and 5 times those."""
+    """Powers of ten from `low` to `high`; in a short range also 2 and 5 times those."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     if last - first <= 2:
         ticks = [factor * 10.0**power for power in range(first, last + 1) for factor in (1, 2, 5)]
@@ -255,7 +255,7 @@ def _path(xs: Sequence[float], ys: Sequence[float | None]) -> str:
 
 
 def _dots(xs: Sequence[float], ys: Sequence[float | None]) -> list[tuple[float, float]]:
-    """The points without one before or after them."""
+    """The points that have no point before or after them."""
     around = [None, *ys, None]
     return [
         (x, y)

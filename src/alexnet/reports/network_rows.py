@@ -1,4 +1,4 @@
-"""The layers of a network with bars for their share of all parameters and MACs."""
+"""The page's table of layers, with bars for their parameters and MACs."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from alexnet.models.summary import NetworkTotals, totals, type_text, window
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRow:
-    """A layer."""
+    """A row of the table: a layer."""
 
     name: str
     kind: str
     output: str
     window: str
-    """Kernel, stride and padding; "" for layers without."""
+    """Kernel, stride, padding and groups; "" for layers without."""
     receptive_field: int
     parameters: int
     macs: int
     parameter_bar: float
-    """0 to 1, of the largest layer."""
+    """The layer's parameters divided by those of the largest layer, 0 to 1."""
     mac_bar: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkTable:
-    """The section about the network."""
+    """The contents of the section on the network."""
 
     name: str
     input: str
@@ -37,7 +37,7 @@ class NetworkTable:
 
 
 def network_table(net: Architecture) -> NetworkTable:
-    """The layers of a network and their sums."""
+    """The table of a network's layers, and the totals."""
     infos = net.layer_infos()
     most_parameters = max((info.parameters for info in infos), default=0) or 1
     most_macs = max((info.macs for info in infos), default=0) or 1

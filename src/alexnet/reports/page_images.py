@@ -1,4 +1,4 @@
-"""The evaluated images that a page shows: which, and as thumbnails within a number of bytes."""
+"""Choose the evaluated images that a page shows as thumbnails, within a number of bytes."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from alexnet.reports.predictions import ImagePrediction
 from alexnet.reports.stored_images import RunData
 
 BUDGET_BYTES = 1_500_000
-"""Of all thumbnails of evaluated images, as text."""
+"""Maximum total size of the thumbnails, as base64 text."""
 SIDE = 112
 MAX_IMAGES = 1_500
 FIRST_LOSSES = 48
-"""Images of the highest losses that come before all others."""
+"""Number of images with the highest losses that are chosen first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageImages:
-    """Images by their loss, highest first, as the script takes them."""
+    """The images in the form that the script takes, highest loss first."""
 
     rows: list[list[object]]
-    """[address, name, label, predicted, probability, predicted probability], classes by index."""
+    """[URL, name, label, predicted, probability, predicted probability]; classes by index."""
     num_images: int
-    """Of which these are a choice."""
+    """Number of evaluated images, of which these are a selection."""
     missing: str = ""
-    """Why there are none."""
+    """The reason why there are none; "" if there are some."""
 
 
 def choose_images(
     predictions: Sequence[ImagePrediction], data: RunData, evaluate_command: str
 ) -> PageImages:
-    """Thumbnails of evaluated images: the highest losses, then some of every cell of the confusion.
+    """Choose images with the highest losses, then some of each cell of the confusion matrix.
 
     Args:
-        predictions: of all evaluated images, highest loss first.
-        data: has the pixels.
-        evaluate_command: writes the predictions.
+        predictions: the predictions of all evaluated images, highest loss first.
+        data: the run's data, with the pixels.
+        evaluate_command: the command that writes the predictions, for the message.
     """
     if not predictions:
         text = f"the predictions of each image are not there; {evaluate_command} writes them"
@@ -68,7 +68,7 @@ def _row(url: str, one: ImagePrediction) -> list[object]:
 
 
 def _in_order(predictions: Sequence[ImagePrediction]) -> Iterator[int]:
-    """The highest losses, then one of each cell in turn, wrong cells before right ones."""
+    """Yield indices: the highest losses, then one of each cell in turn, wrong cells first."""
     first = range(min(FIRST_LOSSES, len(predictions)))
     yield from first
     cells: dict[tuple[bool, int, int], list[int]] = defaultdict(list)

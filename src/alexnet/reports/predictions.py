@@ -19,15 +19,15 @@ from alexnet.io.text import LONE_SURROGATE, printable
 
 @dataclass(frozen=True, slots=True)
 class ImagePrediction:
-    """An evaluated image and what it was taken for; classes by their index."""
+    """The prediction for an evaluated image; classes are given by index."""
 
     index: int
-    """In the data set."""
+    """Index of the image in the data set."""
     name: str
     label: int
     predicted: int
     probability: float
-    """Of the label."""
+    """Predicted probability of the label."""
     predicted_probability: float
 
     @property
@@ -37,12 +37,12 @@ class ImagePrediction:
 
     @property
     def loss(self) -> float:
-        """-ln p(label), from 0 to 27.6."""
+        """The cross entropy -ln p(label), from 0 to 27.6 (p is taken as at least 1e-12)."""
         return -math.log(max(self.probability, 1e-12))
 
 
 def read_predictions(path: Path, evaluation: EvaluationSummary) -> tuple[ImagePrediction, ...]:
-    """The predictions that belong to an evaluation, highest loss first.
+    """Read the predictions of an evaluation from its `top_losses.csv`, highest loss first.
 
     Raises:
         OSError: the file cannot be read.
@@ -79,5 +79,5 @@ def _rows(rows: Iterable[dict[str, str]], number: dict[str, int]) -> Iterable[Im
 
 
 def _as_written(name: str) -> str:
-    """A class name as the table has it."""
+    """A class name as it is written in the table, with lone surrogates escaped."""
     return LONE_SURROGATE.sub(lambda found: printable(found[0]), name)

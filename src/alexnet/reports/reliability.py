@@ -1,4 +1,4 @@
-"""Reliability diagrams as coordinates for SVG: accuracy by the predicted probability."""
+"""Reliability diagrams (accuracy by predicted probability) as coordinates for SVG."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BinBar:
     height: float
     confidence_y: float
     opacity: float
-    """By its share of the images."""
+    """The opacity of the bar, 0.25 to 1, which grows with the bin's number of images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +36,13 @@ class ReliabilityDiagram:
     error: float
     """The expected calibration error, 0 to 1."""
     chance: float
-    """That to be expected of a calibrated network, for so few images, 0 to 1."""
+    """The error to be expected by chance from a calibrated network on as many images, 0 to 1."""
     num_images: int
     bars: list[BinBar]
     ticks: list[tuple[float, str]]
-    """Positions along x, and texts; those along y follow from them."""
+    """Positions and texts of the ticks along x; those along y follow from them."""
     points: dict[str, object]
-    """As of a `LineChart`."""
+    """The values under the pointer, as in `LineChart.points`."""
     width: int = LEFT + SIDE + 10
     height: int = TOP + SIDE + BOTTOM
     left: int = LEFT
@@ -52,7 +52,7 @@ class ReliabilityDiagram:
 
 
 def reliability_diagrams(calibration: Calibration) -> list[ReliabilityDiagram]:
-    """One diagram, or two where a temperature was fitted: before and after."""
+    """One diagram; or two, before and after, if a temperature was fitted."""
     if calibration.error_before is None:
         title = "Accuracy by probability"
         return [_diagram(title, calibration.bins, calibration.error)]

@@ -1,4 +1,4 @@
-"""What a run's page shows: the variables of its template."""
+"""The variables of the template of a run's page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ ENVIRONMENT_NAMES = {
     "auto_precision": "precision auto",
 }  # fmt: skip
 MIN_CALIBRATION_IMAGES = 200
-"""For a calibration error beside the headline; the section about it says what chance gives."""
+"""Minimum number of images for a calibration error beside the headline, since few give a large
+error by chance; the section on calibration names that."""
 STATES = {
     "finished": "", "running": "This run is being trained.", "damaged": "This run is damaged.",
     "unfinished": "This run has not finished.", "diverged": "This run diverged.",
@@ -41,10 +42,10 @@ STATES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """The figure at the top of the page."""
+    """The error at the top of the page."""
 
     what: str
-    """Such as "test error"."""
+    """The name of the error, such as "test error"."""
     error: float | None
     interval: ConfidenceInterval | None
     num_images: int | None
@@ -52,14 +53,14 @@ class Headline:
 
 
 def report_content(run: StoredRun) -> dict[str, Any]:
-    """The variables of `run_report.html`, all but those that change while a run is trained."""
+    """All variables of `run_report.html`, for a page that does not refresh itself."""
     data = open_run_data(run)
     run = with_classes_of(run, data)
     return live_content(run) | image_content(run, data) | {"version": ""}
 
 
 def live_content(run: StoredRun) -> dict[str, Any]:
-    """What changes with every epoch, which takes milliseconds."""
+    """The variables that change with every epoch; computing them takes milliseconds."""
     evaluation = run.evaluation
     return {
         "run": run,
@@ -79,7 +80,7 @@ def live_content(run: StoredRun) -> dict[str, Any]:
 
 
 def image_content(run: StoredRun, data: RunData) -> dict[str, Any]:
-    """What needs the run's evaluation and data, and changes only at the end of a run."""
+    """The variables that need the run's evaluation and data, which change only at the run's end."""
     evaluation = run.evaluation
     facts = describe_data(run, data)
     augmented, augmented_problem = augmented_rows(run.recipe, data)
@@ -104,13 +105,13 @@ def image_content(run: StoredRun, data: RunData) -> dict[str, Any]:
 
 
 def _advice(run: StoredRun) -> list[str]:
-    """What is uncertain about the run and its evaluation: sentences."""
+    """Sentences on what is uncertain about the run and its evaluation."""
     lines = [*(run.result.advice if run.result else ())]
     return list(dict.fromkeys([*lines, *(run.evaluation.advice if run.evaluation else ())]))
 
 
 def headline(run: StoredRun) -> Headline:
-    """The test error with its interval; else the validation error; else that of the last epoch."""
+    """The test error, else the validation error, else the last epoch's error; with its interval."""
     result = run.result
     if result and (test := result.test):
         return Headline(
@@ -131,7 +132,7 @@ def headline(run: StoredRun) -> Headline:
 
 
 def _unfinished_headline(run: StoredRun) -> Headline:
-    """The error of the last epoch, whose number of images the run's files do not tell."""
+    """The headline of an unfinished run: the last epoch's error, without number of images."""
     if not run.history:
         return Headline(what="no finished epoch yet", error=None, interval=None, num_images=None)
     last = run.history[-1]
@@ -146,13 +147,13 @@ def _unfinished_headline(run: StoredRun) -> Headline:
 
 
 def _best_epoch(run: StoredRun) -> int | None:
-    """The epoch that the model is of; None where that is the last one."""
+    """The epoch with the lowest validation error; None without validation errors."""
     errors = {r.epoch: r.val_top1_error for r in run.history if r.val_top1_error is not None}
     return min(errors, key=lambda epoch: errors[epoch]) if errors else None
 
 
 def _facts(run: StoredRun) -> list[tuple[str, str]]:
-    """Figures beside the headline."""
+    """Names and values of the figures beside the headline."""
     return [*_evaluation_facts(run), *_training_facts(run)]
 
 
@@ -184,9 +185,9 @@ def _training_facts(run: StoredRun) -> list[tuple[str, str]]:
 
 
 def _again(run: StoredRun) -> dict[str, Any]:
-    """The command that trains a run again, and whether it is for the run's folder.
+    """The command that trains a run again, and whether it must be run in the run's folder.
 
-    It has no path of this machine, which says nothing to who reads the page on another.
+    It contains no absolute path, since the page may be read on another machine.
     """
     path = run.path
     is_inside = path.is_absolute() and not path.is_relative_to(Path.cwd())
@@ -196,7 +197,7 @@ def _again(run: StoredRun) -> dict[str, Any]:
 
 
 def _recipe_rows(recipe: Recipe | None) -> dict[str, Any] | None:
-    """The preset that a recipe comes from, its changes, and the whole recipe as JSON."""
+    """The preset that a recipe comes from, the changes to it, and the whole recipe as JSON."""
     if recipe is None:
         return None
     preset = nearest_preset(recipe)

@@ -1,4 +1,4 @@
-"""The page of a run, written as one file."""
+"""Write the page of a run as one file."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def write_run_report(run: Path, out: Path | None = None, result: RunResult | Non
 
     Args:
         run: the run folder.
-        out: the page.
-        result: of a run whose `result.json` is not written yet.
+        out: the path of the page.
+        result: the result of a run whose `result.json` is not written yet.
 
     Raises:
         UsageError: the folder is not that of a training.
@@ -39,9 +39,9 @@ def write_run_report(run: Path, out: Path | None = None, result: RunResult | Non
 
 
 def save_page(run: Path, result: RunResult | None, reporter: Reporter) -> Path | None:
-    """As `write_run_report` at the end of a training, which it does not fail.
+    """Write the page of a run at the end of its training, as `write_run_report` does.
 
-    A page that cannot be written is a note; None then.
+    If it cannot be written, the reporter gets a note and the function returns None.
     """
     try:
         return write_run_report(run, result=result)
@@ -51,9 +51,9 @@ def save_page(run: Path, result: RunResult | None, reporter: Reporter) -> Path |
 
 
 def page_of(run: Run, reporter: Reporter) -> Path | None:
-    """The page of a run that was trained with `save_page`; None if it could not be written.
+    """The path of the page of a run that was trained with `save_page`; None if writing it failed.
 
-    That of a run whose time was up is written now.
+    The page of a run that was stopped by --max-minutes is written now.
     """
     path = run.folder.report
     if not run.is_finished and current_world().is_main:

@@ -1,4 +1,4 @@
-"""Folders of the machine that made a page, which others will read: shown short."""
+"""Shorten the paths on a page, which others may read on another machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from alexnet.reports.stored_run import StoredRun
 
 
 def short_path(path: Path) -> str:
-    """A path from the current folder on; else `~/..` in the home folder; else its last name.
+    """The path relative to the current folder, else as `~/..` in the home folder, else its name.
 
-    A relative path stays.
+    A relative path is returned unchanged.
     """
     here, home = Path.cwd(), Path.home()
     if not path.is_absolute():
@@ -25,9 +25,9 @@ def short_path(path: Path) -> str:
 
 
 def without_folders(page: str, runs: Iterable[StoredRun]) -> str:
-    """A page with short paths in place of absolute ones of its runs, their data and this machine.
+    """Shorten the absolute paths of a page's runs, their data, the home and the current folder.
 
-    Longer paths in these folders are shortened as well.
+    Paths below these are shortened as well.
     """
     places = {Path.home(): "~", Path.cwd(): "."}
     for run in runs:

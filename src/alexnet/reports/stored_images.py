@@ -1,4 +1,4 @@
-"""The data of a run as it is on this machine now: its image store, if it is there and the same."""
+"""Open the image store of a run, if it is on this machine and has not changed."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ NOT_DECODED = "its images are not in the cache"
 
 @dataclass(frozen=True, kw_only=True)
 class RunData:
-    """A run's images; None and a reason where they cannot be had."""
+    """The image store and the splits of a run; None with the reason if there are none."""
 
     store: Store | None = None
     splits: Splits | None = None
     has_pixels: bool = False
-    """Whether the images are decoded; none are for a report."""
+    """Whether the images are decoded already; a report decodes none."""
     problem: str = ""
-    """Why there is no store, no pixels, or no trust in them; "" if all is well."""
+    """Why there is no store, why it has no pixels, or what may have changed; "" if all is well."""
 
 
 def open_run_data(run: StoredRun) -> RunData:
-    """The data of a run; nothing is downloaded or decoded for it."""
+    """Open the data of a run, without downloading or decoding anything."""
     if run.recipe is None:
         return RunData(problem="the run has no recipe that names its data")
     try:
@@ -49,7 +49,7 @@ def open_run_data(run: StoredRun) -> RunData:
 
 
 def with_classes_of(run: StoredRun, data: RunData) -> StoredRun:
-    """The run; the network of one that has no model yet gets as many classes as its data has."""
+    """The run; without a model, its network gets as many classes as its data has."""
     if run.manifest_hash or data.store is None or run.architecture is None:
         return run
     num_classes = len(data.store.info.class_names)
@@ -58,18 +58,18 @@ def with_classes_of(run: StoredRun, data: RunData) -> StoredRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Duplicates:
-    """Groups of images that are equal to the last bit as they are stored."""
+    """Groups of stored images with identical pixels."""
 
     groups: list[list[int]]
-    """Indices into the store, ascending."""
+    """The groups, each as ascending indices into the store."""
     across_classes: int
-    """Groups with images of several classes."""
+    """Number of groups with images of several classes."""
     across_splits: int
-    """Other groups with images of several splits."""
+    """Number of other groups with images of several splits."""
 
 
 def find_duplicates(data: RunData) -> Duplicates | None:
-    """The duplicates in the splits of a store; None without pixels."""
+    """Find the duplicates in the splits of a run's store; None without pixels."""
     store, splits = data.store, data.splits
     if store is None or splits is None or not data.has_pixels:
         return None

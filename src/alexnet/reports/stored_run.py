@@ -1,4 +1,4 @@
-"""All that can be read of a run folder, whole or not, and why the rest cannot."""
+"""Read what can be read of a run folder, and keep the reasons why the rest cannot."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRun:
-    """A run as its folder tells it; None or empty where a file is missing or damaged."""
+    """The contents of a run folder; None or empty where a file is missing or damaged."""
 
     path: Path
     summary: RunSummary
@@ -38,17 +38,17 @@ class StoredRun:
     history: tuple[EpochRecord, ...]
     times: tuple[EpochTimes, ...]
     result: RunResult | None
-    """None of a run that has not finished."""
+    """The result; None if the run has not finished."""
     evaluation: EvaluationSummary | None
-    """Of the test split, else of the validation split."""
+    """The evaluation on the test split, else on the validation split."""
     predictions: tuple[ImagePrediction, ...]
-    """Of the images of `evaluation`, highest loss first."""
+    """The predictions of the images of `evaluation`, highest loss first."""
     architecture: Architecture | None
-    """Of the model; before there is one, with the published number of classes."""
+    """The model's architecture; without one the recipe's, with the published number of classes."""
     manifest_hash: str
-    """Of the data set that the model was trained on; "" if it is not known."""
+    """Hash of the data set that the model was trained on; "" if it is not known."""
     problems: Mapping[str, str] = field(default_factory=dict)
-    """Why something is missing, by its name."""
+    """The reasons why parts are missing, by the name of the part."""
 
     @property
     def name(self) -> str:
@@ -62,11 +62,11 @@ class StoredRun:
 
 
 def read_run(path: Path, result: RunResult | None = None) -> StoredRun:
-    """Everything in a run folder that can be read.
+    """Read everything in a run folder that can be read.
 
     Args:
         path: the run folder.
-        result: of a run that is finished but for its `result.json`.
+        result: the result of a run whose `result.json` is not written yet.
 
     Raises:
         UsageError: it is not the folder of a training.
@@ -103,7 +103,7 @@ def read_run(path: Path, result: RunResult | None = None) -> StoredRun:
 
 
 class _Reader:
-    """Reads one part after the other, and keeps why one could not be read."""
+    """Reads the parts of a run folder, and keeps the reason if one cannot be read."""
 
     def __init__(self) -> None:
         self.problems: dict[str, str] = {}
@@ -117,7 +117,7 @@ class _Reader:
 
 
 def read_json(path: Path, kind: type[T]) -> T:
-    """A JSON file as a dataclass.
+    """Read a JSON file as a dataclass.
 
     Raises:
         OSError: it cannot be read.
@@ -130,11 +130,11 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 
 def read_lines(path: Path, kind: type[T]) -> tuple[T, ...]:
-    """A file of JSON lines as dataclasses, without a last line that is not finished yet.
+    """Read a JSON Lines file as dataclasses, without an unfinished last line.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: another line is damaged.
+        ValueError: a finished line is damaged.
     """
     if not path.exists():
         return ()
@@ -145,7 +145,7 @@ def read_lines(path: Path, kind: type[T]) -> tuple[T, ...]:
 def _read_evaluation(
     folder: RunFolder, result: RunResult | None, reader: _Reader
 ) -> tuple[EvaluationSummary | None, tuple[ImagePrediction, ...]]:
-    """The run's evaluation, and its predictions where they belong to it."""
+    """Read the run's evaluation, and the predictions if they belong to it."""
     files = folder.evaluation
     stored = None
     if (files / "evaluation.json").exists() and result:
@@ -161,7 +161,7 @@ def _read_evaluation(
 
 
 def _is_same(one: EvaluationSummary, other: EvaluationSummary) -> bool:
-    """Whether both are about the same images and the same model."""
+    """Whether two evaluations are of the same images and the same model."""
     return all(
         getattr(one, name) == getattr(other, name)
         for name in ("data", "split", "num_images", "crops", "class_names", "top1_error")
@@ -171,7 +171,7 @@ def _is_same(one: EvaluationSummary, other: EvaluationSummary) -> bool:
 def _read_architecture(
     folder: RunFolder, recipe: Recipe | None, reader: _Reader
 ) -> Architecture | None:
-    """Of the model; without one that of the recipe, with the published number of classes."""
+    """Read the model's architecture; without a model it is the recipe's, as published."""
     if folder.model.exists():
         return reader.read("the network", lambda: read_architecture(folder.model))
     return reader.read("the network", lambda: build_architecture(recipe)) if recipe else None

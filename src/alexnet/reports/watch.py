@@ -1,4 +1,4 @@
-"""The page of a running training on this machine, which refreshes itself after every epoch.
+"""Serve the page of a running training, which refreshes itself after every epoch.
 
 The server answers one address, on 127.0.0.1 alone, and reads no path of a request.
 """
@@ -24,11 +24,11 @@ from alexnet.training.run_folder import RunFolder
 
 HOST = "127.0.0.1"
 WATCHED = ("config.json", "metrics.jsonl", "result.json", "diverged.txt", "evaluation")
-"""Files of a run that change what the page shows."""
+"""Files and folders of a run whose changes change the page."""
 
 
 class LivePage:
-    """The page of a run as it is now; what does not change with an epoch is computed once."""
+    """The current page of a run, which computes once what does not change with every epoch."""
 
     def __init__(self, run: Path) -> None:
         self.run = run
@@ -40,14 +40,14 @@ class LivePage:
         self._images_of: tuple[object, ...] = ()
 
     def version(self) -> str:
-        """Changes when the run's files do, and when its training starts or ends, if by a kill."""
+        """A text that changes with the files of the run, and when its training starts or ends."""
         folder = RunFolder(self.run)
         is_trained = not folder.result.exists() and folder.is_locked()
         stamps = map(_stamp, (self.run / name for name in WATCHED))
         return "-".join([*stamps, "running" if is_trained else "still"])
 
     def page(self) -> tuple[str, bytes]:
-        """Its version, and the page in UTF-8.
+        """The version of the page, and the page in UTF-8.
 
         Raises:
             AlexNetError: the folder is not that of a training any more.
@@ -82,11 +82,11 @@ def _stamp(path: Path) -> str:
 
 @contextmanager
 def serving(run: Path, port: int = 0) -> Iterator[str]:
-    """Serve the page of a run in the background, and give its address.
+    """A context manager that serves the page of a run in the background and gives its URL.
 
     Args:
         run: the run folder.
-        port: 0: any that is free.
+        port: the port; 0 takes any free one.
 
     Raises:
         UsageError: the folder is not that of a training, or the port is taken.
@@ -110,12 +110,12 @@ def serving(run: Path, port: int = 0) -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers GET and HEAD of "/" for this machine alone."""
+    """The handler of GET and HEAD requests for "/", from this machine alone."""
 
     live: LivePage
 
     def handle(self) -> None:
-        """Answer; a browser may leave before it has the whole page."""
+        """Handle requests; a browser may close the connection before it has the whole page."""
         with suppress(ConnectionError):
             super().handle()
 
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(version, page)
 
     def _is_local(self) -> bool:
-        """Whether the browser asked for this server by its own name, and not for a site's."""
+        """Whether the Host header is this server's, which prevents DNS rebinding."""
         host = self.headers.get("Host", "").partition(":")[0]
         return host in (HOST, "localhost")
 
@@ -152,4 +152,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(page)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep silent."""
+        """Do not log."""

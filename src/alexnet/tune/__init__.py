@@ -1,15 +1,15 @@
-"""Tuning: trainings with other values of some options, of which validation chooses the best.
+"""Hyperparameter tuning: trainings with other values of some options, chosen by validation error.
 
 Optuna proposes the values (TPE) and ends trials that fall behind (Hyperband). Every trial is a run
 folder. Test images are not read before a winner is chosen.
 
-- `space`: what is varied; `plan`: how the trials train; both without Optuna
-- `folder`: the files of a tuning, and which process does which trial
+- `space`: the options that are varied; `plan`: how the trials train; both without Optuna
+- `folder`: the files of a tuning, and which process runs which trial
 - `study`: Optuna's study, in a journal or a database
-- `tasks`: a trial, and a training that confirms the winner, as a process does them
+- `tasks`: what a process runs: a trial, or a training that confirms the winner
 - `tuner`: `run_trials`, one by one or several at once, until the time or the trials are used up
-- `trials`: what is known of every trial, and the winner; `importances`
-- `confirmation`: winner and recipe on new seeds; `results`: what is written at the end
+- `trials`: the state of every trial, the winner, and `importances`
+- `confirmation`: the winner against the recipe on new seeds; `results`: what is written at the end
 """
 
 from typing import TYPE_CHECKING

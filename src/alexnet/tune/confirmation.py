@@ -1,4 +1,4 @@
-"""The winner against the recipe on new seeds: on test images, which took no part in the choice."""
+"""Compare the winner with the recipe on new seeds and the test images, which trials do not use."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ class Confirmation:
     """Trainings of the winner and of the recipe, in pairs with the same seed. Errors are 0 to 1."""
 
     split: Literal["test", "val"]
-    """The images; val, on which the winner was chosen, only where there are no test images."""
+    """The evaluated split; val, on which the winner was chosen, if there are no test images."""
     num_images: int
     seeds: tuple[int, ...]
     recipe_errors: tuple[float, ...]
-    """Of the recipe, by seed; 1 if it diverged."""
+    """Errors of the recipe, by seed; 1 if a training diverged."""
     winner_errors: tuple[float, ...]
     difference: float
     """Mean of the winner minus mean of the recipe; below 0 if the winner is better."""
     interval: ConfidenceInterval | None
-    """Of the difference, 95 %, over seeds and images (over seeds alone if there are more images
-    than predictions are kept of); null with a single seed."""
+    """The 95 % interval of the difference, over seeds and images (over seeds alone if there are
+    more images than kept predictions); null with a single seed."""
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """How a training did on the images."""
+    """The errors of a training on the evaluated images."""
 
     error: float
-    """0 to 1, on all of them."""
+    """Top-1 error on all images, 0 to 1."""
     num_images: int
     indices: np.ndarray
-    """Of the images whose predictions are kept, int64 [K]: all, or those with the highest loss."""
+    """Indices of the images whose predictions are kept, int64 [K]: all, or the highest losses."""
     wrong: np.ndarray
-    """Whether these predictions are wrong: 0 or 1, float64 [K]."""
+    """1 for a wrong prediction of these, 0 for a right one, float64 [K]."""
 
     @property
     def is_whole(self) -> bool:
@@ -61,21 +61,21 @@ class _Outcome:
         return len(self.indices) == self.num_images
 
     def is_of(self, other: _Outcome) -> bool:
-        """Whether it is about the same images, as far as is known."""
+        """Whether both are of the same images, as far as is known."""
         if not (self.is_whole and other.is_whole):
             return self.num_images == other.num_images
         return np.array_equal(self.indices, other.indices)
 
 
 def confirm_seeds(tuning: Tuning, count: int) -> tuple[int, ...]:
-    """Seeds that no trial has."""
+    """Seeds that no trial has: those that follow the recipe's."""
     return tuple(tuning.recipe.seed + 1 + i for i in range(count))
 
 
 def confirm_tasks(
     session: Session, winner: TrialSummary, seeds: Sequence[int]
 ) -> list[ConfirmTask]:
-    """The trainings of every seed: of the recipe, then of the winner."""
+    """The trainings: for every seed the recipe, then the winner."""
     final = session.tuning.final
     return [
         ConfirmTask(
@@ -88,7 +88,7 @@ def confirm_tasks(
 
 
 def arms(winner: TrialSummary) -> Mapping[str, Mapping[str, Any]]:
-    """What is compared, by the names of the run folders: the changes of each."""
+    """The changed options of the recipe (none) and the winner, by the names of the run folders."""
     return {"recipe": {}, f"trial-{winner.number:03d}": winner.changed}
 
 
@@ -101,9 +101,9 @@ def confirm(
     """Train winner and recipe with new seeds, and compare their errors in pairs.
 
     Args:
-        session: whose trials have ended.
+        session: a session whose trials have ended.
         winner: a trial other than the recipe itself.
-        count: seeds.
+        count: number of seeds.
         on_progress: called with (trainings that have ended, trainings in all).
 
     Returns:
@@ -146,7 +146,11 @@ def _train(session: Session, tasks: Sequence[ConfirmTask], on_done: Callable[[in
 
 
 def compare(session: Session, winner: TrialSummary, seeds: Sequence[int]) -> Confirmation:
-    """The errors of the trainings, all of which have ended."""
+    """Compare the errors of the trainings, all of which have ended.
+
+    Raises:
+        DataError: all trainings diverged, their evaluations are of different images, or damaged.
+    """
     own, other = (
         [session.folder.confirming(name, seed) for seed in seeds] for name in arms(winner)
     )
@@ -173,7 +177,7 @@ def compare(session: Session, winner: TrialSummary, seeds: Sequence[int]) -> Con
 def _interval(
     effects: Sequence[float], before: Sequence[_Outcome], after: Sequence[_Outcome]
 ) -> ConfidenceInterval:
-    """Student's for the seeds, with a bootstrap of the images where all predictions are kept."""
+    """The 95 % t interval over the seeds, with a Bayesian bootstrap over images if all are kept."""
     noise = np.zeros(1)
     if all(one.is_whole for one in (*before, *after)):
         values = [b.wrong - a.wrong for a, b in zip(before, after, strict=True)]
@@ -184,12 +188,12 @@ def _interval(
 
 
 def _or_all_wrong(outcome: _Outcome | None, known: _Outcome) -> _Outcome:
-    """The outcome; of a training that diverged, every image is wrong."""
+    """The outcome; every image counts as wrong if the training diverged (None)."""
     return outcome or replace(known, error=1.0, wrong=np.ones(len(known.indices)))
 
 
 def _outcome(run: RunFolder) -> _Outcome | None:
-    """The outcome of a run that has ended; None if it has diverged.
+    """Read the outcome of a run that has ended; None if it has diverged.
 
     Raises:
         DataError: the files of its evaluation are damaged.

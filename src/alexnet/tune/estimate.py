@@ -1,4 +1,4 @@
-"""What a tuning would do and how long it takes, before any of it."""
+"""Estimate the time of a tuning, and list its first trials, before it runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from alexnet.tune.study import ask, open_study, trial_values
 
 
 def seconds_of_training(tuning: Tuning) -> float:
-    """The time of a whole training with all threads, from a few steps that are timed now."""
+    """The estimated seconds of a whole training with all threads, from a few timed steps."""
     return plan_run(tuning.recipe, NullReporter()).total_seconds
 
 
 def first_trials(tuning: Tuning, count: int) -> list[dict[str, Any]]:
-    """The values of the first trials: the recipe itself, and random ones."""
+    """The values of the first trials: the recipe's own, then random ones."""
     study = open_study("", tuning)
     return [dict(trial_values(ask(study, tuning, ""), tuning)) for _ in range(count)]

@@ -6,8 +6,8 @@
     OUT/confirm/..      trainings of the winner and of the recipe with new seeds
     OUT/result.json winner.json plots/
 
-A process that does a trial locks it until it ends, however it ends. So a trial of the study that
-runs in this folder and is not locked was left by a process that was killed, and is continued.
+A process that runs a trial holds a lock on it, which is released however the process ends. So a
+running trial of this folder that is not locked was left by a killed process, and is continued.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from alexnet.training.run_folder import RunFolder
 
 @dataclass(eq=False)
 class TuningFolder:
-    """Where a tuning keeps its files."""
+    """The files of a tuning, and the locks of its trials."""
 
     path: Path
     number: str
-    """Tells the folders apart that share a study."""
+    """A unique text that distinguishes the folders that share a study."""
     study: str
     """The address of its study: a path, or one with "://"."""
     locks: dict[int, FileLock] = field(default_factory=dict)
-    """Of the trials that this process does, by their numbers."""
+    """Locks of the trials that this process runs, by the numbers of the trials."""
 
     @property
     def has_own_study(self) -> bool:
@@ -49,17 +49,17 @@ class TuningFolder:
 
     @property
     def salt(self) -> str:
-        """What tells the proposals of folders apart that share a study."""
+        """A part of the sampler's seed that differs between folders that share a study."""
         return "" if self.has_own_study else self.number
 
     @property
     def result(self) -> Path:
-        """The trials and the winner, as of the last call."""
+        """Path of the trials and the winner, as of the last call."""
         return self.path / "result.json"
 
     @property
     def winner(self) -> Path:
-        """The winner's recipe, for --config."""
+        """Path of the winner's recipe, for --config."""
         return self.path / "winner.json"
 
     @property
@@ -72,7 +72,7 @@ class TuningFolder:
         return RunFolder(self.path / "trials" / f"{number:03d}")
 
     def confirming(self, name: str, seed: int) -> RunFolder:
-        """The run folder of a training that confirms, of "recipe" or of a trial."""
+        """The run folder of a confirming training; `name` is "recipe" or that of a trial."""
         return RunFolder(self.path / "confirm" / f"{name}-s{seed}")
 
     @contextmanager
@@ -82,7 +82,7 @@ class TuningFolder:
             yield
 
     def claim_confirmation(self) -> FileLock | None:
-        """The lock of the confirmation, taken by this process; None if another has it."""
+        """Take the lock of the confirmation; None if another process has it."""
         try:
             return take_lock(self.path / ".confirm.lock")
         except Timeout:
@@ -106,7 +106,7 @@ class TuningFolder:
         return True
 
     def release(self, number: int, *, ended: bool = False) -> None:
-        """Let other processes have a trial; the lock of one that has ended is removed."""
+        """Release the lock of a trial; the lock file of a trial that has ended is removed."""
         if lock := self.locks.pop(number, None):
             lock.release()
             if ended:
@@ -114,26 +114,26 @@ class TuningFolder:
                     remove_file(Path(lock.lock_file))
 
     def release_all(self) -> None:
-        """Let other processes have every trial."""
+        """Release the locks of all trials."""
         for number in list(self.locks):
             self.release(number)
 
 
 def own_study(path: Path) -> Path:
-    """Where the study of a folder is unless it is elsewhere."""
+    """The path of a folder's study, unless another address was given."""
     return path / "study.journal"
 
 
 def open_folder(path: Path, study: str, on_note: NoteCallback = ignore_note) -> TuningFolder:
-    """The folder of a tuning; a new one, or one that is continued.
+    """Open the folder of a tuning, which is created if it does not exist.
 
     Args:
         path: the folder.
-        study: the address of the study; "" for the one that the folder has, or for one in it.
+        study: the address of the study; "" for the folder's present study, or a new one in it.
         on_note: called with a sentence where the file system has no locks.
 
     Raises:
-        UsageError: it belongs to something else, cannot be written, or has another study.
+        UsageError: the folder is not a tuning's, cannot be written, or has another study.
     """
     has_facts = (path / "tuning.json").exists()
     if path.exists() and not has_facts and (not path.is_dir() or any(_files(path))):

@@ -18,69 +18,69 @@ from alexnet.training.data import plan_data, prepare_data
 from alexnet.tune.space import Parameter, Space
 
 VAL_FRACTION = 0.2
-"""Of the training images, where the data has no validation split and the recipe takes none."""
+"""Fraction of the training images for validation if neither data nor recipe has a split for it."""
 REDUCTION_FACTOR = 3
-"""Hyperband lets about one in so many trials go on, each time that the epochs are so many times."""
+"""Hyperband's eta: about 1 in so many trials goes on to a rung with so many times the epochs."""
 EPOCHS_PER_RUNG = 15
-"""No trial is ended before a part of its epochs, one in so many."""
+"""No trial is pruned before 1 / EPOCHS_PER_RUNG of its epochs."""
 FORMAT = 1
-"""Of what a study has about its tuning."""
+"""Version of `Tuning.identity`, which a study stores."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tuning:
-    """What is tuned, on which images."""
+    """A recipe and a space to tune, and the images on which its trials are trained."""
 
     start: Recipe
     """The recipe whose options are tuned."""
     recipe: Recipe
-    """That of the trials, but for the values of the space: without test images."""
+    """The recipe of the trials, without test images; each trial changes options of the space."""
     space: Space
     data: str
     """A hash of the names, classes and splits of the images."""
     images: Mapping[str, int]
-    """How many there are in each split of `final`."""
+    """Number of images in each split of `final`."""
     notes: tuple[str, ...] = ()
-    """Sentences on the splits."""
+    """Sentences for the user on the splits."""
 
     @property
     def final(self) -> Recipe:
-        """The recipe of the trials with the test images."""
+        """The recipe of the trials, with the test images, for the trainings after the trials."""
         options = self.start.data_options
         options = replace(self.recipe.data_options, test_per_class=options.test_per_class)
         return replace(self.recipe, data_options=options, keep_state=self.start.keep_state)
 
     @property
     def max_epochs(self) -> int:
-        """The epochs of the longest trial."""
+        """The maximum number of epochs of a trial."""
         epochs = [p.high or max(p.choices) for p in self.space if p.option == "epochs"]
         return int(max(epochs, default=self.recipe.epochs))
 
     @property
     def min_epochs(self) -> int:
-        """No trial is ended before so many epochs: those of the warmup, and some more."""
+        """The number of epochs before which no trial is pruned: the warmup and some more."""
         part = math.ceil(self.max_epochs / EPOCHS_PER_RUNG)
         warmup = math.ceil(self.recipe.schedule.warmup_epochs)
         return min(self.max_epochs, max(part, 1 + warmup))
 
     def identity(self) -> dict[str, Any]:
-        """What must be the same for all processes of a study, as JSON has it."""
+        """The values, as in JSON, that must be equal in all processes of a study."""
         recipe = to_dict(replace(without_folders(self.recipe), device="auto", data_root=""))
         space = {p.option: to_dict(p) for p in self.space}
         return {"format": FORMAT, "recipe": recipe, "space": space, "data": self.data}
 
 
 def plan_tuning(start: Recipe, space: Space, reporter: Reporter, *, dry: bool = False) -> Tuning:
-    """The tuning of a recipe.
+    """Plan the tuning of a recipe.
 
-    Where the data has no validation split and the recipe takes none, one is taken from the training
-    images. Random splits get a seed, so that those of other seeds are the same.
+    If neither the data nor the recipe has a validation split, one is taken from the training
+    images. Random splits get a fixed `split_seed`, so that they do not depend on the run's seed.
 
     Args:
         start: the recipe.
-        space: what is varied.
+        space: the options that are varied.
         reporter: receives notes and the progress of building the store.
-        dry: whether the image store is not built.
+        dry: whether to plan without building the image store.
 
     Raises:
         DataError: the data cannot be used, or has too few images for a validation split.
@@ -113,10 +113,10 @@ def _without_test(options: DataOptions) -> DataOptions:
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Reject options that have no meaning for trials.
+    """Check that a recipe has no options that trials cannot have.
 
     Raises:
-        UsageError: names the flag and the one to use.
+        UsageError: it has one; the message names the flag and the one to use.
     """
     one = recipe.distributed.devices == 1
     require(one, "--devices is not for trials; --jobs trains several at once", UsageError)
@@ -125,10 +125,10 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def _taken_text(count: int, data: str) -> str:
-    """That validation images are taken from the training images.
+    """A sentence on the validation images that are taken from the training images.
 
     Raises:
-        DataError: there are none.
+        DataError: the number of images is 0.
     """
     if not count:
         raise DataError(
@@ -140,15 +140,15 @@ def _taken_text(count: int, data: str) -> str:
 
 
 def check_identity(found: Any, tuning: Tuning, place: str) -> None:
-    """Check that a study is of this tuning.
+    """Check that a study belongs to a tuning.
 
     Args:
-        found: what `Tuning.identity` gave when the study began.
-        tuning: the one that is asked for.
-        place: of the study, for messages.
+        found: the `Tuning.identity` that the study stores.
+        tuning: the tuning.
+        place: the address of the study, for messages.
 
     Raises:
-        UsageError: it is of another one; the message says what differs.
+        UsageError: the study belongs to another tuning; the message says what differs.
     """
     own = tuning.identity()
     if found == own:
@@ -170,7 +170,7 @@ def _changed(a: Mapping[str, Any], b: Mapping[str, Any]) -> set[str]:
 
 
 def _recipe_difference(found: Any, own: Any) -> str:
-    """The first option in which recipes differ; "" if none does."""
+    """The first difference of two recipes, as text; "" if they are equal."""
     if found == own:
         return ""
     try:

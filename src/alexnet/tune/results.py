@@ -1,4 +1,4 @@
-"""What a tuning has found: result.json, the winner's recipe, and plots."""
+"""Write what a tuning has found: result.json, the winner's recipe, and plots."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ class TuneResult:
     """The name of the recipe that is tuned."""
     data: str
     images: dict[str, int]
-    """In each split of the winner's training; the test images were not read in trials."""
+    """Number of images in each split of the winner's training; trials do not read test images."""
     space: tuple[Parameter, ...]
     trials: tuple[TrialSummary, ...]
     winner: TrialSummary
     """The finished trial with the lowest validation error; perhaps the recipe itself."""
     command: str
-    """Trains the winner."""
+    """The command that trains the winner."""
     config: str
-    """The winner's recipe, for `alexnet train --config`."""
+    """The file of the winner's recipe, for `alexnet train --config`."""
     importances: dict[str, float]
     """How much each option matters for being among the best quarter of the trials, 0 to 1; the sum
     is 1; empty with too few trials."""
     importance_trials: int
-    """The trials that were compared for that; 0 if there are too few."""
+    """Number of trials that the importances are computed from; 0 if there are too few."""
     importance_epochs: int
-    """After which they were compared; the others were ended before."""
+    """Number of epochs after which these trials were compared; the others ended before."""
     confirmation: Confirmation | None
-    """Null if it was not asked for, did not take place, or the winner is the recipe itself."""
+    """The comparison on new seeds; null without one, such as when the winner is the recipe."""
     plots: tuple[str, ...]
     """The figures that were written."""
 
@@ -71,10 +71,10 @@ class Findings:
 
 
 def find_winner(study: optuna.Study, tuning: Tuning, folder: TuningFolder) -> Findings:
-    """What the trials say.
+    """Find the winner of the trials, and the importances of the options.
 
     Raises:
-        TrainingError: no trial has finished; the message says what became of them.
+        TrainingError: no trial has finished; the message says how they ended.
     """
     trials = summarize_trials(study, tuning, folder)
     winner = winner_of(trials)
@@ -84,7 +84,7 @@ def find_winner(study: optuna.Study, tuning: Tuning, folder: TuningFolder) -> Fi
 
 
 def _none_text(trials: Sequence[TrialSummary], tuning: Tuning) -> str:
-    """Why there is no winner, and what to do."""
+    """The message if there is no winner: why, and what to do."""
     if trials and all(trial.state == "diverged" for trial in trials):
         lr = tuning.recipe.optimizer.lr
         return (
@@ -108,7 +108,7 @@ def _none_text(trials: Sequence[TrialSummary], tuning: Tuning) -> str:
 
 
 def winner_recipe(tuning: Tuning, winner: TrialSummary) -> Recipe:
-    """The recipe that trains the winner."""
+    """The recipe of the winner, with the test images."""
     return recipe_with(tuning.final, winner.changed)
 
 
@@ -142,7 +142,7 @@ def _axis(parameter: Parameter) -> ValueAxis:
 
 
 def _line(trial: TrialSummary, tuning: Tuning, winner: TrialSummary) -> TrialLine:
-    """A trial in the figure; the recipe's own values are moved into the space."""
+    """The line of a trial in the figure; values outside the space are moved to its nearest ones."""
     values = [_place(parameter, trial.values[parameter.option]) for parameter in tuning.space]
     mark = "recipe" if trial.is_recipe else ""
     return TrialLine(
@@ -166,14 +166,14 @@ def write_result(
     confirmation: Confirmation | None,
     figures: tuple[str, ...],
 ) -> TuneResult:
-    """The result, which is also written to result.json.
+    """Write the result of a tuning to result.json, and return it.
 
     Args:
-        tuning: what was tuned.
-        folder: where.
-        found: what the trials say.
-        command: that trains the winner.
-        confirmation: if there is one.
+        tuning: the tuning.
+        folder: its folder.
+        found: the trials and the winner.
+        command: the command that trains the winner.
+        confirmation: the comparison on new seeds; None if there was none.
         figures: the paths of the plots.
     """
     result = TuneResult(

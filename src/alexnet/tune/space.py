@@ -1,6 +1,7 @@
-"""What a tuning varies: options of a recipe, each in a range or among choices.
+"""The search space of a tuning: options of a recipe, each in a range or among choices.
 
-Without Optuna: the default space of a recipe, spaces from files, and recipes with values of one.
+This module needs no Optuna. It has the default space of a recipe, reads spaces from files, and
+changes a recipe by values of a space.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from alexnet.models.zoo import architecture
 from alexnet.training.config_file import read_config
 
 LR_FACTOR = 10.0
-"""The default space has learning rates and weight decays up to so many times the recipe's."""
+"""The default space's learning rates and weight decays differ from the recipe's by this factor."""
 DIGITS = 3
 """Significant digits of a value, so that the winning command can be read."""
 FIXED = (
@@ -32,13 +33,13 @@ FIXED = (
     "target_train_error", "max_minutes", "replanned", "init_from", "arch", "devices", "parallel",
     "exchange", "save_every_minutes", "save_every_steps", "keep_checkpoints", "keep_state",
 )  # fmt: skip
-"""Options that say which images are compared, where and for how long, or what is kept."""
+"""Options that are not tuned: the images, the device, what ends a run early, what is kept."""
 KEYS = ({"low", "high"}, {"low", "high", "log"}, {"choices"})
-"""What the table of an option in a file may have."""
+"""The sets of keys that the table of an option in a file may have."""
 
 Value: TypeAlias = "str | int | float | bool"
 Values: TypeAlias = Mapping[str, Any]
-"""Of the options of a space, by option."""
+"""The values of the options of a space, by option."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,14 +49,14 @@ class Parameter:
     option: str
     """Its name in Python, such as "lr"."""
     low: float | None = None
-    """Of a range; null for choices."""
+    """The lower end of a range; null for choices."""
     high: float | None = None
     log: bool = False
-    """Whether the logarithm is uniform."""
+    """Whether values are sampled uniformly on a logarithmic scale."""
     is_whole: bool = False
     """Whether only whole numbers are taken."""
     choices: tuple[Any, ...] = ()
-    """Values as a recipe's JSON has them; none for a range."""
+    """The choices as in a recipe's JSON; none for a range."""
 
     @property
     def flag(self) -> str:
@@ -68,7 +69,7 @@ class Parameter:
         return tuple(json.dumps(c) if isinstance(c, list) else c for c in self.choices)
 
     def value(self, code: Value) -> Any:
-        """The option's value for what a study has; numbers are rounded to DIGITS digits."""
+        """The option's value for a value in the study; numbers are rounded to DIGITS digits."""
         if self.choices:
             return self.choices[self.codes.index(code)]
         assert self.low is not None
@@ -78,7 +79,7 @@ class Parameter:
         return min(max(rounded(float(code)), self.low), self.high)
 
     def nearest(self, value: Any) -> Value:
-        """What a study has for a value of the recipe, or for the nearest one in the space."""
+        """The study's value for a value of the recipe, or for the nearest one in the space."""
         if self.choices:
             codes = self.codes
             return codes[self.choices.index(value)] if value in self.choices else codes[0]
@@ -88,7 +89,7 @@ class Parameter:
         return int(number) if self.is_whole else float(number)
 
     def text(self) -> str:
-        """The range or the choices, for people."""
+        """The range or the choices as text for the user."""
         if self.choices:
             return ", ".join(flag_text(choice) for choice in self.choices)
         return f"{self.low:g} to {self.high:g}{', logarithmic' if self.log else ''}"
@@ -98,16 +99,16 @@ Space: TypeAlias = tuple[Parameter, ...]
 
 
 def rounded(number: float) -> float:
-    """The number with DIGITS significant digits."""
+    """Round a number to DIGITS significant digits."""
     return float(f"{number:.{DIGITS}g}")
 
 
 def default_space(recipe: Recipe) -> Space:
     """The options that matter most for a recipe, around its own values.
 
-    Only what the recipe has is varied: dropout where the network has dropout layers, CutMix where
-    the recipe mixes images, and so on. The batch size stays, as do epochs: both change how long a
-    trial takes.
+    An option is varied only if the recipe uses it: dropout if the network has dropout layers,
+    CutMix if the recipe has it, and so on. Batch size and epochs are not, since they change how
+    long a trial takes.
     """
     return tuple(_default_parameters(recipe))
 
@@ -145,23 +146,23 @@ def dropout_of(recipe: Recipe) -> float:
 
 
 def _freezing(recipe: Recipe) -> tuple[str, ...]:
-    """Up to which layer a fine-tuning may freeze: none, as in the recipe, or all convolutions."""
+    """The choices of `freeze_up_to`: no layer, as in the recipe, or up to the last convolution."""
     layers = architecture(recipe.arch).layers
     last = [layer.name for layer in layers if isinstance(layer, Conv)][-1]
     return tuple(dict.fromkeys(("", recipe.freeze_up_to, last)))
 
 
 def read_space(path: Path, recipe: Recipe) -> Space:
-    """The space in a TOML, JSON or YAML file: `lr = {low = 1e-4, high = 1e-2, log = true}`.
+    """Read the space in a TOML, JSON or YAML file: `lr = {low = 1e-4, high = 1e-2, log = true}`.
 
     Args:
-        path: the file. Names are the words of the recipe's flags; an option has the ends of a range
-            (`low`, `high`, and `log` for logarithmic) or `choices`.
-        recipe: that is tuned, with which every value must work.
+        path: the file. Options are named like the recipe's flags; each has the ends of a range
+            (`low`, `high`, and `log` for a logarithmic scale) or `choices`.
+        recipe: the recipe that is tuned, with which every value must work.
 
     Raises:
-        UsageError: no such file, an unknown option, or one that cannot be tuned.
-        ConfigError: not TOML, JSON or YAML, or values that do not fit the option.
+        UsageError: there is no such file, or an option is unknown or cannot be tuned.
+        ConfigError: the file is not TOML, JSON or YAML, or values do not fit their option.
     """
     plain = read_config(path)
     if not isinstance(plain, dict) or not plain:
@@ -222,7 +223,7 @@ def _kinds(option: str) -> set[Any]:
 
 
 def _check_values(parameter: Parameter, recipe: Recipe) -> None:
-    """Raise the recipe's own error for a value that it does not take."""
+    """Check that the recipe takes every value; its own error is raised if not."""
     ends = (parameter.low, parameter.high)
     for value in parameter.choices or ends:
         code = parameter.codes[parameter.choices.index(value)] if parameter.choices else value
@@ -230,17 +231,17 @@ def _check_values(parameter: Parameter, recipe: Recipe) -> None:
 
 
 def recipe_with(recipe: Recipe, values: Values) -> Recipe:
-    """The recipe with the values of a trial.
+    """Change a recipe by the values of a trial.
 
     Raises:
-        ConfigError: they do not fit each other.
+        ConfigError: the values do not fit each other.
         UsageError: a value has the wrong type.
     """
     return with_options(recipe, values)
 
 
 def own_values(recipe: Recipe, space: Sequence[Parameter]) -> dict[str, Any]:
-    """The recipe's own values of the options of a space; the dropout of its network."""
+    """The recipe's own values of a space's options; None for `dropout` becomes its network's."""
     values = option_values(recipe)
     own = {parameter.option: values[parameter.option] for parameter in space}
     if own.get("dropout", 0) is None:

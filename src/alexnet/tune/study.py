@@ -1,4 +1,4 @@
-"""Optuna's study of a tuning: where it is, who proposes values, and who ends trials."""
+"""Optuna's study of a tuning: its storage, its sampler (TPE) and its pruner (Hyperband)."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from alexnet.tune.plan import REDUCTION_FACTOR, Tuning, check_identity
 from alexnet.tune.space import Parameter, own_values
 
 IDENTITY = "alexnet_tuning"
-"""The study's attribute that says what is tuned."""
+"""The study's attribute with `Tuning.identity`."""
 RECIPE, OWNER = "is_recipe", "folder"
-"""Attributes of a trial: whether it is the recipe itself; the folder it runs in."""
+"""Attributes of a trial: whether it is the recipe itself, and the number of its tuning folder."""
 NUM_RANDOM = 10
-"""Trials before TPE proposes any."""
+"""Number of random trials before TPE proposes values."""
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 def open_study(address: str, tuning: Tuning) -> optuna.Study:
-    """The study of a tuning, which is made if it is not there; with the recipe as its first trial.
+    """Open the study of a tuning, or create it with the recipe as its first trial.
 
     Args:
-        address: a path, or one with "://", as SQLAlchemy takes it; "" for one in memory.
-        tuning: what is tuned.
+        address: a path, or a URL of SQLAlchemy with "://"; "" for a study in memory.
+        tuning: the tuning.
 
     Raises:
-        UsageError: it cannot be opened, or is of something else.
+        UsageError: the study cannot be opened, or belongs to another tuning.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = _connect(address, tuning)
@@ -86,9 +86,9 @@ def _storage(address: str) -> BaseStorage:
 
 
 def mend_journal(path: Path, lock: JournalFileOpenLock) -> None:
-    """Remove the last line of a journal if it is not whole, which the next one would be joined to.
+    """Remove an incomplete last line of a journal, to which the next line would be appended.
 
-    A process wrote it that was killed: no process writes while the lock is held.
+    A killed process left it, since no process writes while this one holds the lock.
     """
     if not path.exists():
         return
@@ -111,16 +111,16 @@ def _ends_line(file: Any, size: int) -> bool:
 
 
 def ask(study: optuna.Study, tuning: Tuning, folder: str, salt: str = "") -> FrozenTrial:
-    """A new trial, which runs in a folder from now on.
+    """Begin a new trial, which belongs to a folder from then on.
 
-    The sampler of each trial has a seed of its own, from the recipe's and the number of trials: so
-    trials one after the other are the same in every tuning, also if it was continued.
+    The sampler of each trial has its own seed, from the recipe's seed and the number of trials. So
+    a tuning that runs one trial at a time is reproducible, also if it was interrupted.
 
     Args:
-        study: of the tuning.
-        tuning: what is tuned.
+        study: the study of the tuning.
+        tuning: the tuning.
         folder: the number of the folder.
-        salt: what tells folders apart that share a study.
+        salt: a text that differs between folders that share a study.
     """
     study.sampler = _sampler(tuning, len(study.get_trials(deepcopy=False)), salt)
     return _begin(study.ask(), tuning, folder)
@@ -129,7 +129,7 @@ def ask(study: optuna.Study, tuning: Tuning, folder: str, salt: str = "") -> Fro
 def take_over(
     study: optuna.Study, trial: FrozenTrial, tuning: Tuning, folder: str, salt: str = ""
 ) -> FrozenTrial:
-    """A trial that a process of this folder has begun, perhaps without all of its values."""
+    """Continue a trial that a process of this folder has begun, perhaps without all its values."""
     study.sampler = _sampler(tuning, trial.number, salt)
     return _begin(Trial(study, trial._trial_id), tuning, folder)
 
@@ -140,7 +140,7 @@ def _sampler(tuning: Tuning, number: int, salt: str) -> TPESampler:
 
 
 def _begin(trial: Trial, tuning: Tuning, folder: str) -> FrozenTrial:
-    """Let a trial have a folder, and a value for every option; it keeps the values that it has."""
+    """Assign a trial to a folder, and suggest a value for every option that has none."""
     trial.set_user_attr(OWNER, folder)
     for parameter in tuning.space:
         suggest(trial, parameter)
@@ -148,7 +148,7 @@ def _begin(trial: Trial, tuning: Tuning, folder: str) -> FrozenTrial:
 
 
 def suggest(trial: Trial, parameter: Parameter) -> None:
-    """Let a trial have a value for an option."""
+    """Suggest a value of a trial for an option."""
     name, low, high = parameter.option, parameter.low, parameter.high
     if parameter.choices:
         trial.suggest_categorical(name, parameter.codes)
@@ -162,18 +162,18 @@ def suggest(trial: Trial, parameter: Parameter) -> None:
 
 
 def frozen(study: optuna.Study, number: int) -> FrozenTrial:
-    """What is known of a trial."""
+    """The stored state of a trial."""
     return study.get_trials(deepcopy=False)[number]
 
 
 def handle(study: optuna.Study, number: int) -> Trial:
-    """A trial that has begun, to tell the study about it."""
+    """The `Trial` object of a trial that has begun, which reports to the study."""
     study.sampler = RandomSampler(seed=number)
     return Trial(study, frozen(study, number)._trial_id)
 
 
 def trial_values(trial: FrozenTrial, tuning: Tuning) -> Mapping[str, Any]:
-    """The values of the options in a trial; those of the recipe in the trial that is the recipe."""
+    """The values of the options in a trial; in the recipe's own trial those of the recipe."""
     if trial.user_attrs.get(RECIPE):
         return own_values(tuning.recipe, tuning.space)
     return {p.option: p.value(trial.params[p.option]) for p in tuning.space}

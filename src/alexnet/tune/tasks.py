@@ -1,4 +1,4 @@
-"""What a process of a tuning does: a trial, or a training that confirms the winner."""
+"""The tasks of a tuning's processes: a trial, or a training that confirms the winner."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ LOSS, SECONDS, REASON, DIVERGED = "val_loss", "seconds", "reason", "diverged"
 """Attributes of a trial that has ended: the validation loss of its best epoch, its training time,
 why it failed, and whether it diverged."""
 DEATHS, MAX_DEATHS = "deaths", 2
-"""Attribute of a trial: how often it was lost for lack of memory, a kill or a fault of the program,
-which other trials may share; at the limit it has failed."""
+"""Attribute of a trial: how often it was lost to lack of memory, a kill or a bug, which may not be
+the trial's fault; at MAX_DEATHS it has failed."""
 BEHIND = "is_behind"
-"""Attribute of a trial that is to be ended early, since the pruner gives its answer once."""
+"""Attribute of a trial that the pruner wants to end, stored since the pruner answers only once."""
 DIVERGED_ERROR = 1.0
-"""The error of a trial that diverged, so that its neighborhood is avoided."""
+"""The error reported for a trial that diverged, so that the sampler avoids its neighborhood."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,16 +45,16 @@ class TrialTask:
     """A trial of a study."""
 
     path: Path
-    """Its run folder."""
+    """The run folder of the trial."""
     number: int
-    """In the study."""
+    """The trial's number in the study."""
     values: Values
-    """Of the options that are tuned; none of the recipe itself."""
+    """The values of the tuned options; empty for the recipe itself."""
     study: str
     """The address of the study."""
     tuning: Tuning
     is_recipe: bool
-    """Whether it is the recipe itself, which is trained to its end in any case."""
+    """Whether the trial is the recipe itself, which is never pruned."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,23 +62,23 @@ class ConfirmTask:
     """A training with a new seed, which is evaluated at its end."""
 
     path: Path
-    """Its run folder."""
+    """The run folder of the training."""
     recipe: Recipe
 
 
 class TrialPrunedError(BaseException):
-    """Hyperband ends the trial; it is no `Exception`, since the run needs no checkpoint."""
+    """Raised if Hyperband ends a trial; no `Exception`, so that the run saves no checkpoint."""
 
 
 def carry_out(task: TrialTask | ConfirmTask, reporter: Reporter) -> None:
-    """Do a task, from where it is.
+    """Run or resume a task.
 
-    How a trial ends is told to the study, also if it fails. One that is lost for lack of memory,
-    perhaps to others on the same device, goes on until it is lost again.
+    The study is told how a trial ends, also if it fails. A trial that runs out of memory, perhaps
+    because of other programs on the device, may be tried once more.
 
     Raises:
-        AlexNetError: a training that confirms failed, or files cannot be read or written, which is
-            not the fault of a trial: it goes on.
+        AlexNetError: a confirming training failed; or files cannot be read or written, in which
+            case a trial stays unfinished.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
     if isinstance(task, ConfirmTask):
@@ -89,7 +89,7 @@ def carry_out(task: TrialTask | ConfirmTask, reporter: Reporter) -> None:
 
 
 def run_trial(task: TrialTask, trial: Trial, reporter: Reporter) -> None:
-    """Train a trial until it ends or is ended, and tell its study."""
+    """Train a trial until it finishes, is pruned or fails, and tell its study."""
     run = RunFolder(task.path)
     try:
         if trial.user_attrs.get(BEHIND):  # a kill came before the study knew that it ended
@@ -126,7 +126,7 @@ def run_trial(task: TrialTask, trial: Trial, reporter: Reporter) -> None:
 
 
 def count_death(trial: Trial, run: RunFolder, reason: str) -> None:
-    """Note that a trial was lost; it goes on unless that was so before."""
+    """Count the loss of a trial; at MAX_DEATHS it fails, else it can be continued."""
     deaths = trial.user_attrs.get(DEATHS, 0) + 1
     trial.set_user_attr(DEATHS, deaths)
     if deaths >= MAX_DEATHS:
@@ -139,14 +139,14 @@ def no_plot(draw: Callable[[], Figure], path: Path) -> None:
 
 
 def best_epoch(run: RunFolder) -> EpochRecord | None:
-    """The first epoch with the lowest validation error, which a run's model is of; None before."""
+    """The first epoch with the lowest validation error, whose weights are the model; or None."""
     history = read_metrics(run) if run.metrics.exists() else []
     errors = {r.epoch: r.eval_top1_error for r in history if r.eval_top1_error is not None}
     return min(history, key=lambda record: errors.get(record.epoch, 1.0), default=None)
 
 
 def end(trial: Trial, run: RunFolder, state: TrialState, value: float | None = None) -> None:
-    """Tell the study how a trial has ended; the weights of one without a result are removed."""
+    """Tell the study how a trial has ended; remove the weights of a trial without a result."""
     if best := best_epoch(run):
         trial.set_user_attr(LOSS, best.eval_loss)
         trial.set_user_attr(SECONDS, sum(times.elapsed_seconds for times in read_times(run)))
@@ -156,10 +156,12 @@ def end(trial: Trial, run: RunFolder, state: TrialState, value: float | None = N
 
 
 def confirm(task: ConfirmTask, reporter: Reporter) -> None:
-    """Train a run from where it is, evaluate it, and keep its model.
+    """Train or resume a run that confirms; it is evaluated at its end, and its model is kept.
+
+    A run that diverges ends without an error.
 
     Raises:
-        AlexNetError: the recipe cannot work, or the run has diverged.
+        AlexNetError: the recipe cannot work.
     """
     run = RunFolder(task.path)
     if not has_diverged(run):
@@ -171,9 +173,9 @@ def confirm(task: ConfirmTask, reporter: Reporter) -> None:
 
 
 class TrialReporter:
-    """Tells a study the lowest validation error after every epoch; another reporter gets the rest.
+    """A reporter that tells a study the lowest validation error after every epoch.
 
-    Notes are in the run's log alone.
+    It passes progress on to another reporter. Notes go to the run's log alone.
     """
 
     def __init__(self, reporter: Reporter, trial: Trial, epochs: int, *, is_recipe: bool) -> None:
@@ -195,10 +197,10 @@ class TrialReporter:
         self._reporter.on_step(report)
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
-        """After every epoch.
+        """After every epoch: report the lowest validation error so far.
 
         Raises:
-            TrialPrunedError: others are better after as many epochs.
+            TrialPrunedError: other trials are better after as many epochs.
         """
         self._reporter.on_epoch(record, times)
         if record.eval_top1_error is None or record.epoch in self._reported:

@@ -1,4 +1,4 @@
-"""What is known of the trials of a study, which of them is the winner, and which options matter."""
+"""Summaries of the trials of a study, the winner, and the importances of the options."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from alexnet.tune.tasks import DIVERGED, LOSS, REASON, SECONDS
 
 TrialStateName: TypeAlias = Literal["finished", "pruned", "diverged", "failed", "unfinished"]
 MIN_FOR_IMPORTANCES = 8
-"""Trials, of which a quarter must be better than the others by more than chance."""
+"""Minimum number of trials for importances; the best quarter of fewer may be best by chance."""
 TARGET_QUANTILE = 0.25
-"""Importances are about what makes a trial one of so many best."""
+"""Importances are those for being among this fraction of the trials, the best ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,32 +29,32 @@ class TrialSummary:
     """A trial: its values, and how it ended."""
 
     number: int
-    """In the study, counted from 0."""
+    """The trial's number in the study, counted from 0."""
     state: TrialStateName
     """pruned: ended since others were better after as many epochs; unfinished: it runs in another
     process, or was stopped and is continued by the same command."""
     is_recipe: bool
-    """Whether it is the recipe itself."""
+    """Whether the trial is the recipe itself."""
     values: dict[str, Any]
-    """Of the options that are tuned, by option."""
+    """Values of the tuned options, by option."""
     changed: dict[str, Any]
-    """Those of them that are not the recipe's own."""
+    """The values that differ from the recipe's own, by option."""
     val_top1_error: float | None
-    """The lowest so far, 0 to 1; null before the first epoch, and if it diverged."""
+    """The lowest validation error so far, 0 to 1; null before the first epoch or if it diverged."""
     val_loss: float | None
-    """Of that epoch; null of a trial that has not ended."""
+    """Validation loss of that epoch; null if the trial has not ended."""
     epochs: int
-    """That are finished."""
+    """Number of finished epochs."""
     seconds: float | None
-    """Of its training; null of a trial that has not ended."""
+    """Seconds of its training; null if the trial has not ended."""
     path: str | None
-    """Its run folder; null if it is in another tuning folder, which shares the study."""
+    """The run folder; null if it is in another tuning folder that shares the study."""
     reason: str
     """Why it failed or diverged; "" otherwise."""
 
 
 def best_first(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """The finished trials that have not diverged: by validation error, then by its loss."""
+    """The finished trials that did not diverge, sorted by validation error, then by loss."""
     finished = [trial for trial in trials if state_of(trial) == "finished"]
     return sorted(finished, key=lambda trial: (trial.value, _loss(trial), trial.number))
 
@@ -66,7 +66,7 @@ def _loss(trial: FrozenTrial) -> float:
 
 
 def state_of(trial: FrozenTrial) -> TrialStateName:
-    """How a trial ended."""
+    """The state of a trial: how it ended, or "unfinished"."""
     match trial.state:
         case TrialState.COMPLETE:
             return "diverged" if trial.user_attrs.get(DIVERGED) else "finished"
@@ -80,7 +80,7 @@ def state_of(trial: FrozenTrial) -> TrialStateName:
 def summarize_trials(
     study: optuna.Study, tuning: Tuning, folder: TuningFolder
 ) -> tuple[TrialSummary, ...]:
-    """All trials that have begun, by their numbers."""
+    """Summaries of all trials that have begun, in the order of their numbers."""
     trials = study.get_trials(deepcopy=False)
     own = own_values(tuning.recipe, tuning.space)
     return tuple(
@@ -113,7 +113,7 @@ def _summary(
 
 
 def ranked(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
-    """The trials, best first: finished ones, then pruned, unfinished, diverged and failed ones."""
+    """The trials, best first: finished, then pruned, unfinished, diverged and failed ones."""
     order = ("finished", "pruned", "unfinished", "diverged", "failed")
 
     def rank(trial: TrialSummary) -> tuple[float, ...]:
@@ -125,7 +125,7 @@ def ranked(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
 
 
 def winner_of(trials: Sequence[TrialSummary]) -> TrialSummary | None:
-    """The finished trial with the lowest validation error, of equal ones with the lowest loss.
+    """The finished trial with the lowest validation error (if equal, the lowest loss).
 
     None if no trial has finished.
     """
@@ -134,21 +134,21 @@ def winner_of(trials: Sequence[TrialSummary]) -> TrialSummary | None:
 
 @dataclass(frozen=True)
 class Importances:
-    """How much each option matters."""
+    """How much each option matters, and what that is computed from."""
 
     values: dict[str, float]
-    """By option; the sum is 1. Empty with too few trials, or where all have the same error."""
+    """Importances by option, with sum 1; empty with too few trials or if all errors are equal."""
     trials: int = 0
-    """That were compared."""
+    """Number of trials that were compared."""
     epochs: int = 0
-    """After which they were compared."""
+    """Number of epochs after which they were compared."""
 
 
 def importances(study: optuna.Study, tuning: Tuning) -> Importances:
     """How much each option matters for being among the best quarter.
 
-    Most trials are ended early, so they are compared after equally many epochs: the most that at
-    least half of the trials have, the lowest error until then.
+    Most trials are ended early, so their lowest errors are compared after equally many epochs: the
+    most that at least half of the trials have.
 
     Source: PED-ANOVA (Watanabe, Bansal and Hutter 2023), by Optuna.
     """

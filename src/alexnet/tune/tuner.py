@@ -1,8 +1,8 @@
-"""Runs the trials of a tuning, one after the other or several at once.
+"""Run the trials of a tuning, one after the other or several at once.
 
-Several commands may work on one study. Each trial that begins is asked of the study; before that,
-trials of this folder are continued that a process has left. Whatever ends a process, its trials
-stay in the study, and their checkpoints in their run folders.
+Several commands may work on one study. Trials of this folder that a process left unfinished are
+continued before the study is asked for new ones. However a process ends, its trials stay in the
+study, and their checkpoints in their run folders.
 """
 
 from __future__ import annotations
@@ -49,23 +49,22 @@ from alexnet.tune.tasks import (
 from alexnet.tune.trials import best_first
 
 MAX_LOST_IN_A_ROW = 3
-"""So many trials, or as many as run at once if these are more, tell that the next ones would be
-lost, too."""
+"""The tuning stops after so many lost trials in a row, or after `jobs` if that is more."""
 POLL_SECONDS = 0.5
-"""After which an interruption and the time are noticed while the workers say nothing."""
+"""Interval at which interruption and deadline are checked while workers are busy."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
-    """Where a tuning is."""
+    """The progress of a tuning."""
 
     ended: int
-    """Trials that have ended, in all processes, pruned ones too."""
+    """Number of trials that have ended, in all processes, including pruned ones."""
     pruned: int
     running: int
-    """In this process."""
+    """Number of trials that this process runs."""
     trials: int
-    """That are wanted."""
+    """Number of trials that are wanted."""
     best_error: float | None
     """The lowest validation error of a finished trial, 0 to 1."""
     best_trial: int | None
@@ -81,23 +80,23 @@ def ignore_status(status: Status) -> None:
 
 @dataclass(eq=False, kw_only=True)
 class Session:
-    """One call: the tuning, its study and folder, and how long it may take."""
+    """One call of a tuning: the tuning, its study and folder, and the time limit."""
 
     tuning: Tuning
     folder: TuningFolder
     study: optuna.Study
     trials: int
-    """In all, with those of other processes and earlier calls."""
+    """Number of trials in all, including other processes and earlier calls."""
     minutes: float
-    """After which no trial begins and those that run are stopped."""
+    """Minutes after which no trial begins and running ones are stopped."""
     jobs: int = 1
     keep_models: int = 10
-    """The weights of so many of the best trials are kept."""
+    """Number of the best trials whose weights are kept."""
     observe: Observe = ignore_status
     deadline: float = field(default=math.inf)
-    """When the time is over, by `time.monotonic`."""
+    """The time of `time.monotonic` at which the time is over."""
     lost_in_a_row: int = 0
-    """Trials that have failed since they were lost, after the last one that ended otherwise."""
+    """Number of trials in a row that failed because they were lost MAX_DEATHS times."""
 
     @property
     def is_over(self) -> bool:
@@ -105,7 +104,7 @@ class Session:
         return time.monotonic() >= self.deadline
 
     def status(self) -> Status:
-        """Where the tuning is now."""
+        """The present progress of the tuning."""
         trials = self.study.get_trials(deepcopy=False)
         best = best_first(trials)
         return Status(
@@ -129,10 +128,10 @@ def open_session(
     keep_models: int,
     observe: Observe = ignore_status,
 ) -> Session:
-    """A call that continues the study of a folder, or begins it.
+    """Open a session that continues the study of a folder, or begins it.
 
     Raises:
-        UsageError: the study cannot be opened, or is of something else.
+        UsageError: the study cannot be opened, or belongs to another tuning.
     """
     with folder.alone():
         study = open_study(folder.study, tuning)
@@ -149,7 +148,7 @@ def open_session(
 
 
 def run_trials(session: Session) -> None:
-    """Do trials until there are enough or the time is over; trials that run then stay unfinished.
+    """Run trials until there are enough or the time is over; trials still running stay unfinished.
 
     Raises:
         TrainingError: the recipe itself cannot be trained, trials in a row were lost, or files
@@ -168,7 +167,7 @@ def run_trials(session: Session) -> None:
 
 
 def one_by_one(session: Session, stop: StopRequest) -> None:
-    """Do trials in this process."""
+    """Run trials in this process, one after the other."""
     while not stop.signal_number and (task := next_task(session)):
         session.observe(session.status())
         reporter = WatchingReporter(session)
@@ -181,7 +180,7 @@ def one_by_one(session: Session, stop: StopRequest) -> None:
 
 
 def at_once(session: Session, stop: StopRequest) -> None:
-    """Do trials in several processes, which save checkpoints when this context is left."""
+    """Run trials in several processes, which save checkpoints when they are stopped."""
     with Workers(session.jobs, carry_out) as workers:
         while not (stop.signal_number or session.is_over):
             while workers.num_free and (task := next_task(session)):
@@ -198,12 +197,12 @@ def at_once(session: Session, stop: StopRequest) -> None:
 
 @contextmanager
 def quiet() -> Iterator[Reporter]:
-    """A reporter that does nothing."""
+    """A context that gives a reporter that does nothing."""
     yield NullReporter()
 
 
 def next_task(session: Session) -> TrialTask | None:
-    """The trial that this process does next: one that was left, or a new one; None if none is."""
+    """Claim the next trial for this process: one that was left, or a new one; or None."""
     if session.is_over:
         return None
     with session.folder.alone():
@@ -222,7 +221,7 @@ def next_task(session: Session) -> TrialTask | None:
 
 
 def left_trial(session: Session) -> FrozenTrial | None:
-    """A trial of this folder that no process does, though it has begun."""
+    """Claim a trial of this folder that has begun and that no process runs; or None."""
     folder, study = session.folder, session.study
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         owner = trial.user_attrs.get(OWNER)
@@ -233,7 +232,7 @@ def left_trial(session: Session) -> FrozenTrial | None:
 
 
 def new_trial(session: Session) -> FrozenTrial | None:
-    """A trial that begins; None if there are enough."""
+    """Begin a new trial; None if there are enough."""
     trials = session.study.get_trials(deepcopy=False)
     is_waiting = any(trial.state == TrialState.WAITING for trial in trials)
     if len(trials) >= session.trials and not is_waiting:
@@ -242,10 +241,10 @@ def new_trial(session: Session) -> FrozenTrial | None:
 
 
 def end_task(session: Session, task: TrialTask | ConfirmTask) -> None:
-    """After a trial, or a part of it: let it go, and keep the weights of the best ones alone.
+    """Release a trial that has ended or was lost, and remove the weights of worse trials.
 
     Raises:
-        TrainingError: it was the recipe itself, and it failed; or the last trials were all lost.
+        TrainingError: the tuning cannot go on, as in `check_can_go_on`.
     """
     assert isinstance(task, TrialTask)
     trial = frozen(session.study, task.number)
@@ -256,16 +255,16 @@ def end_task(session: Session, task: TrialTask | ConfirmTask) -> None:
 
 
 def check_can_go_on(session: Session, task: TrialTask, trial: FrozenTrial) -> None:
-    """Reject a tuning whose next trials would fail as the last ones did.
+    """Stop a tuning whose next trials would fail as the last ones did.
 
     Args:
-        session: in which it has ended, or was lost and goes on.
-        task: the trial as it was begun.
-        trial: as it is now.
+        session: the session of the trial.
+        task: the task that the trial ran as.
+        trial: the present state of the trial, which has ended or was lost and can be continued.
 
     Raises:
-        TrainingError: it was the recipe itself, and it failed; or it is the last of many in a row
-            that were lost, for lack of memory or by a kill.
+        TrainingError: the recipe itself failed; or too many trials in a row were lost to lack of
+            memory or a kill.
     """
     reason = trial.user_attrs.get(REASON)
     if task.is_recipe and trial.state == TrialState.FAIL:
@@ -283,7 +282,7 @@ def check_can_go_on(session: Session, task: TrialTask, trial: FrozenTrial) -> No
 
 
 def remove_worse_weights(session: Session) -> None:
-    """Keep the weights of as many trials as are wanted, the best ones."""
+    """Remove the weights of all but the best `keep_models` trials."""
     trials = best_first(session.study.get_trials(deepcopy=False))
     for trial in trials[session.keep_models :]:
         if trial.user_attrs.get(OWNER) == session.folder.number:
@@ -291,7 +290,7 @@ def remove_worse_weights(session: Session) -> None:
 
 
 def lose_process(session: Session, lost: WorkerLostError) -> None:
-    """Note that the process of a trial was killed while this one was not.
+    """Count the loss of a trial whose worker process was killed.
 
     Raises:
         TrainingError: as `check_can_go_on`.
@@ -306,13 +305,16 @@ def lose_process(session: Session, lost: WorkerLostError) -> None:
 
 
 class WatchingReporter(NullReporter):
-    """Shows where a tuning is while a trial trains in this process, and stops it in time."""
+    """A reporter that shows a tuning's progress while a trial trains in this process.
+
+    It stops the trial when the time is over.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._next_at = 0.0
         self.is_stopped = False
-        """Whether it has stopped the trial, since the time was over."""
+        """Whether it has stopped the trial because the time was over."""
 
     def on_step(self, report: StepReport) -> None:
         """After every training step."""
@@ -329,7 +331,7 @@ class WatchingReporter(NullReporter):
 
 
 def num_elsewhere(session: Session) -> int:
-    """How many trials of this folder another process does now."""
+    """The number of this folder's trials that other processes are running."""
     folder, count = session.folder, 0
     for trial in session.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if trial.user_attrs.get(OWNER) == folder.number:

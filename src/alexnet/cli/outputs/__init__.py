@@ -61,8 +61,8 @@ OUTPUTS = {
     "experiment report": "cli.outputs.verdicts:ExperimentReportOutput",
     "doctor": "cli.outputs.doctor:DoctorOutput",
 }
-"""The module and the dataclass that every command with --json prints; words that change the output
-belong to the command."""
+"""The module and the dataclass that each command prints with --json; words that change the output
+are part of the command."""
 
 
 def output_class(command: str) -> type:

@@ -28,7 +28,7 @@ class CacheListOutput:
     cache: str
     """The folder."""
     entries: tuple[EntryOutput, ...]
-    """Those used last first."""
+    """The entries, most recently used first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,11 +40,11 @@ class CacheCleanOutput:
     dry_run: bool
     removed: tuple[EntryOutput, ...]
     kept: dict[str, str]
-    """Entries that are as old but could not be removed: why, by their path."""
+    """Reasons why other entries of that age could not be removed, by path."""
 
 
 def entry_outputs(entries: Sequence[CacheEntry]) -> tuple[EntryOutput, ...]:
-    """What is printed of entries."""
+    """Make the output of cache entries."""
     return tuple(
         EntryOutput(
             path=one.path,

@@ -19,7 +19,7 @@ class OptionValues:
     option: str
     """Its name in Python, such as lr."""
     values: dict[str, Any]
-    """By the name of the model; null also where a recipe has no such option."""
+    """Values by the name of the model; null also where a recipe has no such option."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,17 +33,17 @@ class CompareOutput:
     num_images: int
     models: tuple[ModelErrors, ...]
     tests: tuple[PairedTest, ...]
-    """One for each model after the first, which it is compared with."""
+    """The test of each model after the first, compared with the first."""
     seed_groups: tuple[SeedGroup, ...]
-    """Two or more, else none."""
+    """Groups of runs that differ only in the seed; none if there are fewer than two groups."""
     recipe_changes: tuple[OptionValues, ...]
-    """Imported models have no recipe."""
+    """The options in which recipes differ; imported models have no recipe."""
 
 
 def compare_output(
     comparison: Comparison, recipes: Mapping[str, Recipe], groups: tuple[SeedGroup, ...]
 ) -> CompareOutput:
-    """What is printed of a comparison, of the recipes by the names of the models, and of seeds."""
+    """Make the output of a comparison; `recipes` are by the names of the models."""
     changes = recipe_changes(list(recipes.values())) if recipes else []
     return CompareOutput(
         data=comparison.data,

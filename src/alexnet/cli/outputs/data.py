@@ -16,9 +16,9 @@ class PrepareOutput:
     """An image store."""
 
     store: str
-    """Its folder."""
+    """The folder of the image store."""
     size_bytes: int
-    """Of its images on the disk."""
+    """Size of the stored images on the disk."""
     num_images: int
     num_classes: int
     class_names: tuple[str, ...]
@@ -29,11 +29,11 @@ class PrepareOutput:
     skipped: dict[str, int]
     """Number of files that were skipped, by reason."""
     notes: tuple[str, ...]
-    """What is odd about the data: sentences."""
+    """Sentences on unusual properties of the data."""
 
 
 def prepare_output(store: Store, splits: Mapping[str, int]) -> PrepareOutput:
-    """What is printed of an image store."""
+    """Make the output of an image store."""
     info = store.info
     return PrepareOutput(
         store=str(store.folder),
@@ -53,19 +53,19 @@ class FindingOutput:
     """One issue of one image, of a group of copies or of one class."""
 
     issue: str
-    """Its kind, such as unreadable, small or duplicate_across_splits."""
+    """The kind of issue, such as unreadable, small or duplicate_across_splits."""
     name: str
-    """Of the image, of the first copy or of the class."""
+    """The name of the image, of the first copy or of the class."""
     detail: str
     images: tuple[str, ...]
     """The names of all images of a group of copies; empty for other issues."""
     is_fault: bool
-    """Whether it makes results wrong, not just worse. With a fault, the exit code is 1."""
+    """Whether the issue makes results wrong, not just worse. With a fault, the exit code is 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckOutput:
-    """What a data set holds, and what is wrong with it."""
+    """The contents of a data set, and its issues."""
 
     name: str
     num_images: int
@@ -73,7 +73,7 @@ class CheckOutput:
     splits: dict[str, int]
     """Number of images by split, without empty ones; "all" where there are no splits."""
     classes_without_images: dict[str, tuple[str, ...]]
-    """By split; without splits in which no class is missing."""
+    """Names of classes by split; without splits in which no class is missing."""
     skipped: dict[str, int]
     """Number of files that were skipped, by reason."""
     notes: tuple[str, ...]
@@ -81,7 +81,7 @@ class CheckOutput:
 
 
 def check_output(source: Source, findings: Sequence[Finding]) -> CheckOutput:
-    """What is printed of a check."""
+    """Make the output of a check."""
     summary = summarize_source(source)
     return CheckOutput(
         name=source.name,
@@ -113,11 +113,11 @@ class SplitOutput:
     splits: dict[str, int]
     """Number of images by split, without empty ones."""
     classes_without_images: dict[str, tuple[str, ...]]
-    """By split; without splits in which no class is missing."""
+    """Names of classes by split; without splits in which no class is missing."""
 
 
 def split_output(out: str, counts: Mapping[str, int], summary: DataSummary) -> SplitOutput:
-    """What is printed of a split."""
+    """Make the output of a split."""
     return SplitOutput(
         out=out,
         splits=dict(counts),
@@ -130,8 +130,8 @@ class ShowOutput:
     """A sheet of images, before and after augmentation."""
 
     plot: str
-    """The file."""
+    """The file of the figure."""
     data: str
     """The data set's name."""
     class_names: tuple[str, ...]
-    """Of the rows."""
+    """The classes of the rows."""

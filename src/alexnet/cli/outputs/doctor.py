@@ -11,20 +11,20 @@ from alexnet.parallel.device import ProcessesSupport
 from alexnet.runtime.environment import Environment, installed_version
 
 PACKAGES = ("safetensors", "matplotlib", "tyro", "rich", "scipy")
-"""Whose versions are told beside those of the environment."""
+"""Packages whose versions are printed beside those of the environment."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DoctorOutput:
-    """What results depend on, and where things are."""
+    """Versions and devices that results depend on, and the folders of data and cache."""
 
     environment: Environment
     processes: ProcessesSupport
-    """For --devices and torchrun."""
+    """Support for --devices and torchrun."""
     gpu_problem: str
     """Why torch cannot compute on the GPU that it sees; "" if it can, or sees none."""
     search: KernelSearch
-    """Of the C kernels."""
+    """The search for the C kernels."""
     packages: dict[str, str]
     """Versions of more packages, or "not installed"."""
     cache: str
@@ -32,13 +32,13 @@ class DoctorOutput:
     data_roots: tuple[str, ...]
     """Folders in which data sets are searched for."""
     data_sets: tuple[str, ...]
-    """Their names."""
+    """Names of the data sets that were found."""
 
 
 def doctor_output(
     environment: Environment, processes: ProcessesSupport, gpu_problem: str, search: KernelSearch
 ) -> DoctorOutput:
-    """What is printed of this machine."""
+    """Make the output of this machine."""
     return DoctorOutput(
         environment=environment,
         processes=processes,

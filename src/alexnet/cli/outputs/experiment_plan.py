@@ -19,18 +19,18 @@ class ArmPlan:
     series: str
     """The name that arms of several sizes share; empty for an arm of one size."""
     differs: tuple[str, ...]
-    """What differs from the base recipe, as flags and in words; empty for none."""
+    """Differences from the base recipe, as flags and in words; empty if there are none."""
     shares_runs_of: str | None
     """The arm on whose networks it is evaluated; null where it trains its own."""
     num_tuning_runs: int
-    """To choose its learning rate with every seed, about: a search may need more. 0 where another
-    arm's is used or there is only one."""
+    """Estimated number of runs that choose the learning rate for every seed; a search may need
+    more. 0 if another arm's learning rate is used or there is only one."""
     num_measured_runs: int
-    """One per seed; 0 where it shares those of another arm."""
+    """Number of measured runs, one per seed; 0 if the arm shares those of another arm."""
     epochs: int
-    """Of a measured run, at most."""
+    """Maximum epochs of a measured run."""
     num_train_images: int
-    """Of a measured run."""
+    """Number of training images of a measured run."""
     num_test_images: int
 
 
@@ -42,17 +42,17 @@ class ExperimentPlanOutput:
     protocol: str
     claim: str
     out: str
-    """The folder that it would write."""
+    """The folder that the experiment would write."""
     setting: str
     """Data, architecture and training options, in words."""
     num_runs: int
-    """About: a search for a learning rate may need more."""
+    """Estimated number of runs; a search for a learning rate may need more."""
     jobs: int
-    """Runs at once."""
+    """Number of runs at once."""
     minutes: float | None
-    """An estimate on this machine."""
+    """Estimated minutes on this machine; null if they are not known."""
     learning_rates: tuple[float, ...]
-    """The tuning starts with them; a single one is used without tuning."""
+    """The learning rates that tuning starts with; a single one is used without tuning."""
     seeds: tuple[int, ...]
     arms: tuple[ArmPlan, ...]
     recipe: Recipe
@@ -60,7 +60,7 @@ class ExperimentPlanOutput:
 
 
 def plan_output(plan: Plan, out: str, jobs: int, minutes: float | None) -> ExperimentPlanOutput:
-    """What is printed of a plan, whose runs, so many at once, take so many minutes."""
+    """Make the output of a plan, with `jobs` runs at once and estimated minutes."""
     return ExperimentPlanOutput(
         experiment=plan.experiment.name,
         protocol=plan.protocol_name,

@@ -22,7 +22,7 @@ class EarlierResult:
     num_seeds: int
     verdict: Verdict
     differences: tuple[str, ...]
-    """In what the planned protocol differs from theirs."""
+    """The differences of the planned protocol from that of the earlier runs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,12 +33,12 @@ class ComparisonPlan:
     scale: Scale
     is_primary: bool
     min_effect: float
-    """The effect that counts."""
+    """The smallest effect that counts."""
     measured: Interval | None
-    """By the earlier runs; null where they did not compare these arms."""
+    """The interval that the earlier runs measured; null if they did not compare these arms."""
     power: Power | None
-    """What is expected of the numbers of seeds; null where the earlier runs cannot tell it: there
-    is one seed, or a run ended before it reached its target."""
+    """What is expected with each number of seeds; null if the earlier runs cannot tell it, since
+    there is one seed, or a run ended before it reached its target."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,27 +48,27 @@ class ExperimentPowerOutput:
     experiment: str
     protocol: ProtocolName
     earlier: EarlierResult | None
-    """null where nothing was measured yet."""
+    """The earlier runs; null if there are none."""
     seeds: tuple[int, ...]
     """The numbers of seeds that are planned for."""
     jobs: int
-    """Runs at once."""
+    """Number of runs at once."""
     minutes: tuple[float | None, ...]
-    """For every number of seeds, on this machine; null if its speed is not measured."""
+    """Minutes on this machine for each number of seeds; null if its speed is not measured."""
     comparisons: tuple[ComparisonPlan, ...]
 
 
 def power_output(
     plan: Plan, earlier: ExperimentResult | None, path: str, speed_of: SpeedOf, jobs: int
 ) -> ExperimentPowerOutput:
-    """What is printed of a plan.
+    """Make the output of a plan.
 
     Args:
-        plan: what would be run.
-        earlier: what was measured; None for nothing.
-        path: of the earlier result.
-        speed_of: training speeds of this machine.
-        jobs: runs at once.
+        plan: the plan of the experiment.
+        earlier: the earlier result; None if there is none.
+        path: the path of the earlier result.
+        speed_of: gives the training speeds of this machine.
+        jobs: number of runs at once.
     """
     costs = (
         estimate_minutes(replace(plan, num_seeds=count), speed_of, jobs) for count in SEED_COUNTS
@@ -113,7 +113,7 @@ def _comparison(
 
 
 def _same_arms(comparison: Comparison, earlier: ExperimentResult) -> ComparisonResult | None:
-    """The comparison of the same pairs of arms, or of some of them, in an earlier result."""
+    """The earlier comparison of the same arms, or of some of them; None if there is none."""
     pairs = set(zip(comparison.better, comparison.worse, strict=True))
     for found in earlier.comparisons:
         if pairs & set(zip(found.better, found.worse, strict=True)):
@@ -122,7 +122,7 @@ def _same_arms(comparison: Comparison, earlier: ExperimentResult) -> ComparisonR
 
 
 def more_images(plan: Plan, earlier: ExperimentResult) -> float:
-    """How many times as many images the planned runs are evaluated on; 1 where it is not known."""
+    """The planned number of evaluated images divided by the earlier one; 1 if it is not known."""
     base = plan.protocol.base
     if base.data not in DATASET_SIZES or earlier.design.recipe.data != base.data:
         return 1.0

@@ -16,10 +16,10 @@ class ProtocolOutput:
     """A size of an experiment's runs."""
 
     setting: str
-    """In words."""
+    """Data, architecture and training options, in words."""
     num_runs: int
     minutes: float | None
-    """On this machine; null if it was not measured."""
+    """Estimated minutes on this machine; null if its speed is not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,27 +29,27 @@ class ExperimentOutput:
     name: str
     claim: str
     source: str
-    """Who claims it, and where."""
+    """The authors of the claim, and where they make it."""
     expected: str
-    """What the source measured."""
+    """The result that the source reports."""
     limits: str
     """What the runs here can show and what they cannot."""
     measure: Measure
     arms: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     protocols: dict[str, ProtocolOutput]
-    """quick, full, and imagenet where the paper measured on ImageNet."""
+    """The protocols by name: quick, full, and imagenet if the paper measured on ImageNet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExperimentListOutput:
-    """Experiments."""
+    """A list of experiments."""
 
     experiments: tuple[ExperimentOutput, ...]
 
 
 def list_output(experiments: Sequence[Experiment], speed_of: SpeedOf) -> ExperimentListOutput:
-    """What is printed of experiments."""
+    """Make the output of experiments."""
     found = (_experiment(one, speed_of) for one in experiments)
     return ExperimentListOutput(experiments=tuple(found))
 

@@ -44,7 +44,7 @@ class ChannelsOutput:
     indices: tuple[int, ...]
     """Counted from 0, strongest first."""
     peaks: tuple[float, ...]
-    """The highest output of each."""
+    """The highest output of each channel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,36 +55,36 @@ class NearestOutput:
     """Its name in the data set."""
     label: str
     distance: float
-    """Euclidean, of the activations of the last hidden layer."""
+    """Euclidean distance of the activations of the last hidden layer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplanationOutput:
-    """What the prediction of an image depends on."""
+    """The explanation of the prediction for an image."""
 
     label: str
     """The class that is explained."""
     probability: float
-    """Of that class."""
+    """Predicted probability of that class."""
     top_classes: tuple[ClassProbability, ...]
     """The most probable classes, best first."""
     width: int
-    """Of the upright image."""
+    """Width of the upright image in pixels."""
     height: int
-    """Of the upright image."""
+    """Height of the upright image in pixels."""
     window: WindowOutput
-    """The part that the network gets."""
+    """The part of the image that the network gets."""
     layer: str | None
     """The layer of Grad-CAM; null if the network has no convolution."""
     maps: tuple[MapOutput, ...]
-    """One for each method."""
+    """The map of each method."""
     occlusion_window: int
-    """Side of the square that covers, in pixels of the network's input."""
+    """Side of the square that covers a part of the image, in pixels of the network's input."""
     integration_gap: float | None
     """By how much integrated gradients add up to more than the difference of the logit to that of
     a gray image; null without them."""
     channels: tuple[ChannelsOutput, ...]
-    """Of every convolution."""
+    """The strongest channels of every convolution."""
     neighbors: tuple[NearestOutput, ...]
     """The nearest training images; empty if they were not searched."""
 
@@ -98,23 +98,23 @@ class ExplainedImage:
     sheet: str | None
     """The file of the figure; null if the image could not be read."""
     explanation: ExplanationOutput | None
-    """Null if the image could not be read."""
+    """The explanation; null if the image could not be read."""
     error: str | None
     """Why the image could not be read; null if it was. With one, the exit code is 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExplainOutput:
-    """What the predictions of images depend on."""
+    """The explanations of the predictions for images."""
 
     model: str
-    """As on the command line."""
+    """The model as named on the command line."""
     images: tuple[ExplainedImage, ...]
-    """In the order of the command line."""
+    """The images, in the order of the command line."""
 
 
 def explanation_output(e: Explanation) -> ExplanationOutput:
-    """What is printed of an explanation."""
+    """Make the output of an explanation."""
     return ExplanationOutput(
         label=e.class_name,
         probability=e.probability,

@@ -20,7 +20,7 @@ class PatchOutput:
     activation: float
     """The channel's highest output, after the activation function."""
     row: int
-    """Of the output in the layer's map; 0 of a fully connected layer."""
+    """Row of the output in the layer's feature map; 0 for a fully connected layer."""
     column: int
 
 
@@ -48,24 +48,24 @@ class FiltersOutput:
     """The filters of a layer."""
 
     model: str
-    """As on the command line."""
+    """The model as named on the command line."""
     layer: str
     sheet: str
     """The file of the figure."""
     receptive_field: int
-    """Side in pixels of the network's input of what an output depends on."""
+    """Side of the layer's receptive field, in pixels of the network's input."""
     num_images: int | None
-    """That were searched; null where the weights themselves are shown."""
+    """Number of images that were searched; null if the weights themselves are shown."""
     dead: tuple[DeadChannelsOutput, ...]
-    """Of every layer with a ReLU; empty if no images were searched."""
+    """Dead channels of every layer with a ReLU; empty if no images were searched."""
     channels: tuple[ChannelPatchesOutput, ...]
-    """Those that the figure shows; empty if no images were searched."""
+    """The channels that the figure shows; empty if no images were searched."""
 
 
 def channel_outputs(
     found: LayerPatches, store: Store, channels: Sequence[int]
 ) -> tuple[ChannelPatchesOutput, ...]:
-    """The patches of some channels."""
+    """Make the output of the patches of some channels."""
     return tuple(
         ChannelPatchesOutput(
             channel=channel,
@@ -89,7 +89,7 @@ def channel_outputs(
 
 
 def dead_outputs(found: LayerPatches) -> tuple[DeadChannelsOutput, ...]:
-    """The dead channels of every layer with a ReLU."""
+    """Make the output of the dead channels of every layer with a ReLU."""
     return tuple(
         DeadChannelsOutput(
             layer=layer, num_channels=found.num_channels[layer], num_dead=found.num_dead[layer]

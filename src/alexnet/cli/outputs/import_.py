@@ -16,14 +16,14 @@ class ParityOutput:
     """The difference between the logits of two implementations."""
 
     runtime: str
-    """What computed the other side, with its version."""
+    """The program that computed the other logits, with its version."""
     batch_sizes: tuple[int, ...]
     max_abs_difference: FloatOrNaN
-    """Between two logits."""
+    """Largest absolute difference between two logits."""
     max_abs_logit: FloatOrNaN
-    """In our network."""
+    """Largest absolute logit of the imported network."""
     tolerance: float
-    """Of the relative difference."""
+    """The largest accepted relative difference."""
     relative_difference: FloatOrNaN
     """The largest difference as a fraction of the largest logit."""
 
@@ -33,7 +33,7 @@ class ImportOutput:
     """A model file that was written."""
 
     model: str
-    """The file."""
+    """The path of the model file."""
     architecture: str
     input_shape: tuple[int, ...]
     """Channels, height and width."""
@@ -46,11 +46,11 @@ class ImportOutput:
     """One of file, user or default."""
     notes: tuple[str, ...]
     parity: ParityOutput | None
-    """Null if the file has no graph whose logits could be compared."""
+    """The comparison of the logits; null if the file has no graph that could compute them."""
 
 
 def import_output(imported: ImportedModel, out: Path) -> ImportOutput:
-    """What is printed of an imported model."""
+    """Make the output of an imported model."""
     arch = imported.info.architecture
     return ImportOutput(
         model=str(out),

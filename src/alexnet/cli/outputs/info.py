@@ -39,7 +39,7 @@ class FileSummary:
     kind: str
     """One of model, checkpoint or pretrained layers."""
     position: str
-    """Of a checkpoint, how far the run was; of pretrained layers, which they are; else empty."""
+    """How far the run was, for a checkpoint; which layers, for pretrained ones; else empty."""
     size_bytes: int
     architecture: str | None
     """Its name; null for a checkpoint, whose recipe names it."""
@@ -52,7 +52,7 @@ class FileSummary:
     """What is done to an image, in words."""
     scores: Scores
     recipe: RecipeSummary | None
-    """Null for pretrained layers, and for a model that was imported."""
+    """The recipe; null for pretrained layers and for an imported model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,9 +60,9 @@ class InfoOutput:
     """A run, with its model or else its newest checkpoint; or a file alone."""
 
     run: RunSummary | None
-    """Null for a file."""
+    """The run; null for a file alone."""
     file: FileSummary | None
-    """Null for a run without a model and checkpoint that can be used."""
+    """The model or checkpoint; null for a run without one that can be used."""
     file_problem: str
     """Why a run's model or checkpoint cannot be used; else empty."""
     environment: dict[str, Any]
@@ -70,7 +70,7 @@ class InfoOutput:
 
 
 def info_output(description: Description) -> InfoOutput:
-    """What is printed of a description."""
+    """Make the output of a description."""
     return InfoOutput(
         run=description.run,
         file=_file_summary(description.file) if description.file else None,

@@ -31,7 +31,7 @@ def json_schema(cls: type, command: str) -> Schema:
 
     Args:
         cls: a dataclass; the types of its fields are known at run time.
-        command: that prints it, for the title.
+        command: the command that prints the object, for the title.
     """
     definitions: dict[str, Schema] = {}
     own = _object(cls, definitions)
@@ -47,7 +47,7 @@ def json_schema(cls: type, command: str) -> Schema:
 
 
 def _object(cls: type, definitions: dict[str, Schema]) -> Schema:
-    """The schema of a dataclass; those of the dataclasses in its fields become definitions."""
+    """The schema of a dataclass; those of dataclasses in its fields go into `definitions`."""
     hints, texts = get_type_hints(cls, include_extras=True), field_texts(cls)
     kind = {"kind": {"const": cls.kind}} if issubclass(cls, Layer) else {}
     properties = {
@@ -89,14 +89,14 @@ def _schema(hint: Any, definitions: dict[str, Schema]) -> Schema:
 
 
 def _union(schemas: list[Schema]) -> Schema:
-    """One of several; plain types are a list of types."""
+    """The schema of a union: a list of types if all are plain, else "anyOf"."""
     if all(schema.keys() == {"type"} for schema in schemas):
         return {"type": [schema["type"] for schema in schemas]}
     return {"anyOf": schemas}
 
 
 def _array(args: tuple[Any, ...], definitions: dict[str, Schema]) -> Schema:
-    """A list of any length, or one whose items have a type each."""
+    """The schema of a tuple: of any length, or with a type for each item."""
     if len(args) == 2 and args[1] is Ellipsis:
         return {"type": "array", "items": _schema(args[0], definitions)}
     items = [_schema(kind, definitions) for kind in args]
@@ -104,7 +104,7 @@ def _array(args: tuple[Any, ...], definitions: dict[str, Schema]) -> Schema:
 
 
 def _reference(hint: Any, definitions: dict[str, Schema]) -> Schema:
-    """The definition of a dataclass by its name; of `Layer` one of those of all layers."""
+    """A reference to the definition of a dataclass; `Layer` is any of the layer types."""
     if hint is Layer:
         return {"anyOf": [_reference(kind, definitions) for kind in LAYER_TYPES.values()]}
     if not is_dataclass(hint):

@@ -10,4 +10,4 @@ class LogOutput:
     """The logs that were written."""
 
     logs: tuple[str, ...]
-    """Their folders, in the order of the runs and of the loggers."""
+    """Folders of the logs, in the order of the runs and of the loggers."""

@@ -27,19 +27,19 @@ class MistakesOutput:
     num_images: int
     num_classes: int
     features: str
-    """Whose features, in words."""
+    """The network that the features are of, in words."""
     num_folds: int
     seed: int
     out_of_fold_accuracy: float
     """Fraction of images whose most probable class is their label, 0 to 1."""
     num_errors: int
-    """Label errors that confident learning counts."""
+    """Number of label errors that confident learning estimates."""
     num_suspects: int
-    """All of them are in the CSV."""
+    """Number of suspects, all of which are in the CSV file."""
     pairs: tuple[ConfusedPair, ...]
-    """The most frequent first."""
+    """The confused pairs, most frequent first."""
     suspects: tuple[Suspect, ...]
-    """As many as --top says, the most suspicious first."""
+    """The most suspicious images, as many as --top, most suspicious first."""
     page: str
     """The page of HTML."""
     csv: str
@@ -47,7 +47,7 @@ class MistakesOutput:
 
 
 def mistakes_output(found: LabelErrors, top: int, page: str, csv: str) -> MistakesOutput:
-    """What is printed of probable label errors."""
+    """Make the output of probable label errors."""
     return MistakesOutput(
         data=found.store.info.name,
         num_images=found.num_images,
@@ -75,6 +75,6 @@ class AppliedOutput:
     out: str
     """The new folder or CSV file."""
     num_images: int
-    """In it."""
+    """Number of images in the corrected data set."""
     num_relabelled: int
     num_dropped: int

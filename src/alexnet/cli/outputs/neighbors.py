@@ -18,11 +18,11 @@ class QueryOutput:
     image: str
     """The file's path, address, or "image 3" for the image at index 3 that is no file."""
     label: str | None
-    """Its class, where the data has an image with just these pixels."""
+    """Its class, if the data has an image with exactly these pixels; else null."""
     prediction: ClassProbability | None
     """Its most probable class; null if the image could not be read."""
     neighbors: tuple[Neighbor, ...]
-    """Empty if the image could not be read."""
+    """The nearest images; empty if the image could not be read."""
     error: str | None
     """Why the image could not be read; null if it was. With one, the exit code is 1."""
 
@@ -34,9 +34,9 @@ class NeighborsOutput:
     data: str
     """The data set's name."""
     split: str
-    """In which neighbors are searched."""
+    """The split in which neighbors are searched."""
     num_images: int
-    """Of the split."""
+    """Number of images in the split."""
     distance: str
     """"euclidean", or "cosine" for 1 - cosine."""
     layer: str
@@ -50,7 +50,7 @@ class NeighborsOutput:
 def neighbors_output(
     nearest: NearestImages, found: Sequence[Neighbors], plot: str | None
 ) -> NeighborsOutput:
-    """What is printed of neighbors."""
+    """Make the output of neighbors."""
     searched = nearest.searched
     return NeighborsOutput(
         data=searched.store.info.name,
@@ -84,17 +84,17 @@ class MapOutput:
     """"pca" or "umap"."""
     num_images: int
     num_right: int | None
-    """Images predicted right; null where the model's classes are others than the data's."""
+    """Number of images predicted right; null if the model has other classes than the data."""
     explained: tuple[float, float] | None
-    """Fractions of the variance along both axes, 0 to 1, of PCA."""
+    """Fractions of the variance that PCA's two axes explain, 0 to 1; null for other methods."""
     plot: str
-    """The figure."""
+    """The file of the figure."""
     csv: str
-    """The coordinates."""
+    """The CSV file of the coordinates."""
 
 
 def map_output(found: FeatureMap, plot: str, csv: str) -> MapOutput:
-    """What is printed of a map."""
+    """Make the output of a map."""
     return MapOutput(
         data=found.data,
         split=found.split,

@@ -18,7 +18,7 @@ class ImagePrediction:
     is_unsure: bool
     """Whether the highest probability is below --min-probability."""
     top_classes: tuple[ClassProbability, ...]
-    """As many as --top says, best first; empty if the image could not be read."""
+    """The --top most probable classes, best first; empty if the image could not be read."""
     error: str | None
     """Why the image could not be read; null if it was. With one, the exit code is 1."""
 
@@ -29,13 +29,13 @@ class PredictOutput:
 
     network: AnsweringNetwork
     predictions: tuple[ImagePrediction, ...]
-    """One for each image, in the order of the command line."""
+    """The prediction for each image, in the order of the command line."""
     skipped: dict[str, int]
     """Number of files in folders that were skipped, by reason."""
 
 
 def image_prediction(prediction: Prediction) -> ImagePrediction:
-    """What is printed of a prediction."""
+    """Make the output of a prediction."""
     return ImagePrediction(
         image=prediction.image,
         label=prediction.label,

@@ -26,17 +26,17 @@ class PretrainOutput:
     num_train_images: int
     num_val_images: int
     num_test_images: int
-    """These were not used."""
+    """Number of test images, which were not used."""
     split_seed: int
     split: SplitMethod
-    """How they were held out, where the data set has no split of its own."""
+    """How test images were held out, if the data set has no split of its own."""
     rejected: tuple[Rejected, ...]
     """Images that could not be used."""
     training_seconds: float
 
 
 def pretrain_output(folder: RunFolder, result: PretrainingResult) -> PretrainOutput:
-    """What is printed of a pretraining."""
+    """Make the output of a pretraining."""
     return PretrainOutput(
         run=str(folder.path),
         model=str(folder.model),

@@ -10,7 +10,7 @@ class PushedFile:
     """A file of the folder."""
 
     path: str
-    """In the folder."""
+    """The path of the file in the folder."""
     size_bytes: int
 
 
@@ -21,6 +21,6 @@ class PushOutput:
     folder: str
     files: tuple[PushedFile, ...]
     address: str
-    """By which `alexnet predict` and `alexnet.load` find the model."""
+    """The address by which `alexnet predict` and `alexnet.load` find the model."""
     commit: str | None
     """The address of the commit; null with --dry-run."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportedRun:
-    """A run of the page, as the page's first lines tell it."""
+    """The headline and key figures of a run on the page."""
 
     run: str
     """The folder."""
@@ -23,19 +23,19 @@ class ReportedRun:
     data: str
     arch: str
     epochs: int
-    """Finished ones."""
+    """Number of finished epochs."""
     training_seconds: float
-    """Of these epochs."""
+    """Seconds that these epochs took."""
     error_of: str
     """What top1_error is, in words, such as "test error"."""
     top1_error: float | None
-    """0 to 1; null before the first epoch has finished."""
+    """The error, 0 to 1; null before the first epoch has finished."""
     top1_error_interval: ConfidenceInterval | None
-    """The 95 % interval; null where the number of images is not known."""
+    """The 95 % interval of the error; null if the number of images is not known."""
     num_images: int | None
-    """On which the error is measured."""
+    """Number of images on which the error is measured; null if it is not known."""
     loss: float | None
-    """Of the same images; null of a run that has not finished."""
+    """The loss on the same images; null if the run has not finished."""
     problems: tuple[str, ...]
     """Files of the run that cannot be read, and why."""
 
@@ -45,14 +45,14 @@ class ReportOutput:
     """The page of a run, or of several that are compared."""
 
     page: str
-    """The file of HTML."""
+    """The HTML file."""
     size_bytes: int
     runs: tuple[ReportedRun, ...]
-    """One; or those that are compared, in their order."""
+    """The run, or the compared runs in their order."""
 
 
 def report_output(page: str, size_bytes: int, runs: Sequence[StoredRun]) -> ReportOutput:
-    """What is printed of a page."""
+    """Make the output of a page."""
     return ReportOutput(page=page, size_bytes=size_bytes, runs=tuple(map(_reported, runs)))
 
 

@@ -13,22 +13,22 @@ class RunsOutput:
     """The runs in a folder."""
 
     runs: tuple[RunSummary, ...]
-    """As --sort says."""
+    """The runs, sorted as --sort says."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Removal:
-    """A file or folder."""
+    """A file or folder to remove."""
 
     path: str
     reason: str
-    """What it is."""
+    """What the file or folder is."""
     size_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemovalOutput:
-    """What is removed, or would be with --yes."""
+    """The files and folders that are removed, or would be with --yes."""
 
     removed: bool
     """False without --yes: nothing was removed."""
@@ -40,7 +40,7 @@ class RemovalOutput:
 def removal_output(
     rows: Sequence[tuple[str, str, int]], removed: bool, problems: Sequence[str]
 ) -> RemovalOutput:
-    """What is printed of a removal; a row is (path, reason, size in bytes)."""
+    """Make the output of a removal; a row is (path, reason, size in bytes)."""
     return RemovalOutput(
         removed=removed,
         paths=tuple(Removal(path=path, reason=why, size_bytes=size) for path, why, size in rows),

@@ -10,6 +10,6 @@ class ServeOutput:
     """A server that is ready."""
 
     url: str
-    """Its address."""
+    """The URL of the server."""
     models: tuple[str, ...]
     """The names of the models."""

@@ -9,6 +9,6 @@ from alexnet.models.summary import NetworkSummary
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SummaryOutput:
-    """All networks."""
+    """The summaries of all networks."""
 
     networks: tuple[NetworkSummary, ...]

@@ -30,30 +30,30 @@ class TrainOutput:
     resume_command: str | None
     """The command that resumes it; null if it has finished."""
     epochs: int
-    """Finished ones."""
+    """Number of finished epochs."""
     best_epoch: int | None
     """The epoch that the model is of: the best one by validation error, without validation images
     the last one; null before the first has finished."""
     ended_early: str
     """Why a finished run has fewer epochs than were planned; empty if it has all of them."""
     training_seconds: float
-    """Of all epochs, with their evaluations."""
+    """Seconds that all epochs took, including their evaluations."""
     data_wait_fraction: float | None
     """Fraction of the training time spent waiting for data, 0 to 1; null if it has not finished."""
     data: DataSummary | None
-    """Null if it has not finished."""
+    """Facts about the data; null if the run has not finished."""
     rejected: tuple[Rejected, ...]
     """Images that could not be used; empty if it has not finished."""
     validation: ValidationSummary | None
-    """Null without validation images."""
+    """Metrics on the validation images; null without validation images."""
     test: EvaluationSummary | None
-    """Null without test images, and if it has not finished."""
+    """Metrics on the test images; null without test images or if the run has not finished."""
     advice: tuple[str, ...]
-    """What is uncertain about the result, and what to try next: sentences."""
+    """Sentences on what is uncertain about the result, and on what to try next."""
 
 
 def train_output(run: Run, report: Path | None) -> TrainOutput:
-    """What is printed of a run, and of its page."""
+    """Make the output of a run; `report` is the path of its page."""
     folder, validation = run.folder, run.validation
     result = read_result(folder) if run.is_finished else None
     return TrainOutput(
@@ -81,9 +81,9 @@ class FindLROutput:
     """A learning-rate range test."""
 
     lrs: tuple[float, ...]
-    """Of each step, rising by a constant factor."""
+    """The learning rate of each step, rising by a constant factor."""
     losses: tuple[float, ...]
-    """Smoothed, of each step."""
+    """The smoothed loss of each step."""
     suggestion: float | None
     """The suggested learning rate; null where the loss does not fall."""
     plot: str
@@ -92,7 +92,7 @@ class FindLROutput:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OverfitOutput:
-    """One batch, learned by heart or not."""
+    """The result of overfitting one batch."""
 
     is_learned: bool
     """Whether all its images are classified right at the last step; if not, the exit code is 1."""

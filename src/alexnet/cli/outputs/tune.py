@@ -10,36 +10,36 @@ from alexnet.tune.plan import Tuning
 from alexnet.tune.space import Parameter
 
 NUM_TRIALS = 5
-"""That are shown."""
+"""Number of trials that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TunePlanOutput:
-    """What a tuning would do."""
+    """The plan of a tuning."""
 
     folder: str
     recipe: str
-    """Its name."""
+    """The name of the recipe."""
     data: str
     images: dict[str, int]
-    """In each split; trials do not read the test images."""
+    """Number of images in each split; trials do not read the test images."""
     notes: tuple[str, ...]
-    """On the splits."""
+    """Sentences on the splits."""
     space: tuple[Parameter, ...]
     first_trials: tuple[dict[str, Any], ...]
     """The values of the first trials, by option; the first one is the recipe itself."""
     epochs: int
-    """Of a trial that is not ended early."""
+    """Epochs of a trial that is not ended early."""
     min_epochs: int
-    """Before which no trial is ended early."""
+    """Number of epochs before which no trial is ended early."""
     seconds_of_training: float
-    """Of a whole trial with all threads, estimated."""
+    """Estimated seconds of a whole trial with all threads."""
     confirm_trainings: int
-    """Whole trainings after the trials, of the winner and of the recipe."""
+    """Number of whole trainings after the trials, of the winner and of the recipe."""
 
 
 def plan_output(tuning: Tuning, folder: str, confirm: int) -> TunePlanOutput:
-    """What a tuning would do; some steps are timed."""
+    """Plan a tuning; some training steps are timed for the estimates."""
     return TunePlanOutput(
         folder=folder,
         recipe=tuning.start.name,

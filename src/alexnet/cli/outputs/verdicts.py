@@ -21,9 +21,9 @@ class ExperimentVerdict:
     num_seeds: int
     verdict: Verdict
     training_seconds: float
-    """Of all runs together."""
+    """Training time of all runs together."""
     protocol_digest: str
-    """Of the protocol that was run."""
+    """Hash of the protocol that was run."""
     is_current: bool
     """Whether this version has that protocol."""
 
@@ -38,7 +38,7 @@ class ExperimentReportOutput:
 
 
 def report_output(results: Sequence[ExperimentResult], page: str) -> ExperimentReportOutput:
-    """What is printed of results."""
+    """Make the output of results."""
     return ExperimentReportOutput(
         page=page,
         verdicts=tuple(
