@@ -10,16 +10,16 @@ from alexnet.config.recipe import DataOptions
 from alexnet.data.summary import first_names
 
 MIN_EVALUATED_IMAGES = 30
-"""Below it, one image more or less changes the error by more than three points."""
+"""Evaluated images below which one image more or less changes the error by over three points."""
 MIN_IMAGES_PER_CLASS = 5
 MAX_HELD_OUT = 2
-"""Times the fraction that is asked for, up to which held-out images are as expected."""
+"""A validation split larger than this many times the requested fraction gets advice."""
 MAX_IMBALANCE = 10
-"""Evaluated images of the largest class for one of the smallest."""
+"""Largest ratio of evaluated images, between the largest and the smallest class, without advice."""
 MAX_TRAIN_IMBALANCE = 4
-"""The same of training images; `alexnet data check` names classes of under a quarter, too."""
+"""The same ratio for training images; `alexnet data check` uses a quarter of the median class."""
 MIN_LEFT_OUT_FRACTION = 0.1
-"""Of the training images, from which on it is said that an epoch leaves them out."""
+"""Smallest fraction of training images left out of an epoch that gets advice."""
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -31,13 +31,13 @@ def split_advice(
     *,
     is_balanced: bool,
 ) -> list[str]:
-    """What is uncertain about a training with these splits; empty if nothing is.
+    """Sentences on what these splits make uncertain in a training; empty if there is nothing.
 
     Args:
         class_names: a label is an index into them.
         labels: int64 [N].
-        indices: of the images of every split.
-        own_splits: those that the data set defines itself.
+        indices: indices of the images of every split.
+        own_splits: the splits that the data set defines itself.
         is_balanced: the training weighs or samples the classes equally.
     """
     counts = {
@@ -65,9 +65,9 @@ def left_out_images(num_images: int, batch_size: int, accumulate: int = 1) -> st
     """A sentence on training images that fill no batch in an epoch; "" if they are under a tenth.
 
     Args:
-        num_images: for training.
-        batch_size: as the flag says.
-        accumulate: batches in a step, which is never of fewer.
+        num_images: number of training images.
+        batch_size: images in a batch, as given by --batch-size.
+        accumulate: batches in a step; a step with fewer is left out, too.
     """
     per_step = batch_size * accumulate
     left_out = num_images % per_step
@@ -90,9 +90,9 @@ def few_images(split: str, num_images: int, *, is_own: bool, is_scarce: bool = F
 
     Args:
         split: "val" or "test".
-        num_images: in it.
+        num_images: number of its images.
         is_own: whether the data set defines the split, and not a fraction.
-        is_scarce: whether a class has few training images, of which a larger fraction takes some.
+        is_scarce: whether a class has few training images, so that no more should be held out.
     """
     if num_images >= MIN_EVALUATED_IMAGES:
         return ""
@@ -109,8 +109,8 @@ def unused_fractions(options: DataOptions, own_splits: Collection[str]) -> list[
     """Sentences on fractions that a data set's own splits leave without effect.
 
     Args:
-        options: has the fractions.
-        own_splits: those that the data set defines itself.
+        options: the options with the fractions.
+        own_splits: the splits that the data set defines itself.
     """
     fractions = {"test": options.test_fraction, "val": options.val_fraction or None}
     return [
@@ -125,9 +125,9 @@ def many_held_out(num_train: int, num_val: int, val_fraction: float) -> str:
     """A sentence on a validation split that is far larger than the fraction asked for; else "".
 
     Args:
-        num_train: training images after `train_per_class`.
-        num_val: validation images, a fraction of the training images before it.
-        val_fraction: of them, 0 to below 1.
+        num_train: training images that `train_per_class` leaves.
+        num_val: validation images, which are held out before `train_per_class` applies.
+        val_fraction: fraction of the images that was to be held out, 0 to below 1.
     """
     if num_val <= MAX_HELD_OUT * val_fraction * (num_train + num_val):
         return ""
@@ -168,7 +168,7 @@ def rare_names(class_names: tuple[str, ...], counts: np.ndarray) -> list[str]:
 
 
 def imbalance(class_names: tuple[str, ...], counts: np.ndarray) -> str:
-    """A sentence on training classes of very different sizes; "" if they are not."""
+    """A sentence on training classes of very different sizes; "" if there are none."""
     pair = largest_and_smallest(class_names, counts, MAX_TRAIN_IMBALANCE)
     if not pair:
         return ""
@@ -181,7 +181,7 @@ def imbalance(class_names: tuple[str, ...], counts: np.ndarray) -> str:
 def largest_and_smallest(
     class_names: tuple[str, ...], counts: np.ndarray, max_imbalance: int = MAX_IMBALANCE
 ) -> str:
-    """The two classes if the largest has over `max_imbalance` images for one of the smallest.
+    """The largest and smallest class in words; "" if their ratio is at most `max_imbalance`.
 
     Classes without images do not count.
     """

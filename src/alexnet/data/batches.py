@@ -33,7 +33,7 @@ class Batches:
     is_balanced: bool = False
     """Whether each class comes equally often in an epoch, see `balanced_order`."""
     rows: Callable[[int], np.ndarray] | None = None
-    """The places of the images that are read of a batch of so many; None: all are."""
+    """Gives, for a batch's size, the positions in it of the images to read; None: all of them."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -42,7 +42,7 @@ class Batches:
 
     @property
     def images_per_step(self) -> int:
-        """Images in a batch; fewer than `batch_size` if there are not as many."""
+        """Images in a batch; fewer than `batch_size` if the training set is smaller."""
         return min(self.batch_size, len(self.indices))
 
     def order(self, epoch: int) -> np.ndarray:
@@ -86,12 +86,12 @@ def balanced_order(
     images than rounds repeats them, each once before any a second time.
 
     Args:
-        indices: of the images.
-        labels: of these images; every class has one.
+        indices: indices of the images.
+        labels: labels of these images.
         random: source of all random numbers.
 
     Returns:
-        len(indices) of them, rounded up to whole rounds.
+        The indices in their order: len(indices) of them, rounded up to whole rounds.
     """
     classes = np.unique(labels)
     rounds = math.ceil(len(indices) / len(classes))

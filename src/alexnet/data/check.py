@@ -25,7 +25,7 @@ from alexnet.ops.cores import num_cores
 from alexnet.reporter import ProgressCallback, ignore_progress
 
 MAX_SKIPPED_FRACTION = 0.05
-"""Of the files of a class; a higher fraction of skipped files is a fault."""
+"""A class with a higher fraction of skipped files is a fault."""
 SIDECARS = frozenset({
     ".txt", ".json", ".jsonl", ".xml", ".csv", ".tsv", ".md", ".yaml", ".yml", ".html", ".htm",
     ".xmp", ".aae", ".ini", ".log", ".db", ".nfo",
@@ -34,7 +34,7 @@ SIDECARS = frozenset({
 SMALL_PIXELS = 64
 """A shorter side below this is reported, unless the median image is that small."""
 SHOWN_COPIES = 3
-"""Names of a group that a finding tells."""
+"""Number of copies in a group that a finding names."""
 FAULTS = frozenset({
     "unreadable", "skipped", "duplicate_across_splits", "duplicate_across_classes",
     "no_train_images",
@@ -50,10 +50,10 @@ class Finding:
     """unreadable, skipped, format, remark, small, imbalance, no_train_images (also val, test),
     few_images, class_case, duplicate or near_duplicate (also _across_splits, _across_classes)."""
     name: str
-    """Of the image, of the first copy or of the class."""
+    """Name of the image, of the first copy or of the class."""
     detail: str
     images: tuple[str, ...] = ()
-    """The names of all images of a group of copies, that of `name` first."""
+    """The names of all images of a group of copies, `name` first."""
 
     @property
     def is_fault(self) -> bool:
@@ -71,7 +71,7 @@ class _ImageFacts:
     thumbnail: np.ndarray | None = None
     """See `near_duplicates.thumbnail`."""
     remarks: tuple[str, ...] = ()
-    """What is odd about it, though it is read."""
+    """Sentences on what is unusual about an image that can still be read."""
     error: str = ""
 
 
@@ -196,7 +196,7 @@ def _small(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
 
 
 def _duplicates(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
-    """Groups of images that are equal."""
+    """A finding on each group of equal images."""
     return [_group(source, "duplicate", group, "exactly like ") for group in _equal(facts)]
 
 
@@ -209,7 +209,7 @@ def _equal(facts: list[_ImageFacts]) -> list[list[int]]:
 
 
 def _near_duplicates(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
-    """Groups of images that are nearly the same; of equal images, the first is compared."""
+    """A finding on each group of nearly equal images; of equal images the first is compared."""
     firsts = {image.digest: i for i, image in reversed(list(enumerate(facts))) if image.digest}
     indices = sorted(firsts.values())
     thumbnails = [one for i in indices if (one := facts[i].thumbnail) is not None]
@@ -225,14 +225,14 @@ def _near_duplicates(source: Source, facts: list[_ImageFacts]) -> list[Finding]:
 
 
 def _group(source: Source, issue: str, members: list[int], alike: str, how: str = "") -> Finding:
-    """A finding on a group of copies, which is named after what it is across.
+    """A finding on a group of copies; its issue says if they are in different classes or splits.
 
     Args:
-        source: has the images.
-        issue: its kind.
-        members: indices of the images, the first one first.
-        alike: how much, such as "exactly like ".
-        how: what the copies differ by.
+        source: the data set with the images.
+        issue: "duplicate" or "near_duplicate".
+        members: indices of the images, the first copy first.
+        alike: how similar they are, such as "exactly like ".
+        how: how the copies differ.
     """
     if len({source.labels[index] for index in members}) > 1:
         issue += "_across_classes"

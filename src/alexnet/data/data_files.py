@@ -22,21 +22,21 @@ from alexnet.runtime.extras import require_extra
 
 ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://(?P<path>.+)")
 LOCAL_SCHEMES = ("memory", "file", "local")
-"""They need no network."""
+"""Schemes of addresses that need no network."""
 MAX_REQUESTS = 16
-"""At one time."""
+"""Largest number of requests at the same time."""
 
 
 class DataFile(Protocol):
-    """A file that is read in parts, from any thread. As text it is its path or address."""
+    """A file that can be read in parts from any thread; `str` gives its path or address."""
 
     @property
     def name(self) -> str:
-        """Its path relative to the data set, with slashes."""
+        """The file's path relative to the data set, with slashes."""
         ...
 
     def open(self) -> IO[bytes]:
-        """The file, which can seek.
+        """Open the file for reading; the stream is seekable.
 
         Raises:
             OSError: it cannot be opened.
@@ -44,7 +44,7 @@ class DataFile(Protocol):
         ...
 
     def read(self, start: int, length: int) -> bytes:
-        """A part of it, fewer bytes where it ends.
+        """Read `length` bytes from `start` on, or fewer at the end of the file.
 
         Raises:
             OSError: it cannot be read.
@@ -67,11 +67,11 @@ class LocalFile:
         return str(self.path)
 
     def open(self) -> IO[bytes]:
-        """The file, which must be a regular one."""
+        """Open the file, which must be a regular one."""
         return open_regular(self.path)
 
     def read(self, start: int, length: int) -> bytes:
-        """A part of it."""
+        """Read `length` bytes from `start` on, or fewer at the end of the file."""
         with self.path.open("rb", buffering=0) as file:
             file.seek(start)
             return file.read(length)
@@ -88,23 +88,23 @@ class RemoteFile:
     url: str
     name: str
     system: Any = field(compare=False, repr=False)
-    """The file system of fsspec that has it."""
+    """The fsspec file system that holds the file."""
 
     def __str__(self) -> str:
         return self.url
 
     def open(self) -> IO[bytes]:
-        """The file, read in blocks."""
+        """Open the file for reading in blocks."""
         with _as_os_error(self.url):
             return io.BufferedReader(_RemoteReader(self.url, self.system.open(self.url, "rb")))
 
     def read(self, start: int, length: int) -> bytes:
-        """A part of it, in one request."""
+        """Read `length` bytes from `start` on in one request."""
         with _as_os_error(self.url):
             return bytes(self.system.cat_file(self.url, start=start, end=start + length))
 
     def signature(self) -> bytes:
-        """What the file system tells now: size, time of change, entity tag."""
+        """The file system's current metadata, such as size, modification time and ETag."""
         with _as_os_error(self.url):
             self.system.invalidate_cache()
             facts = self.system.info(self.url)
@@ -112,7 +112,7 @@ class RemoteFile:
 
 
 class _RemoteReader(io.RawIOBase):
-    """A file of fsspec, whose errors are all OSError."""
+    """An fsspec file whose errors are all raised as OSError."""
 
     def __init__(self, url: str, file: Any) -> None:
         self._url, self._file = url, file
@@ -144,7 +144,7 @@ class _RemoteReader(io.RawIOBase):
 
 @contextmanager
 def _as_os_error(url: str) -> Iterator[None]:
-    """Whatever a file system raises, which depends on its library, as a failure of the machine."""
+    """Turn every error that a file system's library raises into an OSError that names the file."""
     try:
         yield
     except Exception as error:
@@ -152,7 +152,7 @@ def _as_os_error(url: str) -> Iterator[None]:
 
 
 def local_files(root: Path, paths: list[Path]) -> list[DataFile]:
-    """Files below a folder."""
+    """The paths as `LocalFile`s, named relative to `root`."""
     return [LocalFile(path, path.relative_to(root).as_posix()) for path in paths]
 
 
@@ -162,12 +162,14 @@ def is_remote(text: str) -> bool:
 
 
 def remote_files(url: str, endings: tuple[str, ...]) -> list[DataFile]:
-    """The files at an address that end so, sorted: a file, those of a folder, or a pattern with *.
+    """The files with these endings at an address, sorted.
+
+    The address is that of a file or of a folder, or a pattern with *.
 
     Raises:
         UsageError: fsspec or the package for this kind of address is not installed, or the address
             is of http, or `$ALEXNET_OFFLINE` is set.
-        DataError: there is nothing, or it cannot be read.
+        DataError: there are no such files, or the address cannot be read.
     """
     found = ADDRESS.fullmatch(url)
     scheme = found["scheme"].lower() if found else ""
@@ -206,6 +208,6 @@ def _find(url: str, scheme: str, endings: tuple[str, ...]) -> list[DataFile]:
 
 
 def signatures(files: Sequence[DataFile]) -> list[bytes]:
-    """The signature of each file; remote ones are asked many at a time."""
+    """The signature of each file, read from `MAX_REQUESTS` files at a time."""
     with ThreadPoolExecutor(MAX_REQUESTS) as pool:
         return list(pool.map(lambda file: file.signature(), files))

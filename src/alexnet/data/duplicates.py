@@ -29,8 +29,8 @@ def duplicate_advice(
 
     Args:
         store: a finished store, not a planned one.
-        indices: of the images of every split.
-        check_command: lists all duplicates.
+        indices: indices of the images of every split.
+        check_command: the command that lists all duplicates.
     """
     splits = np.full(len(store), "", dtype="<U5")
     for split, part in indices.items():
@@ -46,7 +46,7 @@ def check_command(data: str, data_root: str = "", label_from: str = "") -> str:
 
 
 def data_flags(data_root: str, label_from: str) -> list[str]:
-    """The flags of a command that opens data as another command did; none for ""."""
+    """The flags with which a command opens the same data; an option that is "" has no flag."""
     options = (("--data-root", data_root), ("--label-from", label_from))
     return [word for option in options if option[1] for word in option]
 
@@ -56,7 +56,7 @@ def duplicate_groups(store: Store, indices: np.ndarray) -> list[np.ndarray]:
 
     Args:
         store: a finished store.
-        indices: of usable images, ascending.
+        indices: indices of usable images, ascending.
     """
     groups = []
     for candidates in groups_of_equal_rows(store.color_moments[indices]):
@@ -71,7 +71,7 @@ def duplicate_groups(store: Store, indices: np.ndarray) -> list[np.ndarray]:
 def same_images(store: Store, pixels: np.ndarray) -> np.ndarray:
     """Indices, int64 ascending, of the usable images with just these pixels, uint8 [S, S, 3].
 
-    In a store of JPEGs also of those that these pixels became when they were stored.
+    In a store of JPEGs, images that equal these pixels encoded as a JPEG are found, too.
     """
     found: set[int] = set()
     is_jpeg = store.info.store_format == "jpeg"
@@ -85,13 +85,13 @@ def same_images(store: Store, pixels: np.ndarray) -> np.ndarray:
 def equal_images(
     store: Store, indices: np.ndarray, others: Store, other_indices: np.ndarray
 ) -> np.ndarray:
-    """Which images of a store are, to the last bit, images of another: bool [len(indices)].
+    """Which images of a store have the same pixels as an image of another: bool [len(indices)].
 
     Args:
-        store: its images are looked for.
-        indices: which of them; rejected ones are not found.
-        others: they are looked for in this one.
-        other_indices: of the images of `others` that count.
+        store: the store whose images are looked for.
+        indices: indices of these images; rejected ones are not found.
+        others: the store in which they are looked for.
+        other_indices: indices of the images of `others` to compare with.
     """
     found = np.zeros(len(indices), bool)
     if store.image_shape != others.image_shape:

@@ -11,7 +11,7 @@ ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def groups_of_equal_rows(table: np.ndarray) -> Iterator[np.ndarray]:
-    """Groups of two or more row numbers, ascending, whose rows are equal but for chance.
+    """Groups of two or more row numbers, ascending, whose rows have the same 64-bit hash.
 
     Args:
         table: int64 or float64 [N, columns].

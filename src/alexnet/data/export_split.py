@@ -30,7 +30,7 @@ def write_split(
     Paths in a CSV are relative to its folder where the images lie below or beside that.
 
     Args:
-        source: of files.
+        source: a data set of image files.
         splits: indices into the source by split name; "" alone is no split: path,label or
             OUT/CLASS/image.
         out: file or folder to make.
@@ -92,7 +92,7 @@ def _write_csv(
 def _portable(images: ImageFiles, index: int, place: Path) -> str:
     """The path of an image, relative to the folder of the CSV where both can be moved together.
 
-    That is where the image lies below that folder or below the folder beside which it is.
+    That is so if the image lies below that folder or below its parent.
     """
     path = Path(os.path.normpath(images.folder.resolve() / images.names[index]))
     for base, up in ((place, ""), (place.parent, "../")):

@@ -75,7 +75,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
 
     @property
     def classes(self) -> list[str]:
-        """As `class_names`, by torchvision's name and type."""
+        """The class names as a list, under torchvision's name."""
         return list(self.class_names)
 
     @property
@@ -114,7 +114,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
         return list(zip(images, labels, strict=True))
 
     def _form(self, pixels: np.ndarray) -> Any:
-        """An image, uint8 [S, S, 3], in the form in which it is given."""
+        """Convert an image, uint8 [S, S, 3], to the form in which `dataset[i]` returns it."""
         image: Tensor | Image.Image = torch.from_numpy(pixels)
         if self.channels_first:
             image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
@@ -125,7 +125,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
     def show(self, num_classes: int = 12, num_images: int = 6) -> Figure:
         """A sheet of stored images, one row for each class: the first classes and images.
 
-        A notebook shows it for a split alone at the end of a cell. `alexnet.plots.save` writes it
+        A notebook shows it for a split on the last line of a cell. `alexnet.plots.save` writes it
         to a file; `alexnet data show` plots augmented images, too.
 
         Raises:
@@ -142,7 +142,7 @@ class ImageDataset(Dataset[tuple[Any, int]]):
         return contact_sheet([list(self.store.images(row)) for row in rows], names)
 
     def _repr_html_(self) -> str:
-        """The sheet of `show`, and what this is."""
+        """The sheet of `show` and the `repr`, as HTML for a notebook."""
         from alexnet.plots.saving import figure_bytes
 
         sheet = picture(figure_bytes(self.show(), dpi=80), "images of each class") if self else ""

@@ -33,7 +33,7 @@ def load_dataset(
         store_format: whether they are kept as pixels or as JPEGs.
         allow_unlabelled: accept a folder of images without class folders, too.
         label_from: as `DataOptions.label_from`.
-        hash_images: with `Store.image_hashes`, which `DataOptions(split="hash")` needs.
+        hash_images: also compute `Store.image_hashes`, which `DataOptions(split="hash")` needs.
         reporter: is told of the images that are decoded, of the size of a large store before it is
             built, if another process builds it, and of what `open_source` tells.
 
@@ -64,7 +64,7 @@ def prepare_dataset(
     hash_images: bool = False,
     reporter: Reporter = SILENT,
 ) -> Store:
-    """As `load_dataset`, with a form in place of its options.
+    """Do what `load_dataset` does, with a `StoredForm` in place of its options.
 
     Raises:
         UnknownNameError, DataError: as `load_dataset`.

@@ -20,30 +20,30 @@ import numpy as np
 from alexnet.data.equal_rows import groups_of_equal_rows
 
 SIDE = 16
-"""Of a thumbnail, in pixels."""
+"""Side of a thumbnail, in pixels."""
 MAX_DIFFERENCE = 0.15
-"""Of Oxford's 17 flowers copies differ by at most 0.14 and other images by at least 0.27; in
-CIFAR-10 no two images are below 0.2."""
+"""Largest difference, in standard deviations. In Oxford's 17 flowers copies differ by at most 0.14
+and other images by at least 0.27; in CIFAR-10 no two images are below 0.2."""
 MAX_GRAY_DIFFERENCE = 0.05
-"""The same of gray images: in MNIST 1,075 digits are below 0.15, and 7 below 0.1, by chance."""
+"""The limit for gray images: in MNIST 1,075 digits are below 0.15, and 7 below 0.1, by chance."""
 MIN_STD = 4.0
-"""Of the values of a thumbnail, 0 to 255; one with less has nothing to be recognized by."""
+"""Thumbnails whose values (0 to 255) have a smaller standard deviation are not compared."""
 COARSE_SIDE = 8
-"""Of the parts of a thumbnail whose means are hashed."""
+"""Number of parts along a side of a thumbnail whose means are hashed."""
 NUM_AXES, WIDTH, NUM_TABLES = 8, 0.3, 16
 """Projections per hash, the width of their steps, and the number of hashes."""
 MAX_COMPARED = 2048
 """Images that are compared with each other at once."""
 MAX_PAIRS = 1 << 20
-"""Of images with a hash in common that are kept until they are compared."""
+"""Pairs of images with a hash in common that are kept until they are compared."""
 
 
 class NearDuplicate(NamedTuple):
-    """An image that is nearly an earlier one."""
+    """An image that is nearly equal to an earlier one."""
 
     copy: int
     first: int
-    """The earliest image that it nearly is."""
+    """The earliest image that it is nearly equal to."""
     is_mirrored: bool
 
 
@@ -53,7 +53,7 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
 
 
 def near_duplicates(thumbnails: np.ndarray) -> list[NearDuplicate]:
-    """The images that are nearly an earlier one, in order.
+    """The images that are nearly equal to an earlier one, in order.
 
     Args:
         thumbnails: uint8 [N, SIDE, SIDE, 3].
@@ -81,7 +81,7 @@ def near_duplicates(thumbnails: np.ndarray) -> list[NearDuplicate]:
 
 
 def joined(pairs: Sequence[NearDuplicate]) -> list[list[NearDuplicate]]:
-    """The same copies in groups, in which each is near to the first image or to another copy."""
+    """The pairs in groups; each copy is nearly equal to its group's first image or to a copy."""
     root_of: dict[int, int] = {}
     groups: dict[int, list[NearDuplicate]] = {}
     for one in pairs:
@@ -91,7 +91,7 @@ def joined(pairs: Sequence[NearDuplicate]) -> list[list[NearDuplicate]]:
 
 
 def _are_near(ones: np.ndarray, others: np.ndarray, is_mirrored: np.ndarray) -> np.ndarray:
-    """Whether the differences of pairs of thumbnails are small beside their contrast: bool [P]."""
+    """Whether the thumbnails of each pair differ little, relative to their contrast: bool [P]."""
     a, b = ones.astype(np.float32), others.astype(np.float32)
     b[is_mirrored] = b[is_mirrored, :, ::-1]
     difference = np.sqrt(np.square(a - b).mean((1, 2, 3)))
@@ -110,7 +110,7 @@ def _means(images: np.ndarray, side: int) -> np.ndarray:
 
 
 def _coarse(thumbnails: np.ndarray) -> np.ndarray:
-    """Vectors of length 1 with mean 0: float32 [N, COARSE_SIDE * COARSE_SIDE * 3]."""
+    """Coarser thumbnails, with mean 0 and length 1: float32 [N, COARSE_SIDE * COARSE_SIDE * 3]."""
     values = _means(thumbnails, COARSE_SIDE).reshape(len(thumbnails), -1)
     values -= values.mean(1, keepdims=True)
     length = np.linalg.norm(values, axis=1, keepdims=True)
@@ -118,7 +118,7 @@ def _coarse(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def _buckets(coarse: np.ndarray) -> Iterator[np.ndarray]:
-    """Groups of rows, ascending, that share a hash; of each of the NUM_TABLES hashes."""
+    """Groups of rows, ascending, that share a hash, for each of the NUM_TABLES hashes."""
     axes = np.linalg.eigh(coarse.T @ coarse)[1][:, -NUM_AXES:]
     projections = coarse @ axes.astype(np.float32)
     random = np.random.default_rng(0)
@@ -134,7 +134,7 @@ def _parts(rows: np.ndarray) -> list[np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """For each image the earliest one that it nearly is.
+    """A search for the earliest image that each image is nearly equal to.
 
     An image for which one is found is only compared with still earlier ones: of a thousand frames
     of a film each is compared with the first, and not with all others.
@@ -142,17 +142,17 @@ class _Search:
 
     thumbnails: np.ndarray
     rows: np.ndarray
-    """int64 [N]: those of the thumbnails that are searched."""
+    """int64 [N]: indices of the thumbnails that are searched."""
     coarse: np.ndarray
     """float32 [2N, D]; the second half are the images mirrored."""
     earliest: np.ndarray
-    """int64 [N]: twice the earliest one, plus 1 if it is mirrored; as yet twice itself."""
+    """int64 [N]: twice the earliest image's row, plus 1 if mirrored; at first twice the own row."""
 
     def close_pairs(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Pairs of some rows, below N, with other ones that are close and later images.
+        """Pairs of a row in `some` (below N) and a close row in `others` that is of a later image.
 
         Returns:
-            Numbers other * 2N + first, int64 [P].
+            One number, other * 2N + first, for each pair: int64 [P].
         """
         count = len(self.rows)
         others = others[self.earliest[others % count] > 2 * some[0]]
@@ -162,7 +162,7 @@ class _Search:
         return np.asarray(others[place] * 2 * count + some[number])
 
     def compare(self, pairs: np.ndarray) -> None:
-        """Compare the thumbnails of close pairs; of each image at first those with the earliest."""
+        """Compare the thumbnails of close pairs, each image with the earliest candidates first."""
         count = len(self.rows)
         pairs = np.sort(pairs, kind="stable")  # many are in order: np.unique is 20 times as slow
         others, firsts = np.divmod(pairs[np.diff(pairs, prepend=-1) > 0], 2 * count)

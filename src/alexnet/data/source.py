@@ -33,11 +33,11 @@ class Images(Protocol):
         ...
 
     def signatures(self) -> Iterable[bytes]:
-        """For every image, in order, bytes that change when it changes."""
+        """Bytes for every image, in order, that change when the image changes."""
         ...
 
     def content(self, index: int) -> bytes:
-        """An image before decoding: the bytes of its file, wherever that is; those of an array.
+        """The bytes of an image before decoding: of its file, wherever that is, or of its array.
 
         Raises:
             DataError: the image is not there.
@@ -69,7 +69,7 @@ class ImageFiles:
         return (file_signature(self.path(index)) for index in range(len(self.names)))
 
     def content(self, index: int) -> bytes:
-        """The file."""
+        """The bytes of the file."""
         return read_regular(self.path(index), MAX_IMAGE_BYTES)
 
 
@@ -88,7 +88,7 @@ class ImageArray:
         return (hashlib.blake2b(one.tobytes(), digest_size=8).digest() for one in self.array)
 
     def content(self, index: int) -> bytes:
-        """The pixels."""
+        """The bytes of the pixels."""
         return bytes(self.array[index].tobytes())
 
 
@@ -117,7 +117,7 @@ class Source:
     skipped: dict[str, int] = field(default_factory=dict)
     """Number of files skipped, by reason: {".txt": 2, "hidden": 1}."""
     notes: tuple[str, ...] = ()
-    """What was understood from the data and not said in it, one sentence each, for the user."""
+    """What was inferred from the data, one sentence each, for the user."""
     is_labelled: bool = True
     """False where the images have no labels; they are all of one class then."""
 

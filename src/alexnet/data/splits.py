@@ -49,8 +49,8 @@ def require_training_images(name: str, splits: Splits) -> None:
     """Reject splits that leave nothing to train on.
 
     Args:
-        name: of the data set, for the message.
-        splits: of that data set.
+        name: name of the data set, for the message.
+        splits: splits of that data set.
 
     Raises:
         DataError: there are no training images.
@@ -65,7 +65,7 @@ def require_training_images(name: str, splits: Splits) -> None:
 
 
 def split_indices(store: Store, options: DataOptions, seed: int) -> Splits:
-    """The splits of a store's usable images; see `split`. A random one parts no equal images.
+    """The splits of a store's usable images; see `split`. Random ones keep equal images together.
 
     Raises:
         DataError: they are split by hash, and the store was opened without hashes.
@@ -95,9 +95,9 @@ def split(
 ) -> Splits:
     """The data set's own splits, and random ones for those that it lacks.
 
-    A data set without any split gets a test split. One with some gets it if the options have a
-    fraction, which is then of the training images. Random splits are per class, over all images, or
-    by hash: each image for itself, so that the others do not matter.
+    A data set without any split gets a test split. One with some splits gets it only if the options
+    have a fraction, which is then of the training images. Random splits are per class, over all
+    images, or by hash: each image for itself, so that the others do not matter.
 
     Args:
         indices: images to split, ascending.
@@ -105,8 +105,8 @@ def split(
         given_splits: "train", "val", "test" or "" for each of the N images.
         test_fraction: held out if the data set has no splits and the options no fraction.
         options: fractions, and how the split is made.
-        seed: of the run; also decides the split unless the options have a seed for it.
-        groups: indices of images that are the same; a random split parts none of them.
+        seed: seed of the run; also decides the split unless the options have a seed for it.
+        groups: indices of images that are the same; a random split keeps them together.
         image_hashes: uint64 [N], for a split by hash.
 
     Raises:
@@ -138,7 +138,7 @@ def split(
 def _hold_out(
     indices: np.ndarray, labels: np.ndarray, fraction: float, seed: int, method: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(kept, held out), both ascending.
+    """Split indices into (kept, held out), both ascending.
 
     `random` holds out the end of one shuffle, as the Tutorial did; else each class is shuffled.
     """
@@ -150,7 +150,7 @@ def _hold_out(
 
 
 def _by_class(order: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
-    """The indices of each class, in the order they have; one empty array of none."""
+    """The indices of each class in the given order; one empty array if there are none."""
     by_label = order[np.argsort(labels[order], kind="stable")]
     return np.split(by_label, np.flatnonzero(np.diff(labels[by_label])) + 1)
 
@@ -158,7 +158,10 @@ def _by_class(order: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
 def _keep_together(
     kept: np.ndarray, held_out: np.ndarray, groups: Iterable[np.ndarray], num_images: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The two, after each group has gone where most of it is; a half goes where its first is."""
+    """(kept, held out), after each group has moved to the part that has most of it.
+
+    A group of which either part has half moves to the part of its first image.
+    """
     is_kept, is_held_out = np.zeros(num_images, bool), np.zeros(num_images, bool)
     is_kept[kept], is_held_out[held_out] = True, True
     for group in groups:
@@ -178,11 +181,11 @@ def _hold_out_by_hash(
     salt: str,
     groups: Iterable[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(kept, held out), both ascending: those whose number is below the fraction are held out.
+    """Split indices into (kept, held out): images with a number below the fraction are held out.
 
-    Equal images have one number, the highest of theirs. So a copy that is added, in a file of other
-    bytes, can take the copies out of what is held out, but no image that was trained on into it.
-    Where one is removed, it can.
+    Equal images have one number, the highest of theirs. So adding a copy, in a file of other bytes,
+    can move images from the held-out part to the kept part, but never an image that was trained on
+    to the held-out part. Removing a copy can do that.
     """
     if image_hashes is None:
         if fraction:
@@ -199,9 +202,9 @@ def _hold_out_by_hash(
 
 
 def hash_numbers(image_hashes: np.ndarray, salt: str) -> np.ndarray:
-    """A number from 0 to below 1 for each hash, float64 [n]: a hash of it after the salt.
+    """A number from 0 to below 1 for each hash, float64 [n], by hashing the salt and the hash.
 
-    Those of two salts are independent. They are the same on every machine, and stay so.
+    The numbers of two salts are independent. They are the same on every machine and will stay so.
     """
     content, start = image_hashes.astype("<u8").tobytes(), salt.encode()
     digests = b"".join(

@@ -20,9 +20,9 @@ class DataSummary:
 
     class_names: tuple[str, ...]
     num_images: dict[str, int]
-    """By split, without empty ones; "all" where there are no splits."""
+    """Number of images by split, without empty splits; "all" where there are no splits."""
     classes_without_images: dict[str, tuple[str, ...]]
-    """By split, for splits with images; without splits in which no class is missing."""
+    """The missing classes by split, for splits that have images but not of every class."""
     names_differing_in_case: tuple[tuple[str, ...], ...]
     """Groups of class names such as ("RED", "red")."""
 
@@ -35,7 +35,7 @@ def summarize(
     Args:
         class_names: a label is an index into them.
         labels: int64 [N].
-        indices: of the images of every split.
+        indices: indices of the images of every split.
     """
     used = {split: part for split, part in indices.items() if len(part)}
     missing = {split: missing_classes(class_names, labels[part]) for split, part in used.items()}
@@ -98,6 +98,6 @@ def missing_text(names: Sequence[str], what: str) -> str:
 
 
 def first_names(names: Sequence[str]) -> str:
-    """The first names, and how many there are beside them."""
+    """The first `MAX_LISTED` names, and how many more there are."""
     more = f" and {len(names) - MAX_LISTED:,} more" if len(names) > MAX_LISTED else ""
     return ", ".join(names[:MAX_LISTED]) + more

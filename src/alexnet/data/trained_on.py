@@ -16,10 +16,10 @@ from alexnet.data.store.store import Store, find_store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EarlierTraining:
-    """What tells the images of an earlier training."""
+    """What identifies the images of an earlier training."""
 
     manifest_hash: str
-    """Of the data as it was then, for its split."""
+    """`Store.manifest_hash` of the data as it was then, for its split."""
     data_options: DataOptions
     seed: int
 
@@ -36,7 +36,8 @@ def trained_on(earlier: EarlierTraining, store: Store, indices: np.ndarray) -> n
     """Which of some images of a store were trained on: bool [len(indices)].
 
     Images of other data, and of data that has changed since, are compared with the store of the
-    training, to the last bit of their pixels. It is not built for that, nor is the data opened.
+    training, to the last bit of their pixels. That store is not built for this, nor is its data
+    opened.
 
     Returns:
         None where it cannot be known: the store of the training is not here, or has images of
@@ -60,7 +61,7 @@ def _stored_form(store: Store) -> StoredForm:
 
 
 def _has_same_files(*stores: Store) -> bool:
-    """Whether stores, which may be of other forms, are of files that were not changed between."""
+    """Whether stores, whose forms may differ, were made of the same files, unchanged between."""
     fingerprints = {
         store_fingerprint(one.info.fingerprint, "jpeg")
         if one.info.store_format == "pixels"
@@ -77,7 +78,7 @@ def trained_on_warning(earlier: EarlierTraining, what: str, store: Store, test: 
 
     Args:
         earlier: the training of what is trained further.
-        what: it is, such as "the layers were pretrained".
+        what: the beginning of the sentence, such as "the layers were pretrained".
         store: the images of the training now.
         test: indices of its test images.
     """
@@ -98,7 +99,7 @@ def trained_on_warning(earlier: EarlierTraining, what: str, store: Store, test: 
 
 
 def _way_out(earlier: EarlierTraining, store: Store) -> str:
-    """How to train on images of which the test images were not trained on before."""
+    """How to train with a test split of which no image was trained on before."""
     options, seed = earlier.data_options, earlier.seed
     if earlier.is_of(store) or _keeps_split_by_hash(earlier, store):
         return f"train with {' '.join(split_flags(options, seed))}"
@@ -130,7 +131,7 @@ def _keeps_split_by_hash(earlier: EarlierTraining, store: Store) -> bool:
 def split_flags(options: DataOptions, seed: int) -> list[str]:
     """The flags that hold out the same test images as a training with these options and this seed.
 
-    They do so while the data stays, and of a split by hash also when images are added or removed.
+    They do so while the data stays the same; a split by hash allows images to be added or removed.
     """
     split_seed = seed if options.split_seed is None else options.split_seed
     flags = ["--split-seed", str(split_seed), "--split", options.split]

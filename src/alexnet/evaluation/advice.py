@@ -33,7 +33,7 @@ def evaluation_advice(evaluation: Evaluation) -> list[str]:
 
 
 def crops_advice(predictor: Predictor, crops: Crops) -> str:
-    """The sentence on ten crops that are only two; "" where they are ten, or one."""
+    """A sentence if only two of the ten crops differ; "" if all do, or for one crop."""
     preprocessing = predictor.info.preprocessing
     if crops == 1 or not preprocessing.has_one_crop:
         return ""
@@ -78,7 +78,7 @@ def _imbalance(evaluation: Evaluation, counts: np.ndarray) -> str:
 
 
 def _temperature(found: Calibration) -> str:
-    """Of a temperature with which the probabilities fit these images worse than without."""
+    """A sentence on a temperature that raises the calibration error; "" if it does not."""
     before = found.error_before
     if before is None or found.error <= before:
         return ""

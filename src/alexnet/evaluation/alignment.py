@@ -55,7 +55,7 @@ def match_classes(model: Sequence[str], data: Sequence[str], data_name: str) -> 
 
 
 def find_classes(model: Sequence[str], data: Sequence[str]) -> list[int | None]:
-    """As `match_classes`, with None for a class that is unknown or could be several."""
+    """What `match_classes` returns, with None for a class that is unknown or could be several."""
     possible = _possible_classes(model, data)
     return [places[0] if len(places) == 1 else None for places in possible]
 
@@ -68,7 +68,7 @@ def _possible_classes(model: Sequence[str], data: Sequence[str]) -> list[list[in
 
 @dataclass(frozen=True)
 class _Outputs:
-    """The places of a model's classes by name and by wnid."""
+    """The indices of a model's classes by name and by wnid."""
 
     by_name: dict[str, list[int]]
     by_wnid: dict[str, list[int]]
@@ -78,7 +78,7 @@ class _Outputs:
         return cls(_places(map(_composed, names)), _places(match_wnids(names)))
 
     def places(self, name: str, wnid: str) -> list[int]:
-        """All places that a class of the data can have, sorted."""
+        """The indices of all model classes that a class of the data can be, sorted."""
         same_name = self.by_name.get(_composed(name), [])
         if not wnid:
             possible = [p for w in possible_wnids(name) for p in self.by_wnid.get(w, [])]
@@ -90,7 +90,7 @@ class _Outputs:
 
 
 def _places(keys: Iterable[str]) -> dict[str, list[int]]:
-    """The indices of every key; "" is none."""
+    """The indices at which each key occurs; "" is left out."""
     found = defaultdict(list)
     for index, key in enumerate(keys):
         if key:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NUM_BINS = 15
-"""Of equal width, over the probabilities of the predicted class (as in the paper)."""
+"""Bins of equal width over the probabilities of the predicted class (as in the paper)."""
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0
 _BISECTIONS = 60
 _CHUNK = 4096
@@ -40,14 +40,14 @@ class Calibration:
     """How probabilities compare with the fraction of correct predictions."""
 
     temperature: float
-    """By which the classifier divides its logits; 1 if none was fitted."""
+    """The number by which the classifier divides its logits; 1 if none was fitted."""
     error: float
     """Expected calibration error, 0 to 1: the mean difference, over the images, between accuracy
     and confidence of their bin."""
     bins: tuple[ReliabilityBin, ...]
-    """Those with images, lowest probabilities first."""
+    """The bins with images, lowest probabilities first."""
     error_before: float | None = None
-    """The same with temperature 1; None if none was fitted, or of an average of ten crops."""
+    """The same error with temperature 1; None if none was fitted, or for averages of ten crops."""
     bins_before: tuple[ReliabilityBin, ...] = ()
 
 
@@ -59,9 +59,9 @@ def calibration(
     Args:
         probabilities: [N, num_classes].
         labels: int64 [N].
-        temperature: of the classifier.
-        is_average: the probabilities are averages of several crops, which hides those before the
-            temperature.
+        temperature: temperature of the classifier.
+        is_average: whether the probabilities are averages of several crops, from which those
+            without the temperature cannot be computed.
     """
     bins = reliability_bins(probabilities, labels)
     if temperature == 1 or is_average:
@@ -106,10 +106,11 @@ def expected_calibration_error(bins: Sequence[ReliabilityBin]) -> float:
 
 
 def chance_calibration_error(bins: Sequence[ReliabilityBin]) -> float:
-    """The calibration error to be expected of a calibrated network, for so few images, 0 to 1.
+    """The mean calibration error of a calibrated network by chance, for as many images, 0 to 1.
 
-    Each bin has then n images that are right with its confidence p, and the mean of |right - n p|
-    is de Moivre's 2 v C(n, v) p^v (1 - p)^(n - v + 1), where v is the whole part of n p, plus 1.
+    A bin's n images are then right with the probability p, its confidence. The mean of
+    |right - n p| is de Moivre's 2 v C(n, v) p^v (1 - p)^(n - v + 1), where v is the whole part of
+    n p, plus 1.
 
     Source: Diaconis and Zabell, Statistical Science 6(3), 1991, on de Moivre's formula of 1730.
     """
@@ -138,8 +139,8 @@ def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarra
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float | None:
     """The temperature with the lowest mean of -ln p(label), from 0.01 to 100.
 
-    The loss is convex in 1/T, so bisection finds where its derivative is 0. There is no lowest if
-    no image is misclassified: the colder, the better. None then.
+    The loss is convex in 1/T, so bisection finds where its derivative is 0. If no image is
+    misclassified, the loss falls with T without a minimum, and the result is None.
 
     Args:
         logits: [N, num_classes] of validation images.

@@ -102,7 +102,7 @@ def evaluate_images(
     Args:
         classifier: what is evaluated.
         store: built with the classifier's resize options.
-        indices: of the images, as `Store.images` takes them.
+        indices: indices of the images, as `Store.images` takes them.
         split: their name in the result.
         crops: 1 or 10.
         num_top_losses: images of the highest losses whose pixels are kept.
@@ -223,7 +223,7 @@ def open_evaluation_data(
 
 @contextmanager
 def _known_as_trained_on(data: str) -> Iterator[None]:
-    """Say of training data that cannot be opened, and that no flag has named, how to name it."""
+    """Add a hint at --data to an error about training data that no flag has named."""
     try:
         yield
     except MissingDataError:
@@ -252,7 +252,7 @@ def select_split(
     """The name and the image indices of a split, made as for the classifier's training.
 
     Args:
-        classifier: has the recipe that it was trained with.
+        classifier: the classifier, with the recipe that it was trained with.
         store: the images.
         data: what the store was opened from; "" for the classifier's own training data.
         split: as for `evaluate`.

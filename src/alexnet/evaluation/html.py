@@ -10,9 +10,9 @@ from alexnet.io.text import count_text
 from alexnet.plots import figure_bytes
 
 DPI = 72
-"""Of the confusion matrix."""
+"""Resolution of the confusion matrix."""
 MAX_PAIRS = 5
-"""Pairs of classes that are often confused."""
+"""Number of the most confused pairs of classes that are listed."""
 
 
 def evaluation_html(evaluation: Evaluation) -> str:

@@ -51,7 +51,7 @@ def wilson_interval(count: int, total: int) -> ConfidenceInterval:
 
 
 def interval_of_fraction(fraction: float | None, total: int) -> ConfidenceInterval | None:
-    """The same of a fraction that is known already; None for a fraction of nothing."""
+    """Wilson's interval of a known fraction of `total` images; None if `fraction` is None."""
     return None if fraction is None else wilson_interval(round(fraction * total), total)
 
 
@@ -197,10 +197,10 @@ def welch_interval(first: Sequence[float], second: Sequence[float]) -> Confidenc
 
 
 def t_quantile(degrees: float) -> float:
-    """The t between whose negative and itself 95 % of Student's distribution lie.
+    """The t for which 95 % of Student's distribution lie between -t and t: its 97.5 % quantile.
 
     Args:
-        degrees: of freedom, 1 or more.
+        degrees: degrees of freedom, 1 or more.
 
     With t = sqrt(degrees) tan(angle), the density is cos(angle)^(degrees - 1) but for a factor,
     which is smooth up to the angle that is looked for.

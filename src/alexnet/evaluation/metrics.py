@@ -64,11 +64,11 @@ class ClassScore:
     f1: float | None
     """Harmonic mean of precision and recall; None without images of this class."""
     num_images: int
-    """Of this class."""
+    """Number of images of this class."""
 
     @property
     def recall_interval(self) -> ConfidenceInterval | None:
-        """Its 95 % confidence interval; None without images of this class."""
+        """The 95 % confidence interval of the recall; None without images of this class."""
         return interval_of_fraction(self.recall, self.num_images)
 
 

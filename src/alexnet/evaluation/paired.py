@@ -44,7 +44,7 @@ class ModelErrors:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairedTest:
-    """A model against the first one, on the same images."""
+    """The comparison of a model with the first one, on the same images."""
 
     name: str
     only_first_wrong: int
@@ -54,11 +54,11 @@ class PairedTest:
     difference: float
     """This model's error minus the first one's; below 0 if this model is better."""
     interval: ConfidenceInterval
-    """Of the difference: Tango's for pairs, 95 %."""
+    """The 95 % confidence interval of the difference, by Tango's method for pairs."""
     p_value: float
-    """Of McNemar's exact test."""
+    """The p-value of McNemar's exact test."""
     adjusted_p_value: float
-    """The same, adjusted for the number of tests (Holm)."""
+    """The p-value adjusted for the number of tests (Holm)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,7 +171,7 @@ def unseen_images(
     indices: np.ndarray,
     reporter: Reporter,
 ) -> np.ndarray:
-    """Those of some images that no model was trained on; notes how many are left out.
+    """The images of `indices` that no model was trained on; notes how many are left out.
 
     Raises:
         DataError: there are none.

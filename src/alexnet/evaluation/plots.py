@@ -28,7 +28,7 @@ INCHES_PER_LETTER = 0.075
 
 
 def _shades(start: str, color: str) -> Colormap:
-    """From a light color to a strong one."""
+    """A color map from a light color to a strong one."""
     return LinearSegmentedColormap.from_list("", [start, color])
 
 
@@ -63,7 +63,7 @@ def confusion(evaluation: Evaluation, title: str = "") -> Figure:
 
 
 def accuracy_text(evaluation: Evaluation) -> str:
-    """The accuracy and of how many images it is."""
+    """The accuracy, and the numbers of right predictions and of images, in words."""
     right = round(evaluation.accuracy * evaluation.num_images)
     accuracy = plots.percent(evaluation.accuracy, 1)
     return f"accuracy {accuracy}: {right:,} of {evaluation.num_images:,} images"
@@ -102,7 +102,7 @@ def _color_cells(axes: Axes, bars: list[Axes], shares: np.ndarray) -> None:
 
 
 def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
-    """The count in every cell that has one; of few classes with its share of the row."""
+    """Write the count into every cell that has one; for few classes also its share of the row."""
     highest = max(float((shares - np.diag(np.diag(shares))).max()), 0.01)
     for (row, column), count in np.ndenumerate(counts):
         if not count:
@@ -144,7 +144,7 @@ def top_losses(evaluation: Evaluation, title: str = "") -> Figure:
 
 
 def _caption(loss: TopLoss, class_names: Sequence[str]) -> str:
-    """What an image is called, its label, and what it was taken for."""
+    """The caption of an image: its name, its label and the predicted class."""
     lines = [plots.wrapped_label(plots.drawable(loss.name, f"image {loss.index}"), CAPTION_WIDTH)]
     prediction = "predicted (correct)" if loss.is_correct else "predicted"
     for what, name, probability in (

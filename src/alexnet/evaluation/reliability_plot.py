@@ -16,7 +16,7 @@ from alexnet.evaluation.intervals import wilson_interval
 def reliability_diagram(calibration: Calibration, title: str = "") -> Figure:
     """Accuracy by the probability of the predicted class, and how many images have it.
 
-    With the probabilities before the temperature, if they are known.
+    The probabilities before the temperature are plotted, too, if they are known.
 
     Source: Guo et al. 2017, figure 1; DeGroot and Fienberg 1983.
     """
@@ -51,7 +51,7 @@ def _plot_bins(
     label: str,
     marker: str,
 ) -> None:
-    """The bins as points with intervals, and the numbers of their images as steps."""
+    """Plot the bins as points with intervals, and the numbers of their images as steps."""
     heights = [part.num_correct / part.num_images for part in bins]
     intervals = [wilson_interval(part.num_correct, part.num_images) for part in bins]
     low = [height - interval.low for height, interval in zip(heights, intervals, strict=True)]

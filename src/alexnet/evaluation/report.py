@@ -17,8 +17,8 @@ def write_evaluation(evaluation: Evaluation, out: Path, run: str = "", net: str 
     Args:
         evaluation: what is written.
         out: the folder.
-        run: for the titles of the plots: the name of the run or of the model file.
-        net: for the titles: the name of the architecture.
+        run: name of the run or of the model file, for the titles of the plots.
+        net: name of the architecture, for the titles.
     """
     write_evaluation_tables(evaluation, out)
     title = confusion_title(evaluation, run, net)

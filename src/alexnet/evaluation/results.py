@@ -26,26 +26,26 @@ from alexnet.inference.predictor import Crops
 MAX_TOP_LOSSES = 100_000
 """Images of an evaluation that are listed; of more, those with the highest losses."""
 MIN_PROBABILITY = 1e-12
-"""Of a label in a loss, which is at most 27.6."""
+"""Smallest probability of a label in a loss, which is therefore at most 27.6."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TopLoss:
-    """An image, what it was taken for, and how large its loss is, right or wrong."""
+    """An evaluated image, right or wrong, with its label, its prediction and its loss."""
 
     index: int
-    """In the store."""
+    """Index in the store."""
     name: str
     label: str
     predicted: str
     probability: float
-    """Of the label."""
+    """Probability of the label."""
     predicted_probability: float
-    """Of the predicted class."""
+    """Probability of the predicted class."""
     is_correct: bool
     """Whether the predicted class is the label."""
     image: np.ndarray | None = field(default=None, repr=False)
-    """As stored: uint8 [S, S, 3]; only the first few of an evaluation have it."""
+    """The stored pixels, uint8 [S, S, 3]; only the first few of an evaluation have them."""
 
     @property
     def loss(self) -> float:
@@ -79,7 +79,7 @@ class Evaluation:
     calibration: Calibration
     """How probabilities compare with the fraction of correct predictions."""
     num_trained_on: int = 0
-    """Of the images, those that the model was trained on, as far as is known."""
+    """Number of the images that the model was trained on, as far as is known."""
     network: AnsweringNetwork | None = None
     """What has computed the probabilities; None where that is not known."""
 
@@ -179,9 +179,9 @@ def find_top_losses(
         probabilities: [N, num_classes].
         labels: int64 [N].
         class_names: in the order of the columns.
-        store: has the images.
-        indices: of the N images in the store.
-        num_images: so many of the first get their pixels.
+        store: the store of the images.
+        indices: indices of the N images in the store.
+        num_images: number of images, highest loss first, that get their pixels.
     """
     own, predicted = probabilities[np.arange(len(labels)), labels], probabilities.argmax(1)
     order = np.argsort(own, kind="stable")[:MAX_TOP_LOSSES]

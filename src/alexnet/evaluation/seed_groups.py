@@ -25,7 +25,7 @@ class GroupDifference:
     interval: ConfidenceInterval
     """Student's, 95 %."""
     method: Literal["paired", "welch"]
-    """paired: of the differences by seed, where both groups have the same seeds; else Welch's."""
+    """paired: by the differences of each seed, if both groups have the same seeds; else Welch's."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

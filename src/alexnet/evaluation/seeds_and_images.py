@@ -33,7 +33,7 @@ def t_interval(
         effects: one per seed.
         noise: [R], deviation of the mean in each bootstrap sample of the images; zeros where the
             images are not resampled.
-        num_samples: of the sum of both terms.
+        num_samples: number of samples of the sum of both terms.
         level: the confidence level, between 0 and 1.
     """
     count, mean = len(effects), float(np.mean(effects))
@@ -55,8 +55,8 @@ def bayesian_bootstrap(
     """Weighted mean over images of every group: float64 [groups, num_resamples].
 
     Args:
-        values: for every group one value per image.
-        indices: for every group the images' indices; an image has the same weight in all groups.
+        values: one value per image for every group.
+        indices: indices of every group's images; an image has the same weight in all groups.
         num_resamples: bootstrap samples.
 
     The weights of the images are Dirichlet(1, .., 1): exponential ones, normalized.

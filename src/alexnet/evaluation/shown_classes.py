@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 MAX_NAMED_CLASSES = 30
-"""Up to which a confusion matrix is shown whole."""
+"""Number of classes up to which a confusion matrix is shown whole."""
 BLOCK_SIZE = 20
-"""Classes that are shown of a larger one."""
+"""Number of classes that are shown of a larger matrix."""
 
 
 def choose_classes(counts: np.ndarray) -> tuple[np.ndarray, str]:
-    """The indices of the classes to show, in the order of the classes, and which they are.
+    """The ascending indices of the classes to show, and a note on which these are; "" if all.
 
     Args:
         counts: [num_classes, num_classes], as `confusion_matrix` has them.

@@ -14,7 +14,7 @@ from alexnet.evaluation.results import Evaluation, TopLoss
 from alexnet.inference.predictions import AnsweringNetwork
 
 MAX_CLASSES = 100
-"""Up to which the whole confusion matrix is written: 1,000 classes would have a million counts."""
+"""Number of classes up to which the whole matrix is written: 1,000 would have a million counts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +28,7 @@ class ClassSummary:
     """Fraction of the images of this class that are predicted as it."""
     f1: float | None
     num_images: int
-    """Of this class."""
+    """Number of images of this class."""
     recall_interval: ConfidenceInterval | None
 
 
@@ -46,14 +46,14 @@ class TopLossSummary:
     """An image with a high loss; its prediction is right where it is the label."""
 
     index: int
-    """In the data set."""
+    """Index in the data set."""
     name: str
     label: str
     predicted: str
     probability: float
-    """Of the label."""
+    """Probability of the label."""
     predicted_probability: float
-    """Of the predicted class."""
+    """Probability of the predicted class."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +92,7 @@ class EvaluationSummary:
 
 
 def summarize_evaluation(evaluation: Evaluation) -> EvaluationSummary:
-    """What is written of an evaluation."""
+    """An evaluation in the form in which it is written as JSON."""
     counts = evaluation.confusion
     rows = counts.tolist() if len(counts) <= MAX_CLASSES else []
     return EvaluationSummary(

@@ -18,7 +18,7 @@ def is_training_data(classifier: Classifier, store: Store, data: str) -> bool:
 
 
 def earlier_training(classifier: Classifier) -> EarlierTraining:
-    """What tells the images that a classifier was trained on."""
+    """What identifies the images that a classifier was trained on."""
     info = classifier.info
     return EarlierTraining(
         manifest_hash=info.manifest_hash,
@@ -39,7 +39,7 @@ def training_images(classifier: Classifier, store: Store, indices: np.ndarray) -
     Args:
         classifier: what was trained.
         store: built with the classifier's resize options.
-        indices: of the images.
+        indices: indices of the images.
 
     Returns:
         bool [len(indices)]; None where it cannot be known: the store of the training is not here.

@@ -7,7 +7,7 @@ catalogue        all of them by name
 design           what a result depends on, its digest and differences
 plan             which runs an experiment needs at one size, and their estimated cost
 cost             what the runs cost, from measured speeds
-speeds           those of this machine, kept in the cache; calibration measures them
+speeds           training speeds of this machine, kept in the cache; calibration measures them
 power            how many seeds an experiment needs
 kept_results     the results in `measured/`, of which the page is made
 run              does the runs: tunes, trains, evaluates, resumes

@@ -57,9 +57,9 @@ IMAGENET = Protocol(base=IMAGENET_2012, lr_grid=(0.01,))
 
 
 def limit_per_class(recipe: Recipe, train: int | None, test: int | None = None) -> Recipe:
-    """The recipe with at most so many images per class; None: all of them.
+    """The recipe with at most `train` and `test` images per class; None: all of them.
 
-    Those of `test` are for the learning curve; the outcome is measured on all test images.
+    `test` limits the images of the learning curve; the outcome is measured on all test images.
     """
     options = replace(recipe.data_options, train_per_class=train, test_per_class=test)
     return replace(recipe, data_options=options)
@@ -71,7 +71,7 @@ NET_145_QUICK = Protocol(
     tuning_epochs=4,
     tuning_val_fraction=0.04,
 )
-"""What the claims about net 145 have in common where they take minutes."""
+"""The quick protocol that the claims about net 145 share; each takes minutes."""
 NET_145_FULL = Protocol(
     base=replace(limit_per_class(SMALL_ALEXNET, 1000, 100), epochs=15),
     num_seeds=4,
@@ -80,4 +80,4 @@ NET_145_FULL = Protocol(
     tuning_train_per_class=800,
     tuning_val_fraction=0.04,
 )
-"""And where they take an hour."""
+"""The full protocol that the claims about net 145 share; each takes an hour."""

@@ -37,7 +37,7 @@ def measure_speed(recipe: Recipe, device: str, threads: int) -> float:
     Args:
         recipe: gives the network, the augmentation and the batch size.
         device: auto, cpu or cuda.
-        threads: of a CPU.
+        threads: number of threads, on a CPU.
     """
     here = choose_device(device)
     step = _training_step(recipe, here)
@@ -64,7 +64,7 @@ def _fastest(step: Callable[[], object], clock: Callable[[], float]) -> float:
 
 
 def _training_step(recipe: Recipe, device: torch.device) -> Callable[[], float]:
-    """A step on random images that ends when the device has finished; no weight changes."""
+    """A function that does a training step on random images, at learning rate 0, and waits."""
     has_weights = replace(recipe, init_from="a file") if recipe.freeze_up_to else recipe
     arch = variant(build_architecture(has_weights), num_classes=DATASET_SIZES[recipe.data][0])
     network = build_network(arch, recipe, NO_WEIGHTS, (), device, NullReporter()).train()

@@ -18,7 +18,7 @@ SpeedOf: TypeAlias = Callable[[Recipe], float | None]
 """Training images per second of a recipe's network; None where it is not measured."""
 
 OVERHEAD_SECONDS = 2.0
-"""Per run: to set up, plot and save."""
+"""Seconds per run to set up, plot and save."""
 
 
 def estimate_minutes(plan: Plan, speed_of: SpeedOf, jobs: int = 1) -> float | None:
@@ -30,7 +30,7 @@ def estimate_minutes(plan: Plan, speed_of: SpeedOf, jobs: int = 1) -> float | No
 
     Args:
         plan: what is run: its tuning runs, its measured runs, and their evaluations.
-        speed_of: of one run, while `jobs` of them run at once.
+        speed_of: the training speed of one run, while `jobs` of them run at once.
         jobs: runs at once.
     """
     seconds = 0.0

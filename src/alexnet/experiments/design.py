@@ -19,9 +19,9 @@ from alexnet.experiments.plan import Plan, with_changes
 from alexnet.pretraining.recipe import KINDS, PretrainRecipe
 
 DIGEST_LENGTH = 12
-"""Hexadecimal digits."""
+"""Number of hexadecimal digits of a digest."""
 NOT_IN_SETTINGS = ("base", "num_seeds", "arms", "arm_epochs")
-"""Fields of a protocol that are told otherwise."""
+"""Fields of a protocol that a design has in another form."""
 NOT_OF_PRETRAINING = frozenset(field.name for field in fields(PretrainRecipe)) - {
     "up_to",
     "epochs",
@@ -86,11 +86,11 @@ def design_differences(before: Design, now: Design) -> tuple[str, ...]:
 
 
 def arm_differences(plan: Plan, arm: Arm, *, show_base: bool = True) -> tuple[str, ...]:
-    """What an arm has otherwise than the base recipe, as flags and in words; empty for nothing.
+    """What differs between an arm and the base recipe, as flags and in words; empty if nothing.
 
     Args:
-        plan: of the arm.
-        arm: one of it.
+        plan: the plan of the arm.
+        arm: one of its arms.
         show_base: whether a flag has both values: "--width 1 instead of 0.5", unless the recipe
             leaves it unset.
     """
@@ -103,7 +103,7 @@ def arm_differences(plan: Plan, arm: Arm, *, show_base: bool = True) -> tuple[st
 
 
 def common_differences(arms: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
-    """What arms of one name differ in together, by name: arms of a series differ in their size."""
+    """The differences that all arms of a name share, by name; arms of a series differ in size."""
     differs: dict[str, tuple[str, ...]] = {}
     for name, own in arms:
         differs[name] = tuple(one for one in differs.get(name, own) if one in own)

@@ -27,7 +27,7 @@ Change: TypeAlias = str | int | float | bool
 """A value of a recipe's field."""
 
 MIN_SEEDS = 3
-"""Fewer give no verdict."""
+"""The fewest seeds that give a verdict."""
 SPEED_MEASURES: tuple[Measure, ...] = ("early_train_error", "epochs_to_error")
 """Measures of how fast a net is trained. Learning rates are chosen by them, too: to make training
 as fast as possible (paper, caption of figure 1)."""
@@ -38,7 +38,7 @@ class Arm:
     """One way to train, or another way to evaluate the networks of an arm that trains."""
 
     name: str
-    """Its name in results and in the names of run folders."""
+    """The arm's name in results and in the names of run folders."""
     changes: Mapping[str, Change] = field(default_factory=dict)
     """What differs from the shared recipe: {"model.activation": "tanh"}."""
     crops: Literal[1, 10] = 1
@@ -51,7 +51,7 @@ class Arm:
     """The line of the plot that the arm is a point of, where errors are plotted over
     `images_per_class`."""
     images_per_class: int = 0
-    """Its place on that line: training images per class."""
+    """The arm's position on that line: training images per class."""
 
     def trains_as(self, other: Arm) -> bool:
         """Whether both arms train the same networks, so that one run serves both."""
@@ -98,8 +98,8 @@ class Protocol:
     num_seeds: int = MIN_SEEDS
     """Measured runs per arm."""
     first_seed: int = 0
-    """Of the measured runs. An experiment that is repeated with more seeds, since earlier ones left
-    it undecided, has none of theirs: a verdict that stops when it is reached would be biased."""
+    """First seed of the measured runs. An experiment that is repeated with more seeds, since
+    earlier ones left it undecided, has none of those: to stop at a verdict would bias it."""
     arm_seeds: Mapping[str, int] = field(default_factory=dict)
     """Measured runs, at most, of the arms whose comparisons need fewer than the rest. They have the
     first seeds, and a comparison has those that all of its arms have."""
@@ -107,10 +107,10 @@ class Protocol:
     """The learning rates that the tuning of an arm starts with, in the order in which they are
     tried; see `tuning.next_lrs`. A single one is used without tuning."""
     arm_lr_grids: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """The same for arms, or series of arms, whose best learning rate is far from the others'."""
+    """The grids of arms, or series of arms, whose best learning rate is far from the others'."""
     tuning_epochs: int = 0
-    """Epochs of a tuning run; 0, for measures of training speed alone: as the measured runs, whose
-    number it always is for epochs to an error."""
+    """Epochs of a tuning run. 0, for measures of training speed alone, means as many as in the
+    measured runs. Tuning runs for `epochs_to_error` always have at most as many as these."""
     tuning_train_per_class: int | None = None
     """Training images per class of a tuning run; None: as in the measured runs. Not for measures of
     training speed, which are tuned on the measured runs' images."""
@@ -136,7 +136,7 @@ class Experiment:
     """A claim and the runs that test it."""
 
     name: str
-    """Its name on the command line."""
+    """The experiment's name on the command line."""
     claim: str
     """The claim, in our own words."""
     source: str
@@ -148,7 +148,7 @@ class Experiment:
     measure: Measure
     """What is measured on every run."""
     arms: tuple[Arm, ...]
-    """In the order of the tables."""
+    """The arms, in the order of the tables."""
     comparisons: tuple[Comparison, ...]
     """The primary ones decide the verdict."""
     protocols: Mapping[ProtocolName, Protocol]
@@ -166,7 +166,7 @@ class Experiment:
             self._check_tuning(name, protocol)
 
     def _check_names(self, name: ProtocolName, protocol: Protocol) -> None:
-        """Check what a protocol says of arms: of an arm that is not there it would be ignored."""
+        """Check that all arms a protocol names exist: settings of others would be ignored."""
         named = {*protocol.arms, *protocol.arm_seeds, *protocol.arm_epochs, *protocol.arm_lr_grids}
         known = {text for arm in self.arms for text in (arm.name, arm.series)}
         if unknown := named - known:

@@ -72,7 +72,7 @@ def format_minutes(minutes: float) -> str:
 
 
 def format_cost(minutes: float | None) -> str:
-    """What runs take on this machine."""
+    """The time that runs take on this machine, in words."""
     if minutes is None:
         return "not measured here yet"
     return f"about {format_minutes(minutes)} here"
@@ -104,7 +104,7 @@ def describe_setting(plan: Plan) -> str:
 
 
 def _lrs_text(plan: Plan) -> str:
-    """How the learning rates are chosen, with the arms that begin otherwise than the rest."""
+    """How the learning rates are chosen, and the grids of arms that have their own."""
     protocol, measure = plan.protocol, plan.experiment.measure
     present = {name for arm in plan.arms for name in (arm.name, arm.series)}
     grids = {name: grid for name, grid in protocol.arm_lr_grids.items() if name in present}

@@ -24,7 +24,7 @@ def _row(compared: ComparisonResult) -> tuple[str, str, str]:
 
 
 def _setting(result: ExperimentResult) -> str:
-    """Size and data, and whether it was measured by an earlier protocol."""
+    """The size and data of the runs, and whether they followed an earlier protocol."""
     text = f"{result.protocol} protocol: {result.setting}."
     if is_current(result):
         return text

@@ -28,7 +28,7 @@ def check_initial_weights(plan: Plan) -> None:
 
 
 def torchvision_features(data_root: str) -> Path:
-    """The weights of torchvision, or its convolutions alone, which are all that is used.
+    """The file of torchvision's weights, or of its convolutions alone, which are all that is used.
 
     Raises:
         MissingDataError: neither is here, and they cannot be downloaded.
@@ -62,8 +62,8 @@ def initial_weights(
         plan: the experiment.
         arm: one of its arms.
         out: the experiment's folder; pretrained weights are kept there.
-        seed: of the pretraining, which serves all runs of this seed.
-        pretrained: gives the model file of a pretraining in a folder.
+        seed: seed of the pretraining, which serves all runs of this seed.
+        pretrained: function that returns the model file of a pretraining in a folder.
     """
     match arm.init_from:
         case "random":

@@ -27,7 +27,7 @@ from alexnet.experiments.outcome import Outcome
 
 Verdict: TypeAlias = Literal["reproduced", "not reproduced", "undecided"]
 Pair: TypeAlias = tuple[Outcome, Outcome]
-"""With one seed, the outcomes of the arm that should be better and of the one that should be
+"""The outcomes with one seed: of the arm that should be better, and of the one that should be
 worse."""
 
 
@@ -60,7 +60,7 @@ def interval_of(
         effects: as `seed_effects` gives them.
         noise: as `image_noise` gives it.
         seeds: the outcomes, which tell what is censored.
-        scale: of the effects.
+        scale: scale of the effects.
         level: the confidence level, between 0 and 1.
     """
     low, high = t_interval(effects, noise.mean(0), level=level)
@@ -77,7 +77,7 @@ def interval_of(
 
 
 def seed_effects(seeds: Sequence[Sequence[Pair]], scale: Scale) -> list[float]:
-    """Every seed's effect, averaged over its pairs; of ratios the logarithm.
+    """Every seed's effect, averaged over its pairs; for ratios the logarithm.
 
     Args:
         seeds: for every seed the pairs whose effects are averaged, in the same order.
@@ -105,17 +105,17 @@ def verdict(interval: Interval, comparison: Comparison, num_seeds: int) -> Verdi
 
 
 def simultaneous_level(num_claims: int) -> float:
-    """The level at which so many intervals are together right with 95 % (Bonferroni)."""
+    """The level at which `num_claims` intervals are all right in 95 % of the cases (Bonferroni)."""
     return 1 - (1 - CONFIDENCE_LEVEL) / num_claims
 
 
 def overall_verdict(verdicts: Sequence[Verdict], simultaneous: Sequence[Verdict]) -> Verdict:
-    """Of several claims: reproduced if all are, not reproduced if one surely is not.
+    """The verdict on several claims: reproduced if all are, not reproduced if one surely is not.
 
     Args:
-        verdicts: of every claim by its own 95 % interval.
-        simultaneous: the same by the intervals at `simultaneous_level`. With one of k claims at
-            95 % each, a true claim would be refuted up to k times as often as promised.
+        verdicts: the verdict on every claim by its own 95 % interval.
+        simultaneous: the verdicts by the intervals at `simultaneous_level`. With one of k
+            claims at 95 % each, a true claim would be refuted up to k times as often as promised.
     """
     if "not reproduced" in simultaneous:
         return "not reproduced"
@@ -134,7 +134,7 @@ def image_noise(seeds: Sequence[Sequence[Pair]], scale: Scale) -> np.ndarray:
     """Deviation of every seed's effect in each bootstrap sample of the images: float64 [seeds, R].
 
     Zeros where the effect is a ratio or no mean over images. A pair of diverged runs, which were
-    evaluated on no images, is wrong on those of another pair.
+    evaluated on no images, counts as wrong on the images of another pair.
     """
     pairs = [pair for of_seed in seeds for pair in of_seed]
     evaluated = [better.indices or worse.indices for better, worse in pairs]

@@ -17,9 +17,9 @@ from alexnet.experiments.results import ExperimentResult, has_result, read_resul
 from alexnet.io.files import write_text
 
 KEPT = Path(__file__).with_name("measured")
-"""Where the results are that docs/claims.md tells."""
+"""Folder of the results that docs/claims.md shows."""
 PROTOCOLS: tuple[ProtocolName, ...] = ("imagenet", "full", "quick")
-"""From the largest to the smallest."""
+"""The protocols from the largest to the smallest."""
 DIGITS = 6
 """Significant digits of a kept number."""
 
@@ -40,7 +40,7 @@ def kept_results(folder: Path | None = None) -> list[ExperimentResult]:
 
 
 def kept_result(experiment: str) -> ExperimentResult:
-    """What was measured of a claim, by the largest protocol: `kept_result("dropout").verdict`.
+    """The kept result of an experiment's largest protocol: `kept_result("dropout").verdict`.
 
     It is kept with the program; `alexnet experiment run` measures it again.
 
@@ -61,7 +61,7 @@ def kept_result(experiment: str) -> ExperimentResult:
 
 
 def results_at(path: Path) -> list[ExperimentResult]:
-    """The result of a finished experiment's folder, or those of a folder of kept ones.
+    """The result in a finished experiment's folder, or all results in a folder of kept ones.
 
     Raises:
         ModelFileError: the folder holds neither, or a file is damaged.

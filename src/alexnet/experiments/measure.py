@@ -1,4 +1,4 @@
-"""From a finished run to its outcome: misclassified images, or what the learning curve says."""
+"""The outcome of a finished run: misclassified images, or what the learning curve says."""
 
 from __future__ import annotations
 

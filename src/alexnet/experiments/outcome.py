@@ -18,7 +18,7 @@ class Outcome:
     """The measured value of one run."""
 
     value: float
-    """In the experiment's measure; lower is better."""
+    """The value of the experiment's measure; lower is better."""
     is_censored: bool = False
     """Whether the run ended before it reached its target: the true value is at least `value`."""
     has_diverged: bool = False

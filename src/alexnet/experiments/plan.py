@@ -18,8 +18,8 @@ from alexnet.experiments.experiment import (
 )
 
 TUNING_SEED = 1000
-"""Added to the seed of a measured run, it is that of the runs that its learning rate is tuned with;
-no measured run has one as high."""
+"""Added to the seed of a measured run, it gives the seed of the runs that tune its learning rate.
+No measured run has a seed as high."""
 
 DATASET_SIZES: dict[str, tuple[int, int, int]] = {
     "cifar10": (10, 5000, 1000),
@@ -42,7 +42,7 @@ class TrainingSpec:
 
     @property
     def tunes_itself(self) -> bool:
-        """Whether its learning rate is its own."""
+        """Whether it uses its own arm's learning rate."""
         return self.lr_source == self.arm
 
 
@@ -95,11 +95,11 @@ class Plan:
         return self.seeds[: self.protocol.arm_seeds.get(arm.name)]
 
     def seeds_of_training(self, spec: TrainingSpec) -> range:
-        """The seeds that any arm which a training serves is measured with."""
+        """The seeds of the measured runs of all arms that a training serves."""
         return max((self.seeds_of(arm) for arm in spec.serves), key=len)
 
     def seeds_of_tuning(self, source: Arm) -> range:
-        """The seeds that any training with an arm's learning rate has."""
+        """The seeds of all trainings that use an arm's learning rate."""
         specs = (spec for spec in self.trainings if spec.lr_source == source)
         return max((self.seeds_of_training(spec) for spec in specs), key=len)
 
@@ -151,14 +151,14 @@ class Plan:
 
     @property
     def num_runs(self) -> int:
-        """Tuning runs and measured runs together; about, since a search may need more runs."""
+        """The number of tuning and measured runs; an estimate, as a search may need more."""
         num_tuning = sum(self.num_tuning_runs(arm) for arm in self.tuned_arms)
         return num_tuning + sum(len(self.seeds_of_training(spec)) for spec in self.trainings)
 
     def num_tuning_runs(self, arm: Arm) -> int:
         """Tuning runs of a tuned arm for all seeds, if the best of the grid is not at its edge.
 
-        The best of a grid of two always is.
+        In a grid of two the best one always is at an edge.
         """
         return (max(len(self.lr_grid(arm)), 3) + 2) * len(self.seeds_of_tuning(arm))
 
@@ -197,10 +197,10 @@ class Plan:
         the images of the measured runs instead.
 
         Args:
-            arm: that is tuned.
-            lr: to try.
-            seed: of the measured run that the learning rate is for.
-            max_epochs: after which the run is much slower than the best one; None: unknown.
+            arm: the arm that is tuned.
+            lr: the learning rate to try.
+            seed: seed of the measured run that the learning rate is for.
+            max_epochs: epochs after which the run is much slower than the best; None: unknown.
         """
         recipe, protocol = self.recipe(arm, lr, TUNING_SEED + seed), self.protocol
         # The trainer needs a test split; tuning does not look at it.

@@ -19,11 +19,11 @@ from alexnet.records import EpochRecord
 VERDICT_COLORS = {"reproduced": plots.GREEN, "not reproduced": "#b5476f", "undecided": plots.INK}
 LEGEND_COLUMNS = 4
 NAME_WIDTH = 34
-"""Columns of the name of a comparison."""
+"""Letters on a line of the name of a comparison."""
 
 CurveField: TypeAlias = Literal["train_top1_error", "eval_top1_error"]
 Histories: TypeAlias = Mapping[str, Sequence[Sequence[EpochRecord]]]
-"""For every arm that trains, the learning curve of every seed."""
+"""The learning curves of every arm that trains, one for each seed."""
 
 
 @plots.styled
@@ -66,7 +66,7 @@ def _plot_curves(
     field: CurveField,
     title: str,
 ) -> None:
-    """One color per arm: a thin line per seed, and their mean as far as all seeds were trained."""
+    """Plot each arm in a color: a thin line per seed, and the mean while all seeds were trained."""
     middle = 0.5 if field == "train_top1_error" else 0.0
     for color, (name, seeds) in zip(_colors(len(histories)), histories.items(), strict=True):
         curves = [[_error_of(record, field) for record in records] for records in seeds]
@@ -95,7 +95,7 @@ def _plot_curve(
     width: float,
     label: str | None = None,
 ) -> None:
-    """The errors of the epochs, each `middle` before its end; a few of them with dots."""
+    """Plot the errors of the epochs, each `middle` before the epoch's end; one or two as dots."""
     axes.plot(
         [epoch - middle for epoch in range(1, len(errors) + 1)],
         errors,
@@ -113,7 +113,7 @@ def _target(result: ExperimentResult) -> float | None:
 
 
 def _plot_target(axes: Axes, histories: Histories, result: ExperimentResult) -> None:
-    """The target of the training error as a line, and a cross where a run ended above it."""
+    """Plot the target of the training error as a line, and a cross where a run ended above it."""
     target = _target(result)
     if target is None:
         return
@@ -131,7 +131,7 @@ def _plot_target(axes: Axes, histories: Histories, result: ExperimentResult) -> 
 
 
 def _plot_series(axes: Axes, result: ExperimentResult) -> None:
-    """Means over the number of training images, one line per series, and a dot per seed."""
+    """Plot means over the number of training images, a line per series, and a dot per seed."""
     series: dict[str, list[ArmResult]] = {}
     for arm in result.arms:
         series.setdefault(arm.series, []).append(arm)
@@ -148,7 +148,7 @@ def _plot_series(axes: Axes, result: ExperimentResult) -> None:
 
 
 def _plot_effects(axes: Axes, comparisons: Sequence[ComparisonResult]) -> None:
-    """A point and its interval for every comparison, the first one on top.
+    """Plot a point and its interval for every comparison, the first one on top.
 
     Their names are at the left of the axes, estimates and verdicts at the right.
     """
@@ -174,7 +174,7 @@ def _plot_effects(axes: Axes, comparisons: Sequence[ComparisonResult]) -> None:
 
 
 def _show_ratios(axes: Axes) -> None:
-    """A logarithmic axis with ticks at powers of two, on which half and double are as far."""
+    """Make the x axis logarithmic, with ticks at powers of two."""
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -186,7 +186,7 @@ def _effect_name(comparison: ComparisonResult) -> str:
 
 
 def _write_estimates(axes: Axes, comparisons: Sequence[ComparisonResult]) -> None:
-    """Estimate and verdict of every comparison, at the right of the axes."""
+    """Write the estimate and verdict of every comparison at the right of the axes."""
     right = axes.twinx()
     right.grid(visible=False)
     texts = [f"{format_estimate(c.interval, c.scale)}\n{c.verdict}" for c in comparisons]

@@ -27,10 +27,10 @@ from alexnet.experiments.results import ComparisonResult
 SEED_COUNTS = (3, 4, 5, 6, 8, 10, 15, 20)
 """The numbers of seeds that are planned for."""
 MAX_SEEDS = 1_000
-"""More are not looked for."""
+"""Largest number of seeds that is considered."""
 Z = NormalDist().inv_cdf((1 + CONFIDENCE_LEVEL) / 2)
 POWER = 0.8
-"""How often the seeds that are said to give a verdict give it, if the effect is as measured."""
+"""Probability of a verdict from seeds that are said to give one, if the effect is as measured."""
 SURE = 0.8
 """Confidence of the upper bound of a spread."""
 NUM_VALUES = 160
@@ -40,14 +40,14 @@ BISECTIONS = 30
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Noise:
-    """What makes an effect uncertain, in its own unit; of a ratio in its logarithm's."""
+    """The noise of an effect, in the unit of the effect; for a ratio, of its logarithm."""
 
     seed_std: float
     """Standard deviation of a seed's effect, its images' noise included."""
     image_std: float
     """Standard deviation of a seed's effect over other images."""
     shared_image_std: float
-    """The part of it that is the same for all seeds."""
+    """The part of `image_std` that is the same for all seeds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,14 +59,15 @@ class Power:
 
     noise: Noise
     smallest: float
-    """The effect that counts, as a distance from no effect; of a ratio its logarithm."""
+    """The smallest effect that counts, as a distance from no effect; for a ratio its logarithm."""
     half_widths: tuple[float, ...]
-    """Of the 95 % interval, for every one of `SEED_COUNTS`; of a ratio of its logarithm."""
+    """Half-widths of the 95 % interval, one for each of `SEED_COUNTS`; for a ratio, of its
+    logarithm."""
     seeds_needed: int | None
     """The fewest seeds, three or more, with a half-width below the effect that counts."""
     seeds_needed_at_most: int | None
-    """The same where the spread is at the upper end of what the runs allow, which is exceeded in
-    one case of five."""
+    """`seeds_needed` for a spread at the upper end of what the runs allow, which is exceeded in one
+    case of five."""
     seeds_if_as_measured: int | None
     """The fewest seeds that give a verdict in 80 % of the cases if the effect is as large as it was
     measured."""
@@ -114,7 +115,7 @@ def power_of(
 
 
 def describe_power(power: Power, scale: Scale) -> str:
-    """In words, how many seeds give a narrow interval, and how many probably a verdict."""
+    """A sentence on how many seeds give a narrow interval, and how many probably a verdict."""
     often = f"in {100 * POWER:.0f} % of the cases if the effect is as measured"
     last = f"{_seeds_for_a_verdict(power)} a verdict {often}"
     unit = "" if scale == "ratio" else " points"
@@ -169,7 +170,7 @@ def noise_of(found: ComparisonResult, more_images: float, factor: float) -> Nois
 
 
 def half_width(noise: Noise, num_seeds: int) -> float:
-    """The expected half-width of the 95 % interval of so many seeds, two or more.
+    """The expected half-width of the 95 % interval of `num_seeds` seeds, two or more.
 
     Student's t is a normal value whose variance is random, as that of the images' term is not, so
     their sum is a mixture of normal distributions.
@@ -196,7 +197,7 @@ def seeds_needed(noise: Noise, smallest: float) -> int | None:
 
 
 def gives_verdict(noise: Noise, num_seeds: int, effect: float, smallest: float) -> bool:
-    """Whether so many seeds give a verdict in 80 % of the cases or more.
+    """Whether `num_seeds` seeds give a verdict in 80 % of the cases or more.
 
     An effect that counts is reproduced if its interval lies above 0 and its estimate is at least
     `smallest`; a smaller one is not reproduced if its interval lies below `smallest`. The estimates
@@ -206,7 +207,14 @@ def gives_verdict(noise: Noise, num_seeds: int, effect: float, smallest: float) 
 
 
 def is_told(effect: float, smallest: float, error: float, width: float) -> bool:
-    """The same for an estimate of this standard error and an interval of this half-width."""
+    """Whether the estimate gives a verdict in 80 % of the cases or more; see `gives_verdict`.
+
+    Args:
+        effect: the true effect.
+        smallest: the smallest effect that counts.
+        error: the standard error of the estimate.
+        width: the half-width of its interval.
+    """
     off = NormalDist().inv_cdf(POWER) * error
     if effect < smallest:
         return effect + off + width < smallest
@@ -214,12 +222,12 @@ def is_told(effect: float, smallest: float, error: float, width: float) -> bool:
 
 
 def standard_error(noise: Noise, num_seeds: int) -> float:
-    """The standard deviation of the estimate from so many seeds."""
+    """The standard deviation of the estimate from `num_seeds` seeds."""
     return math.sqrt(noise.shared_image_std**2 + noise.seed_std**2 / num_seeds)
 
 
 def _fewest(is_enough: Callable[[int], bool]) -> int | None:
-    """The fewest seeds, three or more, that are enough, as more are; None: over 1,000."""
+    """The fewest seeds, three or more, that are enough; None: over 1,000. More are enough, too."""
     if not is_enough(MAX_SEEDS):
         return None
     low, high = MIN_SEEDS - 1, MAX_SEEDS
@@ -230,7 +238,7 @@ def _fewest(is_enough: Callable[[int], bool]) -> int | None:
 
 
 def _expected_std(count: int) -> float:
-    """Expected sample standard deviation of so many normal values of standard deviation 1."""
+    """Expected sample standard deviation of `count` normal values of standard deviation 1."""
     ratio = math.lgamma(count / 2) - math.lgamma((count - 1) / 2)
     return math.sqrt(2 / (count - 1)) * math.exp(ratio)
 
@@ -250,7 +258,7 @@ def _chi_square(degrees: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _low_chi_square(degrees: int) -> float:
-    """What a chi-square value exceeds with the probability `SURE`."""
+    """The number that a chi-square value exceeds with the probability `SURE`."""
     values, weights = _chi_square(degrees)
     below = np.cumsum(weights) - weights / 2
     return math.exp(float(np.interp(1 - SURE, below, np.log(values))))

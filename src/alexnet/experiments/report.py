@@ -36,8 +36,8 @@ def write_report(result: ExperimentResult, histories: Histories, out: Path) -> N
     """Write plot, report and result; `result.json` last, since it marks the folder as finished.
 
     Args:
-        result: of the experiment.
-        histories: for every arm that trains, the learning curve of every seed.
+        result: result of the experiment.
+        histories: learning curves of every arm that trains, one for each seed.
         out: the experiment's folder.
     """
     plots.save(plot_result(result, histories), out / PLOT)
@@ -68,8 +68,8 @@ def report_text(result: ExperimentResult) -> str:
 def effects_table(comparisons: Sequence[ComparisonResult], num_seeds: int) -> str:
     """Every comparison with its interval and verdict, as a Markdown table.
 
-    One with fewer seeds than the experiment says so. Where several decide the verdict, also the
-    interval at the level at which they are together right with 95 %.
+    A comparison with fewer seeds than the experiment is marked. Where several decide the verdict,
+    the table also has their intervals at `simultaneous_level`.
     """
     num_claims = sum(one.is_primary for one in comparisons)
     head = ["effect", "published", "minimum effect", "measured, 95 % interval", "verdict"]
@@ -155,7 +155,7 @@ def _what_decides(comparison: ComparisonResult, result: ExperimentResult) -> str
 
 
 def differences_text(result: ExperimentResult) -> str:
-    """What differs between the arms; of arms with several sizes what all sizes share."""
+    """What differs between the arms; for arms of several sizes, what all sizes share."""
     differs = common_differences([(arm.series or arm.name, arm.differs) for arm in result.arms])
     lines = [f"- `{name}`: {', '.join(texts) or 'nothing'}" for name, texts in differs.items()]
     return "\n".join(["What an arm has otherwise than the recipe that all share:", "", *lines])
@@ -178,7 +178,7 @@ def _remarks(result: ExperimentResult) -> list[str]:
 
 
 def machine_text(result: ExperimentResult) -> str:
-    """Devices and versions."""
+    """The machines that the runs ran on, and the versions of the software."""
     others = "".join(
         f"; {count_text(machine.num_runs, 'run')} on {_environment_text(machine.environment)}"
         for machine in result.other_machines

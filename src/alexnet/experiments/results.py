@@ -40,7 +40,7 @@ PLOT = "plot.png"
 REPORT = "report.md"
 
 Trials: TypeAlias = Mapping[str, Sequence[tuple[LRTrial, ...]]]
-"""For every tuned arm the tuning runs of every seed."""
+"""The tuning runs of every tuned arm, for each seed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ class ArmResult:
     series: str
     images_per_class: int
     differs: tuple[str, ...]
-    """What differs from the base recipe, as flags and in words; empty for nothing."""
+    """What differs from the base recipe, as flags and in words; empty if nothing."""
     lrs: tuple[float, ...]
     """The learning rates of the runs, one per seed."""
     trials: tuple[tuple[LRTrial, ...], ...]
@@ -60,14 +60,14 @@ class ArmResult:
     """One per seed: whether the learning rate is the lowest or highest of all that were tried after
     as many extensions of the grid as are allowed, so that a better one may lie outside."""
     values: tuple[float, ...]
-    """One per seed."""
+    """The measured values, one per seed."""
     censored: tuple[bool, ...]
     """One per seed: whether the value is only a lower bound."""
     diverged: tuple[bool, ...]
     """One per seed: whether the loss became infinite or NaN."""
     mean: float
     std: float
-    """Of the values, with n - 1; 0 for a single one."""
+    """Standard deviation of the values, with n - 1; 0 for a single one."""
 
     @property
     def is_at_edge(self) -> bool:
@@ -88,21 +88,20 @@ class ComparisonResult:
     is_primary: bool
     interval: Interval
     simultaneous: Interval
-    """The interval at the level at which those of all primary comparisons are together right with
-    95 %; a claim of several is refuted by it. Of a secondary comparison, and of a single primary
-    one, that at 95 %."""
+    """The interval at `simultaneous_level`, by which a claim of several primary comparisons is
+    refuted. For a secondary comparison, and for a single primary one, it is the 95 % interval."""
     effects: tuple[float, ...]
-    """One per seed, in the scale of the interval."""
+    """The effects, one per seed, in the scale of the interval."""
     image_std: float
     """Standard deviation of a seed's effect over other images; 0 where no images are resampled."""
     shared_image_std: float
-    """The part of it that all seeds share, so that more seeds do not lower it."""
+    """The part of `image_std` that all seeds share, so that more seeds do not lower it."""
     verdict: Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
-    """Where runs of an experiment ran."""
+    """A machine on which runs of an experiment ran."""
 
     environment: Environment
     num_runs: int
@@ -129,13 +128,13 @@ class ExperimentResult:
     comparisons: tuple[ComparisonResult, ...]
     verdict: Verdict
     training_seconds: float
-    """Of all runs together."""
+    """Training time of all runs together."""
     environment: Environment
-    """Where most of the runs ran."""
+    """The environment in which most of the runs ran."""
     design: Design
     """The protocol that was run."""
     other_machines: tuple[Machine, ...] = ()
-    """Where the other runs ran, if the experiment was resumed elsewhere; most runs first."""
+    """The machines of the other runs, if the experiment was resumed elsewhere; most runs first."""
 
     def arm(self, name: str) -> ArmResult:
         """The result of the arm called `name`."""
@@ -164,11 +163,11 @@ def summarize(
 
     Args:
         plan: what was run.
-        outcomes: for every arm one per seed of it, in the order of the seeds.
-        lrs: for every arm the learning rates of the runs, in the order of the seeds.
-        trials: for every tuned arm the tuning runs of every seed.
-        training_seconds: of all runs.
-        machines: where they ran, that of most runs first.
+        outcomes: outcomes of every arm, one per seed, in the order of the seeds.
+        lrs: learning rates of every arm's runs, in the order of the seeds.
+        trials: tuning runs of every tuned arm, for each seed.
+        training_seconds: training time of all runs.
+        machines: the machines that the runs ran on, that of most runs first.
     """
     experiment = plan.experiment
     compared = tuple(_compare(comparison, plan, outcomes) for comparison in plan.comparisons)

@@ -51,10 +51,10 @@ from alexnet.runtime.workers import NewReporter, Workers
 from alexnet.training.run_folder import RunFolder, has_diverged, remove_models
 
 MARGIN = 1.5
-"""Tuning runs for epochs to an error end when they have taken so many times the best one's."""
+"""Tuning runs for `epochs_to_error` end after this many times the epochs of the best one."""
 
 POLL_SECONDS = 0.2
-"""After which an interruption is noticed while the workers say nothing."""
+"""Time after which an interruption is noticed while the workers report nothing."""
 
 
 @dataclass(eq=False)
@@ -70,7 +70,7 @@ class Session:
     """The tuning runs of an arm and a seed, once the search has ended."""
 
     def start(self, task: Task) -> str:
-        """What is said of a task that begins; "" if it is finished already.
+        """The description, for the user, of a task that begins; "" if it is finished already.
 
         Raises:
             UsageError: the folder holds a run of another recipe.
@@ -153,7 +153,7 @@ def do_one_by_one(session: Session, schedule: Schedule) -> None:
 
 
 def do_at_once(session: Session, schedule: Schedule, jobs: int) -> None:
-    """Carry out the tasks in so many processes.
+    """Carry out the tasks in `jobs` processes.
 
     Raises:
         TrainingError: a task failed, or its process was killed; the others end, too.
@@ -173,7 +173,7 @@ def do_at_once(session: Session, schedule: Schedule, jobs: int) -> None:
 
 
 def begin_tasks(session: Session, schedule: Schedule, workers: Workers[Task]) -> None:
-    """Give every idle worker a task; those that are finished are passed over."""
+    """Give every idle worker a task; tasks that are finished already are skipped."""
     while workers.num_free and (task := schedule.next()):
         if description := session.start(task):
             workers.begin(task, session.new_reporter(description))
@@ -312,7 +312,7 @@ def collect_result(session: Session) -> ExperimentResult:
 
 
 def machines_of(out: Path) -> list[Machine]:
-    """Where the runs of an experiment ran, as far as they say, that of most runs first."""
+    """The machines that an experiment's runs ran on, as far as known, that of most runs first."""
     plain = (RunFolder(path).read_environment() for path in sorted(out.glob("runs/*")))
     counts = Counter(from_dict(Environment, one, "environment.json") for one in plain if one)
     return [Machine(environment=one, num_runs=n) for one, n in counts.most_common()]
@@ -324,7 +324,7 @@ def this_machine(plan: Plan) -> Machine:
 
 
 def all_trials(session: Session) -> Trials:
-    """For every tuned arm the tuning runs of every seed."""
+    """The tuning runs of every tuned arm, for each seed."""
     plan = session.plan
     return {
         arm.name: [session.trials[arm.name, seed] for seed in plan.seeds_of_tuning(arm)]
@@ -340,7 +340,7 @@ def total_training_seconds(out: Path) -> float:
 
 
 def read_histories(session: Session) -> Mapping[str, list[list[EpochRecord]]]:
-    """For every arm that trains, the learning curve of every seed."""
+    """The learning curves of every arm that trains, one for each seed."""
     plan = session.plan
     return {
         spec.arm.name: [

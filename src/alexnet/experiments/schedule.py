@@ -22,7 +22,7 @@ class Schedule:
         self._number = count()
         self._unfinished = [0] * len(self._searches)
         self._search_of: dict[int, int] = {}
-        """By the identity of a task that has begun."""
+        """The search of each task that has begun, by the task's `id`."""
         for place in range(len(self._searches)):
             self._go_on(place)
 

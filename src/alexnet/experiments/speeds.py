@@ -24,9 +24,9 @@ from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.runtime.cpu import cpu_name, gpu_names, may_have_gpu
 
 SPEEDS = "speeds"
-"""A folder of the cache."""
+"""Name of the folder in the cache."""
 DIGITS = 16
-"""Hexadecimal, of names."""
+"""Number of hexadecimal digits of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class Speeds:
     """The training speeds that are known of this machine, in images per second."""
 
     path: Path
-    """Where they are kept."""
+    """The file in which they are kept."""
     device: str
     threads: int
-    """Of every run."""
+    """Threads of every run."""
     by_network: dict[str, float]
 
     def __call__(self, recipe: Recipe) -> float | None:
@@ -78,7 +78,7 @@ def known_speeds(device: str = "auto", jobs: int = 1) -> Speeds:
 
 
 def network_key(recipe: Recipe) -> str:
-    """A short name of all that the speed depends on."""
+    """A hash of all that the speed depends on."""
     return _short_hash(to_dict(timed_recipe(recipe)))
 
 

@@ -28,7 +28,7 @@ from alexnet.experiments.summary_page_text import HEAD, NOT_RUN
 from alexnet.io.files import atomic_write, write_text
 
 MAX_DIFFERENCES = 5
-"""Differences of protocols that are told; the rest is counted."""
+"""Number of differences between protocols that are listed; the rest is counted."""
 
 
 def write_page(
@@ -37,7 +37,7 @@ def write_page(
     """Write the results of experiments as one page, with their plots beside it.
 
     Args:
-        folders: of finished experiments or of kept results, no two of one experiment's protocol.
+        folders: folders of finished experiments or of kept results, with no result twice.
         out: the Markdown file; plots are copied to `images/claims` beside it.
         keep: where the results are kept, each instead of an earlier one of its protocol; the page
             is then of all results in this folder.
@@ -165,9 +165,9 @@ def _counts(results: Sequence[ExperimentResult]) -> str:
 
 
 def protocol_differences(result: ExperimentResult) -> tuple[str, ...]:
-    """In what the protocol of this version differs from that of a result.
+    """The differences between the protocol of this version and that of a result.
 
-    A protocol that this version does not have is a difference, too. More seeds are none.
+    A protocol that this version does not have is a difference, too; more seeds are not.
     """
     experiment = EXPERIMENTS[result.experiment]
     if result.protocol not in experiment.protocols:
@@ -217,7 +217,7 @@ def _measured(result: ExperimentResult, plots: Collection[str]) -> str:
 
 
 def _protocol_note(result: ExperimentResult) -> str:
-    """Whether this version has the protocol that was run."""
+    """A sentence on whether this version has the protocol that was run."""
     differences = protocol_differences(result)
     if not differences:
         return f"Protocol `{digest(result.design)}`, that of this version."

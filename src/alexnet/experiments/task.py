@@ -29,7 +29,7 @@ class Task:
     """A training that an experiment needs, and what is measured on it."""
 
     path: Path
-    """Its run folder."""
+    """The folder of the run."""
     recipe: Recipe
     description: str
     """Arm, learning rate and seed, for the user."""

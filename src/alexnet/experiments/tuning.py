@@ -19,7 +19,7 @@ from itertools import pairwise
 MAX_EXTENSIONS = 4
 """Rates that are added to a grid on one side at most; with a factor of 3, a hundredfold."""
 SIGNIFICANT_DIGITS = 3
-"""Of a learning rate that is computed."""
+"""Significant digits of a computed learning rate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +31,8 @@ class LRTrial:
     """What the learning rate is chosen by; lower is better. The top-1 error after the last epoch on
     the tuning run's validation split, or the measure itself where that is one of training speed."""
     loss: float | None
-    """Of the last epoch, on the same images, which decides between equal values; None if it
-    diverged."""
+    """The loss of the last epoch, on the same images, which decides between equal values; None if
+    the run diverged."""
     is_censored: bool = False
     """Whether the run ended before it reached its target: the true value is at least `value`."""
     has_diverged: bool = False
@@ -40,7 +40,7 @@ class LRTrial:
 
     @property
     def rank(self) -> tuple[bool, bool, float, float, float]:
-        """Lower is better; of equal trials the lower learning rate."""
+        """The key to sort trials by, the best one first; ties go to the lower learning rate."""
         loss = math.inf if self.loss is None else self.loss
         return self.has_diverged, self.is_censored, self.value, loss, self.lr
 

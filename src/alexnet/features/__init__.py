@@ -1,4 +1,4 @@
-"""The last hidden layer's activations of a data set, and the images that are nearest in it.
+"""The last hidden layer's activations for a data set, and the images that are nearest by them.
 
 - `index`: `FeatureIndex`, the features of all images of a data set, in the cache.
 - `build`: `build_index`, which computes them once per model and data set.

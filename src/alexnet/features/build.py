@@ -1,4 +1,4 @@
-"""From a model and a data set to a feature index: every image once through the network.
+"""Build a feature index from a model and a data set: every image once through the network.
 
 An interrupted build resumes where it stopped, with the same bits (`io/resumable.py`): the partial
 index has the features at full size, and a state and a checksum for every chunk of images. One
@@ -242,7 +242,7 @@ def _compute_all(spec: _BuildSpec) -> None:
 
 
 def squared_norms(features: np.ndarray) -> np.ndarray:
-    """Of float32 [n, D]: float64 [n]."""
+    """The squared norms of the rows of float32 [n, D]: float64 [n]."""
     norms: np.ndarray = np.einsum("nd,nd->n", features, features, dtype=np.float64)
     return norms
 
@@ -250,7 +250,7 @@ def squared_norms(features: np.ndarray) -> np.ndarray:
 def _compute_missing(spec: _BuildSpec, missing: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """The chunks that any process of the world misses, with their features float32 [n, D].
 
-    Every process computes one of as many chunks as there are processes, and gets those of all.
+    In each round every process computes one chunk, and gets the features of all chunks.
 
     Args:
         spec: the same in all processes.

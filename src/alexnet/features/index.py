@@ -33,7 +33,7 @@ class IndexInfo:
     data: str
     """Name of the data set."""
     fingerprint: str
-    """Of the data set, as in its store."""
+    """Fingerprint of the data set, as in its store."""
     model: str
     """Digest of the weights, the architecture, the preprocessing and the precision."""
     layer: str
@@ -46,7 +46,7 @@ class IndexInfo:
 def source_layer(arch: Architecture, layer: str) -> str:
     """The layer whose outputs are the inputs of another: relu7 for fc8 of AlexNet.
 
-    Dropout and flattening, which change no number of a network that predicts, are not it.
+    Dropout and flattening, which change no number at inference, are skipped.
     """
     names = [one.name for one in arch.layers]
     before = arch.layers[: names.index(layer)]
@@ -85,7 +85,7 @@ class FeatureIndex:
         All blocks use the same memory; a block is valid until the next one is asked for.
 
         Args:
-            max_bytes: of a block, which has at least one row.
+            max_bytes: largest size of a block, which has at least one row.
 
         Raises:
             DataError: the file is shorter than it was when the index was opened.
@@ -114,9 +114,9 @@ class FeatureIndex:
 
         Args:
             queries: float32 [Q, D].
-            rows: int64, ascending: those that are searched; all unless given.
-            top: how many; fewer if there are fewer rows.
-            cosine: by 1 - cosine of the angle in place of the Euclidean distance.
+            rows: int64, ascending: the rows that are searched; all unless given.
+            top: number of rows to find; fewer if there are fewer.
+            cosine: use 1 - cosine of the angle in place of the Euclidean distance.
 
         Returns:
             Rows int64 [Q, top] and distances float64 [Q, top], nearest first.
@@ -125,7 +125,10 @@ class FeatureIndex:
 
 
 def _read_into(file: object, block: np.ndarray) -> int:
-    """Fill a block; fewer bytes than it has if the file ends before. One read may give 2 GB."""
+    """Read a file into a block; return the number of bytes, less than its size if the file ends.
+
+    It is read in a loop, as one call may read only 2 GB.
+    """
     view, done = block.reshape(-1).view(np.uint8).data, 0
     while done < len(view):
         count = file.readinto(view[done:])  # type: ignore[attr-defined]

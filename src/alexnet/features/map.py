@@ -1,7 +1,7 @@
 """A two-dimensional map of a split: similar images are near to each other.
 
-By principal components: the two directions in which the features vary most. Or by UMAP, which keeps
-neighborhoods together and no distances; it needs the package umap-learn.
+PCA maps to the first two principal components, the directions in which the features vary most. UMAP
+keeps neighborhoods together, but no distances; it needs the package umap-learn.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from alexnet.runtime.extras import require_extra
 
 MapMethod: TypeAlias = Literal["pca", "umap"]
 MAX_FIT_BYTES = 1 << 28
-"""Of the features from which the directions are found; of more images an even sample is taken."""
+"""Size of the features that PCA is fitted to; of more images, every k-th is taken."""
 MAX_UMAP_IMAGES = 100_000
-"""UMAP keeps its neighbor graph in memory."""
+"""Largest number of images for UMAP, which keeps its neighbor graph in memory."""
 UMAP_MIN_DIST = 0.5
 """Distance of the nearest points on the map; umap-learn's 0.1 heaps the images of a class."""
 NUM_DIRECTIONS, MAX_ITERATIONS, TOLERANCE = 8, 200, 1e-6
-"""Of the subspace iteration: its width, and when it ends."""
+"""The width of the subspace iteration, and when it ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +36,9 @@ class FeatureMap:
     split: str
     method: MapMethod
     class_names: tuple[str, ...]
-    """Of the data."""
+    """Class names of the data."""
     names: tuple[str, ...]
-    """Of the images."""
+    """Names of the images."""
     labels: np.ndarray
     """int64 [N]: indices of class names."""
     predicted: tuple[str, ...]
@@ -48,10 +48,10 @@ class FeatureMap:
     points: np.ndarray
     """float64 [N, 2]."""
     explained: tuple[float, float] | None
-    """Fractions of the variance along both axes, of PCA."""
+    """Fractions of the variance along both axes, by PCA; None for UMAP."""
 
     def as_csv(self) -> str:
-        """image,label,predicted,right,x,y,data,split with a line per image."""
+        """CSV with a line per image and the header image,label,predicted,right,x,y,data,split."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("image", "label", "predicted", "right", "x", "y", "data", "split"))
@@ -74,7 +74,7 @@ def map_split(split: SplitFeatures, method: MapMethod = "pca", seed: int = 0) ->
     Args:
         split: from `open_split`.
         method: how the features become two numbers.
-        seed: of UMAP, and of PCA's first directions, on which its result does not depend.
+        seed: seed of UMAP, and of PCA's first directions, on which its result does not depend.
 
     Raises:
         UsageError: umap-learn is not installed.
@@ -104,7 +104,7 @@ def map_split(split: SplitFeatures, method: MapMethod = "pca", seed: int = 0) ->
 
 
 def _pca(split: SplitFeatures, seed: int) -> tuple[np.ndarray, tuple[float, float]]:
-    """Coordinates float64 [N, 2] on the first two principal components, and their variances."""
+    """Coordinates float64 [N, 2] on two principal components, and the variance they explain."""
     features, rows = split.index.features, split.rows
     most = max(3, MAX_FIT_BYTES // (4 * features.shape[1]))
     sample = features[rows[:: -(-len(rows) // most)]]
@@ -118,8 +118,8 @@ def principal_components(
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
     """The mean [D], the first two principal components [D, 2], and their fractions of the variance.
 
-    By subspace iteration, which reads the features twice per step and needs no D x D matrix. The
-    largest coordinate of a component is positive.
+    They are found by subspace iteration, which reads the features twice per step and needs no D x D
+    matrix. The largest coordinate of a component is positive.
     """
     mean = features.mean(0, dtype=np.float64).astype(np.float32)
     centered = features - mean
@@ -150,7 +150,7 @@ def _iterate(centered: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _umap(split: SplitFeatures, seed: int) -> np.ndarray:
-    """Coordinates float64 [N, 2] by UMAP, of one thread, so that a seed gives the same map.
+    """Coordinates float64 [N, 2] by UMAP, on one thread, so that a seed gives the same map.
 
     It starts from the principal components, which keeps groups without common neighbors from
     drifting far apart.

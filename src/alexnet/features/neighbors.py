@@ -25,9 +25,9 @@ class Neighbor:
     """An image of the data set that is near to a query."""
 
     index: int
-    """Of the image in the image store."""
+    """Index of the image in the image store."""
     image: str
-    """Its name in the data set."""
+    """Name of the image in the data set."""
     label: str
     """The class of the image."""
     distance: float
@@ -53,7 +53,8 @@ class Neighbors:
     error: str = ""
     """Why the query could not be read or its outputs are not finite; "" if neither."""
     pixels: np.ndarray | None = field(default=None, compare=False, repr=False)
-    """The query as stored images are, uint8 [S, S, 3], of the first queries."""
+    """The pixels of the query, resized as stored images are, uint8 [S, S, 3]; only the first
+    queries have them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +166,7 @@ def nearest_images(
     cosine: bool = False,
     reporter: Reporter | None = None,
 ) -> NearestImages:
-    """Finds the images of a data set that are nearest to any image, by the last hidden layer.
+    """An object that finds the nearest images of a data set to any image, by the last hidden layer.
 
     The features of the whole data set are computed once per model and kept in the cache.
 
@@ -177,7 +178,7 @@ def nearest_images(
         split: where neighbors are searched: train, val, test or all, as for the classifier's
             training; `auto` is train, or all images of data without splits that the classifier was
             not trained on.
-        cosine: by 1 - cosine in place of the paper's Euclidean distance.
+        cosine: use 1 - cosine in place of the paper's Euclidean distance.
         reporter: receives notes, and the progress of decoding and of computing features.
 
     Raises:

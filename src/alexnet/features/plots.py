@@ -36,23 +36,23 @@ from alexnet.plots import (
 
 MARGIN, GAP = 0.2, 0.1
 TILE, LARGE_TILE = 1.25, 2.2
-"""Side of an image of a sheet in inches, and at most that of the few images of a small one."""
+"""Side of an image on a sheet, in inches, and its largest side on a sheet of few queries."""
 FEW_QUERIES = 3
 TITLE_SIZE = 10.5
 COLUMN = 0.057
-"""Inches of a text below an image that a letter takes."""
+"""Width of a letter in the text below an image, in inches."""
 MAX_QUERIES = 20
-"""Rows of a sheet."""
+"""Largest number of rows of a sheet."""
 MAX_COLUMNS = 10
-"""Neighbors that a sheet shows of each query."""
+"""Largest number of neighbors that a sheet shows of each query."""
 FRAME = 2.5
 """Width of the frame of a neighbor, in points."""
 MARKERS = "os^Dv"
-"""Shapes of the classes of a map; a shape and a color are of one class."""
+"""Shapes of the points of a map; a shape and a color together mean one class."""
 MAX_LEGEND_CLASSES = len(COLORS) * 3
-"""More classes are named at their places."""
+"""Largest number of classes in a legend; names of more are written between the points."""
 MAX_PLACED_NAMES = 400
-"""Classes whose names are tried to be placed, those with most images first."""
+"""Number of classes, those with most images first, whose names are written if they fit."""
 
 
 @styled
@@ -97,7 +97,7 @@ def neighbors_sheet(
 
 
 def _tile(num_queries: int, columns: int) -> float:
-    """Side of an image: of few images larger ones, up to the usual width of a figure."""
+    """Side of an image in inches; larger for few queries, up to the usual width of a figure."""
     if num_queries > FEW_QUERIES:
         return TILE
     return min(max((WIDTH - 2 * MARGIN + GAP) / columns - GAP, TILE), LARGE_TILE)
@@ -128,7 +128,7 @@ def _file_name(path: str) -> str:
 def _draw_neighbor(
     page: Page, x: float, y: float, tile: float, neighbor: Neighbor, nearest: NearestImages
 ) -> None:
-    """An image in a frame that says whether its class is right; class, distance and name below.
+    """Draw an image in a frame that shows whether its class is right; class and distance below.
 
     A wrong class has a cross, too, since not everyone tells colors apart.
     """
@@ -152,7 +152,7 @@ def _text_below(
     color: str,
     bold: bool = False,
 ) -> None:
-    """The first line in a color, the others small and gray."""
+    """Write lines below an image: the first in a color, the others small and gray."""
     columns = int(tile / COLUMN)
     first, *others = [short_label(drawable(line), columns) for line in lines]
     weight = "bold" if bold else "normal"
@@ -162,7 +162,7 @@ def _text_below(
 
 
 def _frames_text(shown: Sequence[Sequence[Neighbor]]) -> str:
-    """What the frames mean."""
+    """A sentence on what the frames mean; "" if they mean nothing."""
     near = [neighbor for row in shown for neighbor in row]
     if not near or near[0].is_match is None:
         return ""
@@ -175,7 +175,7 @@ def _frames_text(shown: Sequence[Sequence[Neighbor]]) -> str:
 def map_figure(feature_map: FeatureMap, title: str = "") -> Figure:
     """The map as a figure: a color and a shape for each class, wrong predictions with a ring.
 
-    Up to 24 classes have a legend; of more classes the names stand at their places, as far as they
+    Up to 24 classes have a legend; names of more classes are written at their points where they
     fit.
     """
     num_classes = len(feature_map.class_names)
@@ -253,7 +253,7 @@ def _add_legend(axes: Axes, feature_map: FeatureMap) -> None:
 
 
 def _right_text(feature_map: FeatureMap) -> str:
-    """How many predictions are right."""
+    """The numbers of images and, if known, of right predictions, in words."""
     if feature_map.is_right is None:
         return f"{len(feature_map.names):,} images"
     right, count = int(feature_map.is_right.sum()), len(feature_map.names)
@@ -262,9 +262,9 @@ def _right_text(feature_map: FeatureMap) -> str:
 
 
 def _place_names(figure: Figure, axes: Axes, feature_map: FeatureMap) -> int:
-    """The names of classes at the medians of their points, where no other name is; how many.
+    """Write class names at the medians of their points where they fit; return how many.
 
-    Those of classes with most images first.
+    Classes with most images come first.
     """
     labels, points = feature_map.labels, feature_map.points
     counts = np.bincount(labels, minlength=len(feature_map.class_names))

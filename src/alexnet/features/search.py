@@ -24,11 +24,11 @@ BLOCK_BYTES = 1 << 26
 MAX_QUERIES = 64
 """Queries for which the features are read at once; more are searched in turns."""
 UNIT_ROUNDOFF = 2.0**-24
-"""Of float32."""
+"""Unit roundoff of float32."""
 SMALLEST = 2.0**-126
-"""Of float32; what is smaller may become 0."""
+"""Smallest normal number of float32; smaller ones may become 0."""
 SLACK = 1e-12
-"""For the rounding in float64."""
+"""Allowance for rounding errors in float64."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ def nearest_rows(
     *,
     cosine: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """See `FeatureIndex.nearest`."""
+    """The nearest rows of an index to each query; see `FeatureIndex.nearest`."""
     queries = np.ascontiguousarray(queries, np.float32)
     if queries.ndim != 2 or queries.shape[1] != index.info.num_features:
         raise UsageError(f"queries are [Q, {index.info.num_features}], not {list(queries.shape)}")
@@ -122,7 +122,7 @@ def _bounds(
 def _exact(
     index: FeatureIndex, query: np.ndarray, rows: np.ndarray, top: int, cosine: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest of some rows, by distances in float64."""
+    """The `top` nearest of some rows and their distances, computed in float64."""
     distances = np.zeros(len(rows))
     step = max(1, BLOCK_BYTES // (8 * len(query)))
     for start in range(0, len(rows), step):
@@ -141,7 +141,7 @@ def _euclidean_distances(features: np.ndarray, query: np.ndarray) -> np.ndarray:
 
 
 def _cosine_distances(features: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """1 - cosine; 1 where one of both is zero everywhere."""
+    """1 - cosine of each row and the query; 1 where either is zero everywhere."""
     norms = np.sqrt((features**2).sum(1) * (query**2).sum())
     cosines = np.divide(features @ query, norms, out=np.zeros(len(norms)), where=norms > 0)
     distances: np.ndarray = np.maximum(1 - cosines, 0)

@@ -31,7 +31,7 @@ class SplitFeatures:
     classifier: Classifier
     store: Store
     index: FeatureIndex
-    """Of all images of the store."""
+    """The features of all images of the store."""
     split: str
     """The split's name."""
     rows: np.ndarray
@@ -64,8 +64,8 @@ def open_split(
         data_root: folder searched for data sets first.
         label_from: as `DataOptions.label_from`.
         split: as for `evaluate`.
-        is_searched: `auto` is the train split; or all images, of data without splits that the
-            classifier was not trained on.
+        is_searched: whether `auto` is the train split, or all images of data without splits that
+            the classifier was not trained on, as for a search.
         reporter: receives notes, and the progress of decoding and of computing features.
 
     Raises:

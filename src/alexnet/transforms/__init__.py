@@ -1,4 +1,4 @@
-"""From stored images (uint8 [B, S, S, 3]) to network inputs (float32 [B, C, side, side]).
+"""Transforms of stored images, uint8 [B, S, S, 3], to network inputs, float32 [B, C, side, side].
 
 - `augment`: random crops, flips, colour, contrast and noise for training, as one call
 - `random_crops`: where the crops are, and their pixels

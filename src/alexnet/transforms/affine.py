@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def crop_matrices(boxes: Tensor) -> Tensor:
-    """From a pixel of a crop to that of the stored image: boxes [B, 4] to [B, 3, 3]."""
+    """Matrices from a pixel of a crop to that of the stored image: boxes [B, 4] to [B, 3, 3]."""
     x, step_x, y, step_y = boxes.unbind(1)
     zero = torch.zeros_like(x)
     return _matrices((step_x, zero, x), (zero, step_y, y))
@@ -43,7 +43,7 @@ def translation_matrices(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _matrices(x: tuple[Tensor, Tensor, Tensor], y: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Two rows of numbers [B] each, and the row (0, 0, 1): [B, 3, 3]."""
+    """Matrices [B, 3, 3] from two rows of numbers [B] each, and the row (0, 0, 1)."""
     zero, one = torch.zeros_like(x[0]), torch.ones_like(x[0])
     rows = (torch.stack(row, 1) for row in (x, y, (zero, zero, one)))
     return torch.stack(tuple(rows), 1)
@@ -62,12 +62,12 @@ def rotate(images: Tensor, degrees: Tensor, fill: Tensor) -> Tensor:
 
 
 def crop_affine(images: Tensor, matrices: Tensor, size: int, fill: Tensor) -> Tensor:
-    """Bilinear samples: float [B, C, S, S] to [B, C, size, size] in channels-last memory.
+    """Sample images bilinearly: float [B, C, S, S] to [B, C, size, size] in channels-last memory.
 
     Args:
         images: stored images.
-        matrices: from a pixel of the result to that of an image, [B, 3, 3].
-        size: of the result, in pixels.
+        matrices: matrices from a pixel of the result to that of an image, [B, 3, 3].
+        size: side of the result, in pixels.
         fill: colour [C] of what lies outside the image.
     """
     span, stored_size = torch.arange(size, device=images.device), images.shape[-1]

@@ -16,7 +16,7 @@ class Applied:
     """The random choices of an `Augmenter` for a batch."""
 
     boxes: Tensor
-    """Of the crops in the padded image, as `random_crop_boxes` has them: [B, 4]."""
+    """Boxes of the crops in the padded image, as `random_crop_boxes` has them: [B, 4]."""
     crop_size: int
     """Samples along a side of a crop."""
     color_shifts: Tensor
@@ -27,7 +27,7 @@ class Applied:
     angles: Tensor | None = None
     """Degrees of the rotation, counterclockwise: [B]."""
     operations: ChosenOperations | None = None
-    """Of RandAugment."""
+    """Operations of RandAugment."""
     noise_std: float = 0.0
     noise: Tensor | None = None
     """Added to the crops: [B, C, side, side], 0-255 scale."""
@@ -37,7 +37,7 @@ class Applied:
     """Rectangles of random erasing in the crop: top, left, height, width, [B, 4]."""
 
     def of(self, indices: Tensor) -> Applied:
-        """What was chosen for some images of the batch, by their places in it."""
+        """The choices for some images of the batch, by their indices in it."""
         chosen = {f.name: getattr(self, f.name) for f in fields(self)}
         return Applied(**{name: _rows(value, indices) for name, value in chosen.items()})
 
@@ -47,7 +47,7 @@ class Applied:
         return self.angles is not None or self.operations is not None
 
     def matrices(self) -> Tensor:
-        """From a pixel of a crop to that of the stored image, all changes together: [B, 3, 3]."""
+        """Matrices [B, 3, 3] from a pixel of a crop to that of the stored image, all in one."""
         matrices = crop_matrices(self.boxes)
         if self.angles is not None:
             matrices = matrices @ rotation_matrices(self.angles, self.crop_size)

@@ -44,7 +44,7 @@ class Augmenter:
     """Use the C kernel where there is one for these options; it gives the same values."""
 
     def __call__(self, pixels: Tensor, generator: torch.Generator, epoch: int = 0) -> Tensor:
-        """uint8 [B, S, S, 3] to float32 [B, C, side, side] in channels-last memory.
+        """Augment images: uint8 [B, S, S, 3] to float32 [B, C, side, side] in channels-last memory.
 
         `epoch` counts from 0.
         """
@@ -58,7 +58,7 @@ class Augmenter:
         return self.run(pixels, applied), applied
 
     def choose(self, count: int, size: int, generator: torch.Generator, epoch: int = 0) -> Applied:
-        """Everything random about `count` stored images of `size` pixels; as for a call."""
+        """Make all random choices for `count` stored images of `size` pixels."""
         options, device = self.options, generator.device
         boxes = self._crop_boxes(count, size + 2 * self.preprocessing.padding, generator)
         has_color = options.last_color_epoch is None or epoch < options.last_color_epoch
@@ -80,7 +80,7 @@ class Augmenter:
         return applied
 
     def _choose_for_crops(self, count: int, applied: Applied, generator: torch.Generator) -> None:
-        """What is random about the pixels of the crops."""
+        """Make the random choices for the pixels of the crops: noise, contrast and erasing."""
         options, preprocessing, device = self.options, self.preprocessing, generator.device
         side = preprocessing.input_side
         if options.noise_std:
@@ -96,7 +96,7 @@ class Augmenter:
             )
 
     def run(self, pixels: Tensor, applied: Applied) -> Tensor:
-        """The images after what `choose` has chosen for them."""
+        """Augment the images as `choose` has chosen: uint8 [B, S, S, 3] to what a call returns."""
         pixels = pad(pixels, self.preprocessing.padding)
         images = self._run_kernel(pixels, applied)
         if images is None:
@@ -153,7 +153,7 @@ class Augmenter:
 
     @property
     def _fill_color(self) -> Tensor:
-        """Of what lies outside the stored image: the mean colour, [C] on the 0-255 scale."""
+        """The colour outside the stored image: the mean colour, [C] on the 0-255 scale."""
         if self.mean_image is not None:
             return self.mean_image.mean((1, 2))
         mean = self.preprocessing.mean[: self.preprocessing.channels]

@@ -15,7 +15,7 @@ from torch import Tensor
 from alexnet.transforms.crops import LUMA_WEIGHTS
 
 MAX_CHANGE = 0.9
-"""By which the factor of an enhancement differs from 1 at strength 1."""
+"""How much the factor of an enhancement differs from 1 at strength 1."""
 
 
 def brightness(images: Tensor, strength: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def contrast(images: Tensor, strength: Tensor) -> Tensor:
 def sharpness(images: Tensor, strength: Tensor) -> Tensor:
     """Blend with a smoothed image, or away from it; the outermost pixels stay.
 
-    A smoothed pixel is the mean of its nine neighbours, in which it counts five times itself.
+    A smoothed pixel is the mean of the 3 x 3 pixels around it, where it counts five times itself.
     """
     rows = images[:, :, :-2] + images[:, :, 1:-1] + images[:, :, 2:]
     total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
@@ -46,7 +46,7 @@ def sharpness(images: Tensor, strength: Tensor) -> Tensor:
 
 
 def _blend(others: Tensor, images: Tensor, strength: Tensor) -> Tensor:
-    """`others` at strength -1 (nearly), `images` at 0, and as far beyond them at 1."""
+    """Blend linearly: nearly `others` at strength -1, `images` at 0, as far beyond these at 1."""
     factor = 1 + MAX_CHANGE * strength
     return (others + factor * (images - others)).clamp_(0, 255)
 

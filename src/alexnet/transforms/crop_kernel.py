@@ -26,7 +26,7 @@ def kernel_crops(
     Args:
         pixels: stored images, on the CPU.
         applied: where the crops are, and how they are rotated and distorted.
-        side: of the result, in pixels.
+        side: side of the result, in pixels.
         fill: colour [3] of what lies outside the image; None where the crops are rectangles.
         shifts: [B, 3].
         mean: [3], or a mean image [side, side, 3].

@@ -18,7 +18,7 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 
 
 def to_float_chw(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """uint8 [B, H, W, 3] to float32 [B, C, H, W] in channels-last memory, on the 0-255 scale."""
+    """Convert uint8 [B, H, W, 3] to float32 [B, C, H, W], channels last, on the 0-255 scale."""
     images = pixels.permute(0, 3, 1, 2).float()
     if preprocessing.channels == 1:
         weights = images.new_tensor(LUMA_WEIGHTS)[:, None, None]
@@ -27,13 +27,13 @@ def to_float_chw(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 
 def to_uint8_images(images: Tensor) -> list[np.ndarray]:
-    """Float [B, C, h, w] on the 0-255 scale, rounded to uint8 [h, w, 3], or grey [h, w]."""
+    """Round images float [B, C, h, w] on the 0-255 scale to uint8 [h, w, 3], or grey [h, w]."""
     pixels = images.round().clamp(0, 255).to("cpu", torch.uint8).permute(0, 2, 3, 1).numpy()
     return list(pixels if pixels.shape[3] == 3 else pixels[..., 0])
 
 
 def normalize(images: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None) -> Tensor:
-    """(x - mean) / std, in place: float [B, C, h, w] on the 0-255 scale.
+    """Compute (x - mean) / std in place: float [B, C, h, w] on the 0-255 scale.
 
     `mean_image` [C, h, w] is the centre crop of the mean image and is subtracted at every crop
     position.
@@ -79,18 +79,18 @@ def _rows(
 
 
 _kept_rows = lru_cache(maxsize=16)(_rows)
-"""The same, copied to a GPU once: it would be waited for at every copy."""
+"""`_rows` with a cache, so that the program need not wait for the GPU at every copy."""
 
 
 def resize(images: Tensor, side: int) -> Tensor:
-    """Float [B, C, h, w] to [B, C, side, side]; bilinear, antialiased when shrinking."""
+    """Resize float [B, C, h, w] to [B, C, side, side]; bilinear, antialiased when shrinking."""
     if images.shape[-1] == side:
         return images
     return F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
 
 
 def pad(pixels: Tensor, padding: int) -> Tensor:
-    """uint8 [B, H, W, 3] with `padding` rows and columns of zeros on every side."""
+    """Pad uint8 [B, H, W, 3] with `padding` rows and columns of zeros on every side."""
     return F.pad(pixels, (0, 0, *(padding,) * 4)) if padding else pixels
 
 
@@ -127,7 +127,7 @@ def resized_crops(
     Args:
         pixels: uint8 [B, S, S, 3].
         boxes: [B, 4], as `random_crop_boxes` has them.
-        preprocessing: of the network.
+        preprocessing: preprocessing of the network.
         mean_image: [3, side, side], subtracted in place of `preprocessing.mean`.
         shifts: [B, 3], 0-255 scale, added to every pixel of a crop.
 
@@ -160,7 +160,7 @@ def center_crop(
 def ten_crop(
     pixels: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None = None
 ) -> list[Tensor]:
-    """Four corners and the centre, then each flipped: ten times float32 [B, C, side, side].
+    """The four corners and the centre, then each flipped: ten times float32 [B, C, side, side].
 
     Source: Paper, section 4.1.
     """

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 MIN_AREA, MAX_AREA = 0.02, 0.4
-"""Of the rectangle, as a fraction of the image."""
+"""Smallest and largest area of the rectangle, as a fraction of the image."""
 MAX_ASPECT_RATIO = 1 / 0.3
 ATTEMPTS = 10
 """Rectangles drawn for an image, of which the first that fits into it is taken."""
 
 
 def random_erasing(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
-    """Images, each with probability `p` without a rectangle, which is 0 instead.
+    """The images, each with probability `p` with a random rectangle set to 0.
 
     Args:
         images: normalized, so that 0 is the mean colour: [B, C, h, w]; not changed.
@@ -56,7 +56,7 @@ def erase_boxes(images: Tensor, boxes: Tensor) -> None:
 
     Args:
         images: [B, C, h, w].
-        boxes: of `random_erasing_boxes`.
+        boxes: from `random_erasing_boxes`.
     """
     erased = (boxes[:, 2] > 0).nonzero()[:, 0]
     top, left, height, width = boxes[erased].T[..., None]

@@ -43,12 +43,12 @@ def lanczos_resize(image: Tensor, resize: Resize, side: int) -> Tensor:
 
 
 def _rows_first(planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """[3, H, W] to [3, side, side], whole numbers of 0 to 255 after each pass."""
+    """Resize [3, H, W] to [3, side, side], to whole numbers of 0 to 255 after each pass."""
     return _to_whole(columns @ _to_whole(planes @ rows))
 
 
 def _columns_first(planes: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """As `_rows_first`, in the other order."""
+    """Do what `_rows_first` does in the other order."""
     return _to_whole(_to_whole(columns @ planes) @ rows)
 
 
@@ -79,5 +79,5 @@ def _sinc_product(x: Tensor) -> Tensor:
 
 
 def _to_whole(values: Tensor) -> Tensor:
-    """Rounded, half up, and limited to 0 to 255."""
+    """Round half up, and clamp to 0 to 255."""
     return torch.floor(values + 0.5).clamp(0, 255)

@@ -14,17 +14,17 @@ from alexnet.config.augmentation import Augmentation
 
 @dataclass(frozen=True, eq=False)
 class Mixing:
-    """How the images of a batch are mixed, each with another one of it."""
+    """How the images of a batch are mixed, each with another image of the batch."""
 
     others: Tensor
-    """The place in the batch of each image's other one: int64 [B]."""
+    """The index in the batch of the other image of each: int64 [B]."""
     fraction: float
-    """Of the other image in the target, 0 to 1; the image itself has the rest."""
+    """Fraction of the other image in the target, 0 to 1; the image itself has the rest."""
     patch: tuple[slice, slice] | None = None
     """Rows and columns that CutMix takes from the other image; None: mixup."""
 
     def images(self, images: Tensor, others: Tensor) -> Tensor:
-        """Images [n, C, h, w] mixed with their other ones; neither is changed."""
+        """The images [n, C, h, w] mixed with `others`, their other images; neither is changed."""
         if self.patch is None:
             return images.lerp(others, self.fraction)
         mixed, (rows, columns) = images.clone(), self.patch
@@ -32,7 +32,7 @@ class Mixing:
         return mixed
 
     def targets(self, targets: Tensor) -> Tensor:
-        """The class probabilities of the whole batch, [B, num_classes], mixed alike."""
+        """The class probabilities of the whole batch, [B, num_classes], mixed as the images are."""
         if self.patch is None:
             return targets.lerp(targets[self.others], self.fraction)
         return (1 - self.fraction) * targets + self.fraction * targets[self.others]
@@ -41,12 +41,12 @@ class Mixing:
 def choose_mixing(
     count: int, height: int, width: int, options: Augmentation, generator: torch.Generator
 ) -> Mixing | None:
-    """CutMix with its probability, else mixup if the options have it; None: nothing is mixed.
+    """Choose CutMix with its probability, else mixup if the options have it; None: neither.
 
     Args:
-        count: of the images of the batch.
-        height: of the images.
-        width: of the images.
+        count: number of images in the batch.
+        height: height of the images.
+        width: width of the images.
         options: gives `cutmix` and `mixup`.
         generator: source of all random numbers.
     """
@@ -97,7 +97,7 @@ def mix(
     options: Augmentation,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, bool]:
-    """CutMix with its probability, else mixup if the options have it; never both.
+    """Apply CutMix with its probability, else mixup if the options have it; never both.
 
     Args:
         images: [B, C, h, w]; not changed.
@@ -127,7 +127,7 @@ def mixup(
         images: [B, C, h, w]; not changed.
         labels: int64 [B].
         num_classes: number of classes.
-        alpha: of the beta distribution; 0: nothing is mixed, and no random number is drawn.
+        alpha: parameter of the beta distribution; 0: nothing is mixed, no random number is drawn.
         generator: source of all random numbers.
 
     Returns:

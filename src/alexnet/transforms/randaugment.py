@@ -25,7 +25,7 @@ from alexnet.transforms.affine import (
 
 MAX_SHEAR = 0.3
 MAX_TRANSLATION = 150 / 331
-"""As a fraction of the image's side."""
+"""Largest translation, as a fraction of the image's side."""
 MAX_DEGREES = 30.0
 GEOMETRIC = ("shear x", "shear y", "translate x", "translate y", "rotate")
 COLOR: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -46,9 +46,9 @@ class ChosenOperations:
     """What RandAugment does to each image of a batch."""
 
     indices: Tensor
-    """Of OPERATIONS, in their order: int64 [B, operations per image]."""
+    """Indices into OPERATIONS, in the order chosen: int64 [B, operations per image]."""
     strengths: Tensor
-    """-1 to 1: the magnitude with a random sign, which some operations ignore; as `indices`."""
+    """The magnitude with a random sign, which some ignore: -1 to 1, of the shape of `indices`."""
 
     def texts(self, i: int) -> list[str]:
         """The operations on an image, with their strength in percent."""
@@ -67,8 +67,8 @@ def rand_augment(
 
     Args:
         images: float [B, C, S, S] on the 0-255 scale; not changed.
-        num_operations: on each image.
-        magnitude: of all operations, 0 to 10.
+        num_operations: number of operations on each image.
+        magnitude: magnitude of all operations, 0 to 10.
         fill: colour [C] of what comes into an image from outside it.
         generator: source of all random numbers.
     """
@@ -106,11 +106,11 @@ def geometric_matrices(chosen: ChosenOperations, size: int) -> Tensor:
 
 
 def apply_color_operations(images: Tensor, chosen: ChosenOperations) -> None:
-    """The other operations, in place, in the order chosen for each image.
+    """Apply the operations on colours in place, in the order chosen for each image.
 
     Args:
         images: float [B, C, h, w] on the 0-255 scale.
-        chosen: for these images.
+        chosen: the operations that are chosen for these images.
     """
     indices = chosen.indices.cpu()  # one wait for the device, instead of one for each operation
     for place in range(indices.shape[1]):

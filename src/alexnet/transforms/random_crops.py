@@ -35,7 +35,7 @@ def random_crop_boxes(
 def _flip_half(
     first: Tensor, side: int, flip: bool, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The first pixels of crops and their steps, of which half begin at the other edge."""
+    """The first pixels and steps of crops along an axis, of which about half are flipped."""
     is_flipped = torch.zeros_like(first, dtype=torch.bool)
     if flip:
         is_flipped = torch.rand(len(first), 1, generator=generator, device=first.device)[:, 0] < 0.5

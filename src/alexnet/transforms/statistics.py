@@ -57,8 +57,8 @@ def fit_preprocessing(
     Args:
         arch: gives channels and size of the input.
         options: which mean and std are used.
-        store: of the data set.
-        indices: of the training images.
+        store: the store of the data set.
+        indices: indices of the training images.
         device: where the mean image [3, side, side] is returned.
 
     Raises:
@@ -103,7 +103,7 @@ def _rgb(values: np.ndarray) -> RGB:
 def color_principal_axes(covariance: np.ndarray) -> Tensor:
     """Principal axes times their standard deviations, one a column: float32 [3, 3].
 
-    `covariance` is that of r, g and b.
+    `covariance` is that of r, g and b: [3, 3].
     """
     variance, directions = np.linalg.eigh(covariance)
     return torch.from_numpy(directions * np.sqrt(np.maximum(variance, 0))).float()

@@ -11,6 +11,6 @@
 - `imagenet_layout`, `imagenet_labels`: the folders and lists in which ImageNet is published
 - `imagenet_classes`: wnids and names of its 1,000 classes
 - `toyflowers/`: the built-in data set, painted by the program
-- `published`: how many images they have, for plans without them
+- `published`: how many images the published data sets have, for plans made without their files
 - `mat`: MATLAB files, in which parts of two data sets are published
 """

@@ -23,7 +23,7 @@ OTHER_ARCHIVE_SUFFIXES = (".7z", ".rar", ".zst", ".lz4", ".lzma", ".iso")
 
 
 def is_archive_name(path: Path) -> bool:
-    """Whether a file's name ends as that of an archive that is read."""
+    """Whether a file's name has the ending of a supported archive."""
     return path.name.lower().endswith(ARCHIVE_SUFFIXES)
 
 
@@ -36,8 +36,8 @@ def archive_stem(path: Path) -> str:
 def unpacked_folder(archive: Path, on_unpack: ProgressCallback = ignore_progress) -> Path:
     """The folder with an archive's files, in the cache; unpacked if it is not there yet.
 
-    A changed archive (by path, size and time) is another one. An interrupted unpacking leaves
-    nothing that is used, and the next one removes it.
+    An archive whose path, size or modification time changed is unpacked again. What an interrupted
+    unpacking leaves is not used, and the next unpacking removes it.
 
     Raises:
         DataError: the archive cannot be read or is refused (see `unpack`), or the cache cannot be

@@ -130,7 +130,7 @@ def open_source(
 
 
 def _open_unpacked(path: Path, folder: Path, allow_unlabelled: bool, label_from: str) -> Source:
-    """The folder of an archive, named after that."""
+    """Open the folder that an archive was unpacked into; the source is named after the archive."""
     try:
         source = _open_folder(folder, allow_unlabelled, label_from)
     except DataError as error:
@@ -142,7 +142,7 @@ GIVE = "give a folder, a list of images or a known name"
 
 
 def _cannot_open(data: str, path: Path) -> DataError | UnknownNameError:
-    """What is wrong with `data`, which is no data set."""
+    """The error for `data` that is no data set."""
     if path.is_file():
         return DataError(f"{data!r} is {_file_kind(path)}")
     similar = similar_path(path)
@@ -155,7 +155,7 @@ def _cannot_open(data: str, path: Path) -> DataError | UnknownNameError:
 
 
 def _file_kind(path: Path) -> str:
-    """What a file is that is no data set, and what to do."""
+    """What kind of file this is instead of a data set, and what to do with it."""
     if path.suffix.lower() in SPREADSHEETS:
         return "a spreadsheet; save it as CSV (UTF-8) with the columns path and label"
     if path.suffix.lower() in OTHER_ARCHIVE_SUFFIXES:
@@ -172,7 +172,7 @@ def _open_folder(
     label_from: str,
     on_index: ProgressCallback = ignore_progress,
 ) -> Source:
-    """A folder of ImageNet's layouts, with a list, of class folders, or of images alone."""
+    """Open a folder: an ImageNet layout, or one with a list, shards, class folders or images."""
     if all((path / name).is_file() for name in RUN_FILES):
         raise DataError(f"{path} is a run folder, which holds no data set; --data takes images")
     if label_from:

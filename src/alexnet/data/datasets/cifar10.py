@@ -176,12 +176,12 @@ def _read_batches(found: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _from_pickle(content: bytes, where: str) -> bytes:
-    """A batch of the version for Python, as the binary version has it.
+    """Convert a batch of the Python version to the records of the binary version.
 
     The pickle is read value by value: nothing that it names is imported or called.
 
     Raises:
-        DataError: it has other values than a batch.
+        DataError: its values are not those of a batch.
     """
     labels: list[int] = []
     images = last = b""

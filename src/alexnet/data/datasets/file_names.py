@@ -19,12 +19,12 @@ from alexnet.errors import ConfigError, DataError
 from alexnet.io.isolated import read_in_subprocess
 
 COMMON_PATTERNS = (r"^(.+?)[\W_]*\d", r"^(\d+)[ ._-]", r"^([^ ._-]+)[ ._-]")
-"""cat.0.jpg and Abyssinian_12.jpg; 0001_c3s1.jpg; rose-left.jpg."""
+"""Patterns for names such as cat.0.jpg and Abyssinian_12.jpg; 0001_c3s1.jpg; rose-left.jpg."""
 MAY_TAKE_LONG = re.compile(r"\)[*+?{]|([*+{].*){3}|(\?.*){6}", re.S)
 """A repeated group, three repetitions, or many choices: of other expressions, the time for a name
 grows at most with the cube of its length."""
 SEARCH_SECONDS = 30.0
-"""For all names; a million take a few seconds."""
+"""Time limit for searching all names; a million take a few seconds."""
 READER = f"{__name__}:read_labels"
 
 
@@ -82,7 +82,14 @@ def find_labels(label_from: str, names: Sequence[str]) -> list[str]:
 
 
 def read_labels(path: Path) -> dict[str, np.ndarray]:
-    """The classes in a file of a pattern and names, as bytes of JSON."""
+    """Find the classes for `find_labels` in another process.
+
+    Args:
+        path: a JSON array of the pattern and the names.
+
+    Returns:
+        "labels": the classes as a JSON array, in bytes (uint8).
+    """
     label_from, *names = json.loads(path.read_text(encoding="utf-8"))
     pattern = compile_label_pattern(label_from)
     labels = json.dumps([find_label(pattern, name) for name in names])
@@ -92,7 +99,7 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
 def splits_from_folders(names: Sequence[str]) -> list[str]:
     """The split of every path by the names of its folders.
 
-    "" for all of them where some are in no split's folder, or all are in `train`.
+    All are "" if some are in no split's folder, or if all are in `train`.
     """
     splits_by_rest = defaultdict(set)
     parsed = [

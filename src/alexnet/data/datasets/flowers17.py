@@ -59,7 +59,7 @@ MAX_MEMBER_BYTES = 4 << 20
 def flowers17_source(
     data_root: str = "", reporter: Reporter = SILENT, *, official_split: int = 1
 ) -> Source:
-    """The 1,360 photographs in the order of their numbers, which is that of the classes.
+    """The 1,360 photographs in the order of their numbers, which are sorted by class.
 
     Looks for the images (`17flowers/jpg` or `jpg`), then for `17flowers.tgz`, which is unpacked
     once into the cache, then downloads that. A `datasplits.mat` beside them gives the published
@@ -149,7 +149,7 @@ def _image_folder(data_root: str, reporter: Reporter) -> Path:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Write the archive's images, and nothing else of it, with their own modification times."""
+    """Write only the images of the archive, with their own modification times."""
     folder.mkdir()
     for member, content in archive_files(archive, MEMBER, MAX_MEMBER_BYTES):
         path = folder / Path(member.name).name
@@ -179,7 +179,7 @@ def _check_complete(folder: Path) -> None:
 
 
 def _split_file(folder: Path, data_root: str) -> Path | None:
-    """`datasplits.mat` beside the images, their folder or the archive."""
+    """`datasplits.mat` beside the images or their folder, or in a data root; None without it."""
     beside = (folder / "datasplits.mat", folder.parent / "datasplits.mat")
     known = find(data_root, ("datasplits.mat", "17flowers/datasplits.mat"))
     return next((path for path in beside if path.is_file()), known)

@@ -29,7 +29,7 @@ def folder_source(folder: Path, label_from: str = "") -> Source:
     second time are skipped and counted in `skipped`.
 
     Args:
-        folder: of the data set.
+        folder: folder of the data set.
         label_from: regular expression that finds the class in the name of each image, as
             `DataOptions.label_from`; "" where classes are folders.
 
@@ -81,7 +81,7 @@ def _class_folders(folder: Path, skipped: Counter[str]) -> list[ClassFolder]:
 
 
 def _no_images(folder: Path) -> str:
-    """That a folder has no images, and what it has."""
+    """A clause which says that a folder has no images, and which other files it has."""
     others: Counter[str] = Counter()
     list_images(folder, others)
     only = describe_skipped(others)
@@ -89,7 +89,7 @@ def _no_images(folder: Path) -> str:
 
 
 def _list_hint(folder: Path) -> str:
-    """The file in a folder, or in one in it, that may list its images."""
+    """A hint at the file in a folder or its subfolders that may list its images; else ""."""
     paths = (path for pattern in ("*", "*/*") for path in sorted(folder.glob(pattern)))
     lists = (p for p in paths if is_list_name(p) and not p.name.lower().endswith(NO_LISTS))
     path = next((path for path in lists if path.is_file()), None)
@@ -97,12 +97,12 @@ def _list_hint(folder: Path) -> str:
 
 
 def _names_hint(names: list[str]) -> str:
-    """How labels in file names are used, with a pattern that fits these names if there is one."""
+    """A hint at --label-from, with a pattern that fits these names if one is found."""
     pattern = suggest_pattern(names) or "REGEX"
     return f". If the names of the images hold the classes, add --label-from '{pattern}'"
 
 
 def _archives_hint(folder: Path) -> str:
-    """The archives that may hold the images."""
+    """A hint at archives in a folder that may hold the images; "" if there are none."""
     archives = sorted(p.name for p in folder.rglob("*") if is_archive_name(p))[:3]
     return f". It holds archives ({', '.join(archives)}): unpack them" if archives else ""

@@ -27,7 +27,7 @@ class ClassFolder(NamedTuple):
     """A folder whose images, at any depth, are of one class and split."""
 
     path: str
-    """Relative to the data set."""
+    """Path relative to the data set."""
     label: str
     split: str
     """"train", "val", "test", or "" where the recipe splits the images."""
@@ -43,7 +43,7 @@ def find_class_folders(folder: Path, skipped: Counter[str]) -> list[ClassFolder]
     """The class folders of a data set; none where images are in no class folders.
 
     Args:
-        folder: of the data set.
+        folder: folder of the data set.
         skipped: counts the files that are in no class folder, by reason.
 
     Raises:
@@ -59,9 +59,9 @@ def find_class_folders(folder: Path, skipped: Counter[str]) -> list[ClassFolder]
 
 
 def _descend(tree: FolderTree, path: str, skipped: Counter[str]) -> str:
-    """The folder below `path` that holds classes or splits, past folders that only hold that one.
+    """Descend from `path` to the folder of classes or splits, through folders that hold only one.
 
-    Counts the files beside them.
+    Counts the files directly in these folders as skipped.
     """
     tree.count_files(path, skipped)
     while inner := _only_inner_folder(tree, path):
@@ -71,7 +71,7 @@ def _descend(tree: FolderTree, path: str, skipped: Counter[str]) -> str:
 
 
 def _only_inner_folder(tree: FolderTree, path: str) -> str:
-    """The one folder in `path` with images, if it holds classes or splits and is none; else ""."""
+    """The only folder in `path` with images, if it holds classes or splits but is none; else ""."""
     names = tree.folders_with_images(path)
     if len(names) != 1:
         return ""
@@ -88,7 +88,7 @@ def _only_inner_folder(tree: FolderTree, path: str) -> str:
 def _splits_of_classes(
     tree: FolderTree, top: str, skipped: Counter[str]
 ) -> list[ClassFolder] | None:
-    """`train/cat`: None without split folders, [] if these hold images in place of classes."""
+    """Read the layout `train/cat`; None without splits, [] if these hold no class folders."""
     names = tree.folders_with_images(top)
     parsed = {name: split for name in names if (split := parse_split_name(name))}
     inside = {name: _descend(tree, join(top, name), Counter()) for name in parsed}
@@ -115,7 +115,7 @@ def _splits_of_classes(
 
 
 def _with_splits(found: Iterable[ClassFolder]) -> list[ClassFolder]:
-    """The class folders; with `train` alone, the recipe splits the images."""
+    """The class folders as a list; their splits become "" if all of them are in `train`."""
     folders = list(found)
     has_only_train = {folder.split for folder in folders} == {"train"}
     return [folder._replace(split="") for folder in folders] if has_only_train else folders
@@ -136,14 +136,14 @@ def _class_names(tree: FolderTree, path: str) -> tuple[str, ...]:
 
 
 def _is_no_class(name: str, path: str) -> bool:
-    """Whether the only folder in a split's folder only repeats its name, as "test/images" does."""
+    """Whether the only folder in a split's folder is no class, as in "test/images"."""
     return is_generic(name) or bool(split_of(name)) or name == path.rpartition("/")[2]
 
 
 def _is_split(name: str, parsed: dict[str, SplitName], classes: dict[str, tuple[str, ...]]) -> bool:
     """Whether a folder with a split in its name is a split.
 
-    "train" is. "seg_train" is beside "seg_test", and where it holds the classes of "train".
+    "train" always is. "seg_train" is if it is beside "seg_test" or holds classes of "train".
     """
     own = parsed[name]
     if not own.rest:
@@ -161,7 +161,7 @@ def _refuse_doubtful(
     chosen: list[str],
     others: list[str],
 ) -> None:
-    """Refuse one folder that is a split by its name, beside folders that are none.
+    """Refuse a folder that is named as a split but may be a class like the folders beside it.
 
     Raises:
         DataError: says how either reading is asked for.
@@ -183,7 +183,11 @@ def _refuse_doubtful(
 
 
 def _looks_odd(tree: FolderTree, top: str, name: str, parsed: dict[str, SplitName]) -> bool:
-    """Whether "seg_train" is probably no class: beside "seg_pred", or if no folder holds images."""
+    """Whether a folder such as "seg_train" is probably no class.
+
+    That is so if a word of its name is in the name of a folder beside it ("seg_pred"), or if all
+    folders beside it hold folders in place of images.
+    """
     words = set(parsed[name].rest.split())
     others = [other for other in tree.folders_with_images(top) if other != name]
     has_relative = any(words & set(re.split(r"[\W\d_]+", other.lower())) for other in others)
@@ -214,7 +218,7 @@ def _refuse_two_of_one_split(
 def _classes_of_splits(
     tree: FolderTree, top: str, skipped: Counter[str]
 ) -> list[ClassFolder] | None:
-    """`cat/train`: None if no class holds folders of splits."""
+    """Read the layout `cat/train`; None if no class holds folders of splits."""
     names = tree.folders_with_images(top)
     splits = {
         name: below
@@ -242,7 +246,7 @@ def _classes_of_splits(
 
 
 def _classes(tree: FolderTree, top: str, skipped: Counter[str]) -> list[ClassFolder]:
-    """`cat`: every folder is a class; [] if there is none, or only one such as "images"."""
+    """Read the layout `cat`, one folder per class; [] if there is none, or only say "images"."""
     filled = tree.folders_with_images(top)
     if not filled or (len(filled) == 1 and is_generic(filled[0])):
         return []
@@ -252,7 +256,9 @@ def _classes(tree: FolderTree, top: str, skipped: Counter[str]) -> list[ClassFol
 
 
 def _refuse_data_sets_inside(tree: FolderTree, path: str, names: list[str]) -> None:
-    """Refuse a class that holds splits of classes, the classes beside it, or is called "data".
+    """Refuse a class folder that is a data set itself.
+
+    It holds folders of splits, or the classes that are beside it, or is named "data" or the like.
 
     Raises:
         DataError: names the folder, which is a data set itself, perhaps a second copy.
@@ -289,6 +295,6 @@ def _refuse_same_folders_inside(tree: FolderTree, top: str) -> None:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """The first names: "cat, dog, ..."."""
+    """The first three names: "cat, dog, bee, ..."."""
     first = list(names)
     return ", ".join(first[:3]) + (", ..." if len(first) > 3 else "")

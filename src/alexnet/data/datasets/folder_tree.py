@@ -20,12 +20,12 @@ class Entries(NamedTuple):
 
 
 def join(*parts: str) -> str:
-    """The parts of a relative path, of which the first may be ""."""
+    """Join the parts of a relative path; empty parts are left out."""
     return "/".join(part for part in parts if part)
 
 
 class FolderTree:
-    """Looks at folders by their path relative to `root`, "" for that itself."""
+    """The folders below `root`, by their path relative to it; "" is `root` itself."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -58,7 +58,7 @@ class FolderTree:
         return False
 
     def is_nested(self, path: str) -> bool:
-        """Whether a folder's images are in folders; an image or two may lie beside these."""
+        """Whether a folder holds more folders than images: its images are in those."""
         return len(self[path].folders) > self[path].num_images
 
     def count_images(self, path: str) -> int:

@@ -81,7 +81,7 @@ def imagenet_folder_source(folder: Path) -> Source:
 
 
 def with_imagenet_names(source: Source) -> Source:
-    """A source with readable class names if its classes are wnids; any other as it is."""
+    """The source with readable class names if its classes are wnids; else unchanged."""
     if not all(map(WNID.fullmatch, source.class_names)):
         return source
     return dataclasses.replace(source, class_names=tuple(map(class_name, source.class_names)))
@@ -89,7 +89,7 @@ def with_imagenet_names(source: Source) -> Source:
 
 @dataclass
 class _Listing:
-    """The images of a layout, and what was skipped and understood on the way."""
+    """The images of a layout, what was skipped, and notes on what was inferred."""
 
     layout: Layout
     rows: list[Row] = field(default_factory=list)
@@ -122,7 +122,7 @@ class _Listing:
             self.skipped["class folder without images"] += not names
 
     def _add_flat(self, folder: str, split: str, names: list[str]) -> None:
-        """Add images that are in no class folders; those of the test have no labels."""
+        """Add images that are in no class folders; test images have no labels and are skipped."""
         if split == "test":
             self.skipped["test image without a label"] += len(names)
             return

@@ -22,7 +22,7 @@ WNID = re.compile(r"n[0-9]{8}")
 LABELLED = re.compile(r"(n[0-9]{8})(?:[ _-].*)?|.*\((n[0-9]{8})\)", re.DOTALL)
 """A name with a wnid: "n01440764 tench", "n02085620-Chihuahua", "crane (n02012849)"."""
 TORCHVISION_NAMES = {"crane bird": "n02012849", "maillot tank suit": "n03710721"}
-"""Where torchvision's names are not the first of the words."""
+"""Torchvision's names that are not the first of a class's words, with the wnids."""
 BACKGROUND = ("background", "dummy", "__background__")
 """Names of the class before the 1,000 that TensorFlow's models have."""
 MAX_OUT_OF_PLACE = 20
@@ -52,8 +52,8 @@ def class_name(wnid: str, words: str = "") -> str:
     """The name of a class.
 
     Args:
-        wnid: of any synset, also of one that is not among the 1,000.
-        words: of such a synset, separated by commas; its name is then the first with the wnid.
+        wnid: wnid of any synset, also of one that is not among the 1,000.
+        words: words of such a synset, separated by commas; its name is the first with the wnid.
     """
     other = f"{words.split(',')[0].strip()} ({wnid})" if words.strip() else wnid
     return imagenet_class_names().get(wnid, other)
@@ -96,7 +96,7 @@ def _is_in_sorted_order(possible: Sequence[frozenset[str]]) -> bool:
 
 @cache
 def _spellings() -> dict[str, frozenset[str]]:
-    """The wnids by every published spelling: all words, the first, that with underscores."""
+    """The wnids of every published spelling: all words, the first, the first with underscores."""
     found = defaultdict(set)
     for wnid, words in imagenet_words().items():
         first = words.split(", ")[0]

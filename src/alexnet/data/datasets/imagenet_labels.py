@@ -43,9 +43,9 @@ def flat_labels(
     """The wnid of every image in a folder without class folders, and where they are from.
 
     Args:
-        layout: of the data set.
+        layout: layout of the data set.
         folder: relative to the layout's root.
-        names: of the images, relative to `folder`.
+        names: names of the images, relative to `folder`.
         num_classes: class folders that the training images have, 0 without training images.
 
     Raises:

@@ -30,14 +30,14 @@ IMAGE_FOLDERS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")
 LIST_FOLDERS = ("", "meta", "ILSVRC2012_devkit_t12/data", "devkit/data", "caffe_ilsvrc12")
 SPLIT_ANNOTATIONS = "val_annotations.txt"
 OTHER_WORDS = ("", "ilsvrc", "x")
-"""Of the names of split folders: train, ILSVRC2012_img_train, train.X1."""
+"""The other words in names of split folders: train, ILSVRC2012_img_train, train.X1."""
 MAX_OUTER_FOLDERS = 3
-"""Around the data set, as unpacking an archive makes them."""
+"""Largest number of folders around the data set, as unpacking an archive makes them."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of an ImageNet."""
+    """The folders of a data set in one of ImageNet's layouts."""
 
     root: Path
     """Image names are relative to it."""
@@ -49,11 +49,11 @@ class Layout:
 
     @property
     def is_one_flat_folder(self) -> bool:
-        """Whether it is a folder of validation images, which need a list."""
+        """Whether it is a single folder of validation images, in no class folders."""
         return self.splits == (("", "val"),)
 
     def find_list(self, *names: str) -> Path | None:
-        """The first of some files in the folders of lists."""
+        """The first file with one of these names in the folders of lists; None without one."""
         paths = (folder / name for name in names for folder in self.list_folders)
         return next((path for path in paths if path.is_file()), None)
 
@@ -97,7 +97,7 @@ def _only_folder(folder: Path) -> Path | None:
 
 
 def _split_folders(folder: Path) -> tuple[tuple[str, str], ...]:
-    """The split folders in a folder, if one of them is ImageNet's."""
+    """The split folders in a folder, each with its split; none unless one of them is ImageNet's."""
     found = []
     for entry in scan_folder(folder):
         parsed = parse_split_name(entry.name)
@@ -116,7 +116,7 @@ def _is_imagenet_split(folder: Path) -> bool:
 
 
 def _is_flat_split(folder: Path) -> bool:
-    """Whether a folder holds the images of a split in no class folders."""
+    """Whether a folder holds the images of a split without class folders."""
     return (folder / SPLIT_ANNOTATIONS).is_file() or _has_published_names(folder)
 
 

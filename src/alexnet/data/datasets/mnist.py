@@ -42,8 +42,8 @@ class IdxDataset:
 
     name: str
     folders: tuple[str, ...]
-    """Where it is searched for below a data root, the last one torchvision's; downloads go into the
-    first."""
+    """Folders below a data root in which it is searched for, the last one torchvision's; downloads
+    go into the first."""
     class_names: tuple[str, ...]
     base_url: str
     """The names of the files, with .gz, are added to it."""

@@ -22,7 +22,7 @@ class PublishedSize(NamedTuple):
 
     num_classes: int
     images: Mapping[str, int]
-    """Numbers by split; "" where the data set has no splits of its own."""
+    """Numbers of images by split; "" where the data set has no splits of its own."""
     test_fraction: float = 0.2
     """As `Source.test_fraction`."""
 
@@ -42,18 +42,18 @@ CIFAR-10, MNIST, Fashion-MNIST and Oxford 17."""
 
 
 class AbsentImages:
-    """Images that are not here."""
+    """The images of a data set whose files are not here."""
 
     def open(self, index: int, side: int = 0) -> AbstractContextManager[Image.Image]:
         """Raise DataError."""
         raise DataError(f"image {index} is not here")
 
     def signatures(self) -> Iterable[bytes]:
-        """Nothing is known of them."""
+        """No signatures, as nothing is known of the images."""
         return ()
 
     def content(self, index: int) -> bytes:
-        """Stands in for it, so that a split by hash has about its size."""
+        """The index in place of the image's bytes: a split by hash gets about its usual size."""
         return b"%d" % index
 
 

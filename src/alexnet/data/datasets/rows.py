@@ -1,4 +1,4 @@
-"""From one row per image to a `Source`."""
+"""A `Source` from one row per image."""
 
 from __future__ import annotations
 

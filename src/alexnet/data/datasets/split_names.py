@@ -57,7 +57,7 @@ def parse_split_name(name: str) -> SplitName | None:
 
 
 def split_of(name: str) -> str:
-    """The split, where a name means that and nothing else; else ""."""
+    """The split that a name means if it has no other words; else ""."""
     parsed = parse_split_name(name)
     return parsed.split if parsed and not parsed.rest else ""
 

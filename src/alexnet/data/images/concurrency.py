@@ -31,7 +31,7 @@ class PixelBudget:
 
 
 class SilenceWarnings:
-    """No warnings while any thread is inside.
+    """A context that silences warnings while any thread is inside.
 
     Pillow warns of broken EXIF and much else; what cannot be decoded still raises.
     `warnings.catch_warnings` alone is not safe for threads: a thread that leaves late would restore

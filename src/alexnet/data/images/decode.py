@@ -23,7 +23,7 @@ EXIF_TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes each EXIF orientation upright; 1 is upright."""
+"""The transposition that makes an image of each EXIF orientation upright; 1 is upright."""
 TURNED = (5, 6, 7, 8)
 """The EXIF orientations that swap width and height."""
 EXACT_PIXELS = 256
@@ -58,7 +58,7 @@ def fit_square(rgb: Image.Image, resize: Resize, side: int) -> np.ndarray:
 
 
 def _fit_square_of_box(image: Image.Image, resize: Resize, side: int) -> np.ndarray:
-    """As `decode`, for a JPEG that was decoded at a fraction, whose edges lie between pixels."""
+    """Do what `decode` does, for a JPEG decoded at a fraction, whose edges lie between pixels."""
     square = resize_to_square(to_rgb(image), side, _resized_box(image.info[BOX], resize))
     transpose = EXIF_TRANSPOSE.get(_orientation(image))
     if transpose is None:
@@ -67,7 +67,7 @@ def _fit_square_of_box(image: Image.Image, resize: Resize, side: int) -> np.ndar
 
 
 def _resized_box(box: Box, resize: Resize) -> Box:
-    """What is resized of the part of an image in a box: all, or the largest central square."""
+    """The part of a box that is resized: all of it, or its largest central square."""
     left, upper, right, lower = box
     if resize == "stretch":
         return box
@@ -77,7 +77,7 @@ def _resized_box(box: Box, resize: Resize) -> Box:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """The image in RGB as it is looked at: EXIF rotation applied, transparent parts white.
+    """The upright image in RGB: EXIF rotation applied, transparent parts white.
 
     Raises:
         DataError: the image has no pixels or too many, or its values have no colour scale.
@@ -92,7 +92,7 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height in the file, as it is looked at; the image must be loaded."""
+    """Width and height of the image in its file, once upright; the image must be loaded."""
     width, height = image.info.get(FULL_SIZE, image.size)
     is_turned = _orientation(image) in TURNED
     return (height, width) if is_turned else (width, height)

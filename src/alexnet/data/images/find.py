@@ -46,7 +46,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is one of the system, or begins with a point."""
+    """Whether a file or folder is one of the system, or its name begins with a dot."""
     return HIDDEN.fullmatch(name) is not None
 
 
@@ -103,7 +103,7 @@ def _check_machine(error: OSError, path: str) -> None:
 
 
 def find_paths(text: str, skipped: Counter[str]) -> list[str]:
-    """As `match_paths`, for a path or a pattern that must have an image.
+    """The files of `match_paths`, for a path or a pattern that must have an image.
 
     Raises:
         UsageError: no file matches the pattern, or the folder has no images.
@@ -116,7 +116,7 @@ def find_paths(text: str, skipped: Counter[str]) -> list[str]:
 
 
 def no_image_text(text: str) -> str:
-    """What is said of a path or a pattern without images."""
+    """The error message for a path or a pattern without images."""
     return f"there is no image at {text}"
 
 

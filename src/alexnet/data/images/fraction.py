@@ -18,11 +18,11 @@ LEAST_SHRINKING = 2
 
 
 def decode_at_a_fraction(image: Image.Image, side: int) -> None:
-    """Let a JPEG be decoded at the smallest fraction of LEAST_SHRINKING times a side at least.
+    """Have a JPEG decoded so small that each side still has LEAST_SHRINKING * `side` pixels.
 
     Args:
-        image: opened and not decoded yet; one of another format stays as it is.
-        side: to which it will be shrunk; 0: it stays as it is.
+        image: opened and not decoded yet; nothing is done if it has another format.
+        side: pixels of the shorter side to which it will be shrunk; 0: nothing is done.
     """
     least = LEAST_SHRINKING * side
     if side and image.format in ("JPEG", "MPO") and min(image.size) >= 2 * least:

@@ -20,14 +20,14 @@ from alexnet.data.images.rejection import pillow_errors
 from alexnet.errors import DataError
 
 MAX_SCANS = 100
-"""Of a JPEG. Progressive ones have about 10; each scan costs as much as a small image, whatever its
-length, so 90 KB could ask for minutes."""
+"""Largest number of scans in a JPEG. Progressive ones have about 10; each scan costs as much as a
+small image, whatever its length, so decoding 90 KB could take minutes."""
 MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """The end of a JPEG's entropy-coded data: any marker but a restart marker."""
 START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN = 0xD8, 0xD9, 0xDA
 ARITHMETIC_FRAMES = (0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF)
 MORE_DATA = (b"\x55" * 64, b"\xaa" * 64, b"\xfe" * 64)
-"""Appended to a JPEG that may be cut in its last block, where one alone may change nothing."""
+"""Bytes appended in turn to a JPEG that may be cut in its last block; some may change nothing."""
 ADAM7 = (
     (0, 0, 8, 8),
     (4, 0, 8, 8),
@@ -39,7 +39,7 @@ ADAM7 = (
 )
 """The passes of an interlaced PNG: first column, first row, column step and row step."""
 SAMPLES_PER_PIXEL = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-"""Of a PNG, by its colour type."""
+"""Samples per pixel of a PNG, by its colour type."""
 CHECKED_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 """Chunks of a PNG that its pixels depend on."""
 CHUNK_BYTES = 1 << 20

@@ -21,7 +21,7 @@ class FileKind:
     """The kind of a file, in words, and what to do with a file of that kind that is not read."""
 
     words: str
-    """With its article: "a PNG image"."""
+    """The kind with its article: "a PNG image"."""
     is_image: bool = True
     """Whether it holds one image, read here or not."""
     remedy: str = "convert it to PNG or JPEG"
@@ -118,7 +118,7 @@ def _kind_of_text(head: bytes) -> FileKind:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether it is text in UTF-8, of which the last character may be cut."""
+    """Whether the beginning of a file is text in UTF-8, whose last character may be cut."""
     try:
         head[: len(head) - 4 if len(head) == HEAD_BYTES else None].decode("utf-8")
     except UnicodeDecodeError:

@@ -48,7 +48,7 @@ REPAIRS: dict[FileKind, tuple[Callable[[bytes], bytes], str]] = {
 }
 """What repairs a file of each kind, and the remark on a file that it has changed."""
 OPTIONAL_FORMATS = {AVIF: "AVIF", JPEG2000: "JPEG2000"}
-"""Of the kinds that not every Pillow reads, its names."""
+"""Pillow's names of the formats that not every Pillow reads, by kind."""
 BITS_PER_SAMPLE, NEW_SUBFILE_TYPE, SUB_IFDS, DNG_VERSION = 258, 254, 330, 50706
 """Tags of a TIFF."""
 Box: TypeAlias = tuple[int, int, int, int]
@@ -162,7 +162,7 @@ def _read_header(file: IO[bytes]) -> ImageFile.ImageFile:
 
 
 def _why_not_read(kind: FileKind) -> str:
-    """Why Pillow does not open a file of this kind, and the way out."""
+    """Why Pillow does not open a file of this kind, and what to do."""
     if kind == UNKNOWN:
         return f"not a whole image of a supported format ({', '.join(FORMATS)})"
     if not _has_decoder(kind):
@@ -188,13 +188,13 @@ def _lacks_decoder(kind: FileKind) -> str:
 
 
 def lacked_decoder(reason: str) -> bool:
-    """Whether an image was rejected, for this reason, for want of a decoder that is here now."""
+    """Whether an image was rejected, by its reason, for lack of a decoder that is here now."""
     kinds = (HEIC, *OPTIONAL_FORMATS)
     return any(reason == _lacks_decoder(kind) and _has_decoder(kind) for kind in kinds)
 
 
 def optional_formats() -> tuple[str, ...]:
-    """The formats that are read here and not everywhere."""
+    """The optional formats that this installation reads."""
     return (*(name for name in OPTIONAL_FORMATS.values() if name in FORMATS), *heic_formats())
 
 

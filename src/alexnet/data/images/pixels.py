@@ -18,7 +18,7 @@ BYTES_PER_PIXEL = 4
 SAFE_PILLOW = 13
 """Major version from which on an image is exported safely; see `shares_pixels`."""
 BUFFERS_OF_NUMBERS = 2
-"""Which values are missing, and the values."""
+"""An Arrow array of numbers has two: the validity bitmap, and the values."""
 
 
 class _ArrowArray(ctypes.Structure):
@@ -51,7 +51,7 @@ READ = 0x100
 def pixels_of(rgb: Image.Image) -> np.ndarray:
     """Four bytes for each pixel of an RGB image, in rows from the top: uint8 [4 * pixels].
 
-    They are the image's own where possible, so the image must live as long and stay as it is.
+    They are the image's own memory where possible, so the image must outlive them unchanged.
     They are a copy where Pillow is older than 13, or the image too large for one of its blocks
     (16 MB).
     """
@@ -71,7 +71,7 @@ def shares_pixels() -> bool:
 
 
 def _address(rgb: Image.Image, size: int) -> int | None:
-    """Where an image's bytes are, if all lie one after the other."""
+    """The address of an image's bytes; None if they are not contiguous or cannot be shared."""
     if not shares_pixels():
         return None
     try:

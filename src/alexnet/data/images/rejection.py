@@ -33,7 +33,7 @@ IMAGE_ERRNOS = frozenset(
 
 @contextmanager
 def pillow_errors() -> Iterator[None]:
-    """For calls of Pillow alone: every error is one of IMAGE_ERRORS.
+    """Turn every error of the calls of Pillow in the block into one of IMAGE_ERRORS.
 
     For damaged files Pillow raises OSError, SyntaxError, ValueError, RuntimeError, KeyError,
     TypeError and more, depending on the format and on where the file is damaged.
@@ -55,8 +55,8 @@ def pillow_errors() -> Iterator[None]:
 def is_machine_failure(error: BaseException) -> bool:
     """Whether an error says nothing about the image that was to be read.
 
-    So are a lack of memory and every error of the system, such as of a lost connection to a file
-    server, but IMAGE_ERRNOS. What Pillow raises for damage has no number.
+    This is true of a lack of memory and of every error of the system, such as a lost connection to
+    a file server, except IMAGE_ERRNOS. What Pillow raises for damage has no `errno`.
     """
     number = getattr(error, "errno", None)
     is_of_system = number is not None and number not in IMAGE_ERRNOS

@@ -27,9 +27,9 @@ TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 RESTART_INTERVAL = 0xDD
 NUM_COEFFICIENTS = 64
-"""Of a block of 8 x 8 pixels."""
+"""DCT coefficients of a block of 8 x 8 pixels."""
 NOT_SENT = 99
-"""For the bits of a coefficient that no scan has sent."""
+"""Number of missing bits that stands for a coefficient of which no scan has sent any."""
 
 
 def drop_long_texts(content: bytes) -> bytes:
@@ -47,7 +47,7 @@ def drop_misread_texts(content: bytes) -> bytes:
 
 
 def _drop_texts(content: bytes, is_dropped: Callable[[bytes, bytes], bool]) -> bytes:
-    """A PNG without some texts, which are told by the kind and the content of their chunk."""
+    """A PNG without the chunks of text for which `is_dropped(kind, content)` is true."""
     kept, at = [], 0
     for kind, start, end in png_chunks(content):
         if kind in TEXT_CHUNKS and is_dropped(kind, content[start:end]):
@@ -57,7 +57,7 @@ def _drop_texts(content: bytes, is_dropped: Callable[[bytes, bytes], bool]) -> b
 
 
 def _is_misread(kind: bytes, chunk: bytes) -> bool:
-    """Whether a text has a keyword like Pillow's own; those of the standard are capitalized."""
+    """Whether a text has a keyword like Pillow's own; keywords of the standard are capitalized."""
     keyword = chunk.partition(b"\0")[0]
     return kind != b"iCCP" and keyword[:1].islower() and keyword != b"exif"  # may have rotation
 
@@ -78,7 +78,7 @@ def _is_too_long(kind: bytes, chunk: bytes) -> bool:
 
 
 def add_end_marker(content: bytes) -> bytes:
-    """A JPEG with an end marker, if only that is missing; else as it is.
+    """The JPEG with an end marker, if only that is missing; else unchanged.
 
     Whether the data of the last scan is complete is left to `check_jpeg_end`.
 

@@ -11,7 +11,7 @@ from alexnet.data.images.pixels import pixels_of
 from alexnet.ops.resize import MIN_SIDE, Box, load_resizer
 
 MAX_KERNEL_PIXELS = 1 << 24
-"""Of an image that the kernel resizes; it may need a copy of the image, 4 bytes for a pixel."""
+"""Largest image that the kernel resizes; it may need a copy of it, 4 bytes for a pixel."""
 
 
 def resize_to_square(rgb: Image.Image, side: int, box: Box) -> np.ndarray:

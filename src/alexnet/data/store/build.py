@@ -1,4 +1,4 @@
-"""From a source to a store: decode every image once, on all CPU cores.
+"""Build a store from a source: decode every image once, on all CPU cores.
 
 An interrupted build resumes where it stopped (`io/resumable.py`): the partial store has the
 images so far, `status.npy` with one byte per image and `checksums.npy` with the checksum of each.
@@ -47,7 +47,7 @@ from alexnet.reporter import NoteCallback, ProgressCallback, ignore_note, ignore
 CHUNK = 32
 """Images a thread decodes between two calls of `on_progress`."""
 CHUNKS_PER_CORE = 4
-"""At least, of images that are decoded; with fewer one core would end long before another."""
+"""Smallest number of chunks per core; with fewer one core would end long before another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class _BuildSpec:
 
     @property
     def source(self) -> Source:
-        """What is decoded."""
+        """The data set that is decoded."""
         return self.plan.source
 
 
@@ -83,14 +83,14 @@ def prepare(
 
     Args:
         source: what to decode.
-        form: of the stored images.
+        form: form of the stored images.
         cache: folder that holds stores; the user's cache unless given.
         on_progress: called with (images done, images in all).
         on_note: called with the size of a large store before it is built, and if another process
             builds it.
         chunk: images, at most, that a thread decodes between two calls of `on_progress`.
-        hash_images: with `Store.image_hashes`, which a split by hash needs.
-        on_hash: called with (images hashed, images in all) while they are read for that.
+        hash_images: also compute `Store.image_hashes`, which a split by hash needs.
+        on_hash: called with (images hashed, images in all) while they are hashed.
 
     Raises:
         DataError: no image can be used, the images change meanwhile, or the store cannot be
@@ -123,12 +123,12 @@ def planned_store(
     on_hash: ProgressCallback = ignore_progress,
     on_note: NoteCallback = ignore_note,
 ) -> tuple[Store, bool]:
-    """The store of a source if it is there, else one as it would be, with gray images.
+    """The store of a source if it has been built, else what it would be, with gray images.
 
     Args:
         source: what would be decoded.
-        form: of the stored images.
-        hash_images: with `Store.image_hashes`; this reads the images.
+        form: form of the stored images.
+        hash_images: also compute `Store.image_hashes`; this reads the images.
         on_hash: as for `prepare`.
         on_note: called with a sentence if another process hashes them.
 
@@ -174,7 +174,7 @@ def _fill(spec: _BuildSpec) -> None:
 
 
 def _decode_all(spec: _BuildSpec) -> tuple[Rejected, ...]:
-    """Decode what is pending; the images that cannot be used. Leaves no array mapped."""
+    """Decode what is pending; return the images that cannot be used. Leaves no array mapped."""
     form, count = spec.plan.form, len(spec.source)
     partial = open_partial(spec.partial_folder, form.store_format, count, form.resize_size)
     _decode_pending(spec, partial)

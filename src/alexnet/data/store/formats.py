@@ -29,7 +29,7 @@ class ImageReader(Protocol):
     shape: tuple[int, ...]
     """[N, S, S, 3]."""
     num_bytes: int
-    """On the disk."""
+    """Bytes on the disk."""
 
     def read(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Images in the order of `indices`: uint8 [len(indices), S, S, 3]."""
@@ -40,19 +40,19 @@ class ImageWriter(Protocol):
     """The images of a store that is being built; `encode` is called in many threads."""
 
     def encode(self, index: int, pixels: np.ndarray) -> tuple[np.ndarray, bytes]:
-        """The pixels uint8 [S, S, 3] as they will be read, and what `append` needs."""
+        """Encode an image; return the pixels as they will be read, and what `append` needs."""
         ...
 
     def append(self, index: int, content: bytes) -> None:
-        """Write what `encode` gave, where it has not; called in the order of the images."""
+        """Write what `encode` returned for `append`; called in the order of the images."""
         ...
 
     def checksum(self, index: int, content: bytes = b"") -> int:
-        """Of what `encode` gave, or of the image as it is written."""
+        """The checksum of what `encode` returned, or of the image as it is written."""
         ...
 
     def forget_after(self, is_stored: np.ndarray) -> None:
-        """Drop what was written of images that do not count as stored: bool [N]."""
+        """Drop what was written of images for which `is_stored`, bool [N], is false."""
         ...
 
     def flush(self) -> None:
@@ -61,7 +61,7 @@ class ImageWriter(Protocol):
 
 
 class PlannedImages:
-    """Gray images in place of those of a store that is not built."""
+    """Gray images in place of the images of a store that is not built."""
 
     def __init__(self, count: int, side: int, store_format: StoreFormat) -> None:
         self.shape: tuple[int, ...] = (count, side, side, 3)
@@ -78,19 +78,19 @@ def store_files(store_format: StoreFormat) -> tuple[str, ...]:
 
 
 def planned_bytes(store_format: StoreFormat, count: int, side: int) -> int:
-    """The space that so many images take; of JPEGs about."""
+    """Bytes that `count` images take on the disk; an estimate for JPEGs."""
     return estimated_bytes(count, side) if store_format == "jpeg" else count * side**2 * 3
 
 
 def store_fingerprint(
     fingerprint: str, store_format: StoreFormat, decoders: Sequence[str] = ()
 ) -> str:
-    """The fingerprint of a store of a source: other pixels have another one.
+    """The fingerprint of a source's store; it differs where the stored pixels may differ.
 
     Args:
-        fingerprint: of the source.
-        store_format: of the store.
-        decoders: of a store that takes the place of one that lacked some of them.
+        fingerprint: fingerprint of the source.
+        store_format: format of the store.
+        decoders: the optional formats that are read now, if an earlier store lacked one of them.
     """
     words = (fingerprint, *([JPEG_IDENTITY] if store_format == "jpeg" else []), *decoders)
     if len(words) == 1:
@@ -109,7 +109,7 @@ def open_reader(folder: Path, store_format: StoreFormat, side: int) -> ImageRead
 
 
 def open_writer(folder: Path, store_format: StoreFormat, count: int, side: int) -> ImageWriter:
-    """The images of a partial store, as the last run left them, or new ones.
+    """Open the images of a partial store as the last run left them, or new ones.
 
     Raises:
         OSError: there is no space for them.

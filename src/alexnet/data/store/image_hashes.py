@@ -38,7 +38,7 @@ def with_image_hashes(
 
     Args:
         store: a finished or a planned one.
-        images: those of its source.
+        images: the images of its source.
         on_progress: called with (images done, images in all).
         on_note: called with a sentence if another process computes them, or the file system has no
             locks.
@@ -63,7 +63,7 @@ def with_image_hashes(
 
 @contextmanager
 def _one_process(folder: Path, on_note: NoteCallback) -> Iterator[None]:
-    """Wait for the lock of a store; go on without one in a cache that is only read."""
+    """Wait for the lock of a store; go on without one in a read-only cache."""
     note = f"another process hashes the images of the store {folder.name}; waiting for it"
     wait = with_note(lambda: None, partial(on_note, note))
     lock = folder.with_name(f"{folder.name}.lock")
@@ -80,7 +80,7 @@ def hash_images(
     """A hash of the content of each image: uint64 [N]; 0 for one that cannot be read.
 
     Args:
-        images: as a data set has them.
+        images: the images of a data set.
         names: one per image.
         on_progress: called with (images done, images in all).
 

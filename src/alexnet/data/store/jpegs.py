@@ -23,17 +23,18 @@ from alexnet.ops.cores import num_cores
 
 JPEG_FILES = ("images.jpegs", "spans.npy")
 QUALITY = 85
-"""Without chroma subsampling. That has the size of quality 90 with it and is more exact: on 150 of
-Oxford's flowers of 256 x 256, 19.9 and 19.8 KB, a root mean square error of 2.96 and 3.02 (of 255),
-at most 34 and 56. Besides, decoders differ in how they upsample, and nothing is upsampled here."""
+"""Quality of the JPEGs, which have no chroma subsampling. They are as large as with quality 90 and
+subsampling, and more exact: on 150 of Oxford's flowers of 256 x 256, 19.9 and 19.8 KB, a root mean
+square error of 2.96 and 3.02 (of 255), at most 34 and 56. Besides, decoders differ in how they
+upsample, and nothing is upsampled here."""
 JPEG_IDENTITY = f"jpeg {QUALITY} 4:4:4"
 """Part of the fingerprint of a store."""
 HEADER_BYTES, BYTES_PER_PIXEL = 640, 0.33
-"""Of a JPEG, for estimates: all 1,360 flowers of 256 x 256 have 22.0 KB each."""
+"""Estimates of a JPEG's size: all 1,360 flowers of 256 x 256 have 22.0 KB each."""
 
 
 def estimated_bytes(count: int, side: int) -> int:
-    """About how much space so many images take."""
+    """About how many bytes `count` images take."""
     return round(count * (HEADER_BYTES + BYTES_PER_PIXEL * side**2))
 
 
@@ -111,7 +112,7 @@ class JpegWriter:
         self._spans = open_or_allocate(folder / "spans.npy", (count, 2), np.int64)
 
     def encode(self, index: int, pixels: np.ndarray) -> tuple[np.ndarray, bytes]:
-        """The pixels as they will be read, and the JPEG for `append`."""
+        """Encode an image; return its pixels as they will be read, and the JPEG for `append`."""
         content = encode_jpeg(pixels)
         return decode_jpeg(content), content
 
@@ -139,7 +140,7 @@ class JpegWriter:
         os.truncate(self._path, self._end)
 
     def flush(self) -> None:
-        """Write the spans to the disk; the JPEGs are."""
+        """Write the spans to the disk; `append` has written the JPEGs."""
         self._spans.flush()  # type: ignore[attr-defined]
 
 

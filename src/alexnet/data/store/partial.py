@@ -21,7 +21,7 @@ from alexnet.io.arrays import open_or_allocate
 PENDING, STORED, REJECTED = 0, 1, 2
 """Values of `status`."""
 REJECTED_LOG = "rejected.jsonl"
-"""Index and reason of every rejected image, a line each, and empty lines."""
+"""File with the index and reason of every rejected image, one per line; some lines are empty."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Partial:
 
 
 def open_partial(folder: Path, store_format: StoreFormat, count: int, side: int) -> Partial:
-    """The files as the last run left them, or new ones.
+    """Open the files as the last run left them, or new ones.
 
     An image that is marked as done becomes pending again where it is damaged, its reason is lost,
     or the decoder that it lacked is here now.

@@ -61,7 +61,7 @@ class PixelWriter:
         self._array = open_or_allocate(folder / "images.npy", (count, side, side, 3), np.uint8)
 
     def encode(self, index: int, pixels: np.ndarray) -> tuple[np.ndarray, bytes]:
-        """Write an image; its pixels as they will be read, and nothing for `append`."""
+        """Write an image; return its pixels as they will be read, and nothing for `append`."""
         self._array[index] = pixels
         return pixels, b""
 

@@ -23,7 +23,7 @@ from alexnet.io.resumable import ResumableFolder
 from alexnet.io.text import folder_name
 
 LARGE_STORE_BYTES = 1e9
-"""From which size on a store is announced before it is built."""
+"""Size from which on a store is announced before it is built."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,20 +32,20 @@ class StorePlan:
 
     source: Source
     source_fingerprint: str
-    """When the build began."""
+    """The source's fingerprint when the build began."""
     form: StoredForm
     cache: Path
     decoders: tuple[str, ...] = ()
-    """The formats that are read here and not everywhere, where a store lacked one of them."""
+    """The optional formats that are read now, if an earlier store lacked one of them."""
 
     @property
     def fingerprint(self) -> str:
-        """Of the store."""
+        """The fingerprint of the store."""
         return store_fingerprint(self.source_fingerprint, self.form.store_format, self.decoders)
 
     @property
     def num_bytes(self) -> int:
-        """What the images take on the disk; of JPEGs about."""
+        """Bytes that the images take on the disk; an estimate for JPEGs."""
         return planned_bytes(self.form.store_format, len(self.source), self.form.resize_size)
 
     @property
@@ -117,7 +117,7 @@ def find_planned(plan: StorePlan) -> tuple[StorePlan, Store | None]:
 
 
 def open_planned(plan: StorePlan) -> Store:
-    """The finished store, with what its source tells now of files that are no part of it."""
+    """Open the finished store, with its source's notes and skipped files as they are now."""
     store, source = open_store(plan.target.folder), plan.source
     return replace(store, info=replace(store.info, skipped=_skipped(source)), notes=source.notes)
 

@@ -29,7 +29,7 @@ from alexnet.io.paths import cache_folder
 from alexnet.io.text import shape_text
 
 HASHES_FILE = "image_hashes.npy"
-"""In a store that was asked for them."""
+"""The file of hashes in a store that was asked for them."""
 STORE_FORMAT = 3
 """Part of the name of a store's folder, so that a store of another format is not found."""
 
@@ -57,8 +57,8 @@ class StoreInfo:
 
     name: str
     fingerprint: str
-    """Hash of the source: names, labels, splits and the files' sizes and times; of JPEGs another
-    one than of pixels."""
+    """Hash of the source: names, labels, splits and the files' sizes and times. A store of JPEGs
+    has another one than a store of pixels."""
     resize: Resize
     side: int
     """Side of the stored images in pixels."""
@@ -70,11 +70,11 @@ class StoreInfo:
     rejected: tuple[Rejected, ...]
     skipped: tuple[Skipped, ...]
     names: tuple[str, ...]
-    """One per image."""
+    """One name per image."""
     splits: tuple[str, ...]
     """"train", "val" or "test" per image, or "" where the recipe decides."""
     decoders: tuple[str, ...] = ()
-    """Formats that are read here and not everywhere, where an earlier store lacked one of them."""
+    """The optional formats that were read, if an earlier store lacked one of them."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,14 @@ class Store:
     color_moments: np.ndarray
     """float64 [N, 9], see `decode.color_moments`."""
     notes: tuple[str, ...] = ()
-    """Those of the source that was opened; not stored, since two sources may share a store."""
+    """Notes of the source that was opened; not stored, since two sources may share a store."""
     in_use: InUse | None = field(default=None, compare=False, repr=False)
     """Keeps `alexnet cache clean` from removing the store."""
     is_planned: bool = False
     """Whether it is not on the disk, and every image is gray."""
     image_hashes: np.ndarray | None = field(default=None, compare=False, repr=False)
-    """Of the images before decoding, uint64 [N], 0 for one that cannot be read; None unless they
-    were asked for."""
+    """Hashes of the images before decoding, uint64 [N], 0 for one that cannot be read; None unless
+    they were asked for."""
 
     def __repr__(self) -> str:
         images = f"{len(self):,} images of {shape_text(self.image_shape)}"
@@ -146,10 +146,10 @@ class Store:
         return image
 
     def manifest_hash(self, split: SplitMethod = "random") -> str:
-        """Equal ones have the same names, classes, splits and rejected images, and are split alike.
+        """A hash of the names, labels, classes, splits and rejected images; equal ones split alike.
 
-        Sixteen hex digits; the pixels do not count. For a split by hash, which is another one where
-        files were edited, sixteen more follow after "-": of `image_hashes`.
+        It has sixteen hex digits; the pixels do not count. For a split by hash, which changes where
+        files are edited, "-" and sixteen digits of a hash of `image_hashes` follow.
 
         Args:
             split: how the images are split.
@@ -188,11 +188,11 @@ class Store:
 
 
 def as_indices(indices: Sequence[int] | np.ndarray, count: int) -> np.ndarray:
-    """What numpy would take of `count` images, as int64 [n] from 0 to `count` - 1.
+    """Indices or a mask, as numpy takes them, as indices from 0 to `count` - 1: int64 [n].
 
     Args:
-        indices: of images, below 0 from the end; or bool [count].
-        count: of all images.
+        indices: indices of images, where negative ones count from the end; or a mask, bool [count].
+        count: number of all images.
 
     Raises:
         IndexError: an image is not there, or these are no indices.
@@ -257,13 +257,14 @@ def read_store(folder: Path) -> Store:
 
 
 def find_store(manifest_hash: str, form: StoredForm, split: SplitMethod) -> Store | None:
-    """The store in the cache of some images, wherever they are or were; None without one.
+    """The store in the cache with a manifest hash, wherever its images are; None without one.
 
-    Of several, as of images that were changed under the same names, the one that was used last.
+    Of several, such as those of images that were edited under the same names, it is the one that
+    was used last.
 
     Args:
         manifest_hash: as `Store.manifest_hash`.
-        form: of its images.
+        form: form of its images.
         split: how they are split.
     """
     folders = (cache_folder() / "stores").glob(f"*{store_ending(form)}")
@@ -281,7 +282,7 @@ def _in_use(store: Store) -> Store:
 
 
 def _used_at(folder: Path) -> float:
-    """As `mark_used` has set it; the earliest time for a folder that is gone."""
+    """When a store was used last, as `mark_used` sets it; 0 for a folder that is gone."""
     try:
         return folder.stat().st_mtime
     except OSError:

@@ -14,7 +14,7 @@ from alexnet.models.variants import ModelOptions
 SIZES = (5, 10, 20, 40, 60)
 """Training images per class of the arms."""
 FULL_SIZES = (10, 20, 40)
-"""Those of the full protocol: few enough that there is time for more seeds."""
+"""Sizes of the full protocol: few enough that there is time for more seeds."""
 TUNING_SIZE = 20
 """Learning rates are tuned with this many images per class and used for all sizes."""
 
@@ -68,7 +68,7 @@ FLOWERS = replace(
 
 
 def at_size(arm: Arm, size: int) -> Arm:
-    """The arm with so many training images per class."""
+    """The arm with `size` training images per class."""
     return replace(
         arm,
         name=f"{arm.name}-{size}",

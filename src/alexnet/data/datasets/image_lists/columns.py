@@ -50,14 +50,14 @@ TRUE, FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 
 @dataclass(frozen=True)
 class Columns:
-    """Indices of columns."""
+    """The indices of a table's columns for images, labels and splits."""
 
     image: int
     labels: tuple[int, ...]
     """One column of labels, or one column per class that is 1 for its images (one-hot)."""
     split: int | None
     flags: tuple[tuple[int, str], ...] = ()
-    """In place of a column of splits, those of false and true, each with the split of true."""
+    """Columns of false and true in place of a column of splits, each with the split of true."""
     notes: tuple[str, ...] = ()
 
 
@@ -69,12 +69,12 @@ def is_header(cells: Sequence[str]) -> bool:
 
 
 def names_labels(header: Sequence[str]) -> bool:
-    """Whether one of the columns has a name of labels."""
+    """Whether one of the columns is named like a column of labels."""
     return any(_rank(_word(name), LABEL_WORDS) for name in header)
 
 
 def best_label_name(names: Iterable[str]) -> str | None:
-    """The name that says best that it is of labels; None where none does."""
+    """The name that comes first in `LABEL_WORDS`; None if none of them is there."""
     known = [name for name in names if _rank(_word(name), LABEL_WORDS)]
     return min(known, key=lambda name: _rank(_word(name), LABEL_WORDS), default=None)
 
@@ -96,7 +96,7 @@ def _word(name: str) -> str:
 
 
 def _rank(word: str, words: tuple[str, ...]) -> int:
-    """From 1 for the first of the words; 0 where it is none of them; a plural counts, too."""
+    """The position of a word or its singular in `words`, from 1; 0 if it is not there."""
     for form in (word, word.removesuffix("s")):
         if form in words:
             return words.index(form) + 1
@@ -132,9 +132,9 @@ class _Finder:
         return [row.cells[column] for row in self._table.rows if column < len(row.cells)]
 
     def _splits(self) -> list[int]:
-        """The column of splits, or those of flags; empty without any.
+        """The column of splits, or the columns of flags; empty if there are none.
 
-        It is named split, or holds nothing but names of splits.
+        A column of splits is named like one, or holds nothing but names of splits.
         """
         if "split" in self._words:
             return [self._words.index("split")]
@@ -193,7 +193,7 @@ class _Finder:
         return {value.lower() for value in self._values(column)} <= {*TRUE, *FALSE}
 
     def _named_label(self, known: list[int]) -> int:
-        """One of several columns of labels, which must say the same unless one is named label."""
+        """Choose one of several columns of labels: all are equivalent, or one is named label."""
         best, *others = sorted(known, key=lambda i: _rank(self._words[i], LABEL_WORDS))
         different = [i for i in others if not self._say_the_same(best, i)]
         if different and "label" in self._words:
@@ -207,7 +207,7 @@ class _Finder:
         return best
 
     def _say_the_same(self, first: int, second: int) -> bool:
-        """Whether each value of one column stands with one value of the other."""
+        """Whether the values of two columns correspond one to one."""
         pairs = set(zip(self._values(first), self._values(second), strict=False))
         return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
@@ -245,5 +245,5 @@ def _is_number(value: str) -> bool:
 
 
 def _counts_up(values: list[str]) -> bool:
-    """Whether values are 0, 1, 2, .. or 1, 2, 3, .., as of pandas' index."""
+    """Whether values are 0, 1, 2, .. or 1, 2, 3, .., as pandas writes an index."""
     return any(values == [str(i + start) for i in range(len(values))] for start in (0, 1))

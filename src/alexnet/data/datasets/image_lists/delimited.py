@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SEPARATORS = (",", ";", "\t", "|")
 SAMPLE_CHARACTERS = 1 << 16
-"""Of the beginning of a file, from which the separator is found."""
+"""Length of the beginning of a file from which the separator is found."""
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, with which it begins
@@ -78,7 +78,7 @@ def read_separated(path: Path) -> tuple[str, str, list[str]]:
 def _without_comments(text: str) -> str:
     """The text with empty lines in place of the comments at its beginning.
 
-    A line that names columns or an image is none.
+    A line that names columns or an image is no comment.
     """
     lines = text.split("\n")
     for i, line in enumerate(lines):
@@ -94,10 +94,10 @@ def read_text(path: Path, what: str = "a CSV file") -> tuple[str, list[str]]:
 
     Args:
         path: the file.
-        what: it should be, for messages.
+        what: what the file should be, for messages.
 
     Raises:
-        DataError: it cannot be read, or is neither Unicode nor a text of Western Europe.
+        DataError: it cannot be read, or is neither Unicode nor Windows-1252.
     """
     try:
         content = _read_unpacked(path)
@@ -121,7 +121,7 @@ def _read_unpacked(path: Path) -> bytes:
 def _western_text(
     path: Path, content: bytes, error: UnicodeDecodeError, what: str
 ) -> tuple[str, list[str]]:
-    """Text that is not UTF-8, as Excel saves "CSV" in Western Europe."""
+    """Decode text that is not UTF-8 as Windows-1252, as Excel saves "CSV" in Western Europe."""
     line = content.count(b"\n", 0, error.start) + 1
     problem = f"{path} is not UTF-8, first on line {line}"
     try:
@@ -138,7 +138,7 @@ def _western_text(
 
 
 def _find_separator(text: str) -> str:
-    """The separator whose rows have equally many cells and, best of all, a header or images."""
+    """The separator with the best `_score`; a space if no other one separates cells."""
     sample = text[:SAMPLE_CHARACTERS]
     if len(text) > len(sample):
         sample = sample[: sample.rfind("\n") + 1] or sample
@@ -150,7 +150,12 @@ def _find_separator(text: str) -> str:
 
 
 def _score(sample: str, separator: str) -> tuple[bool, int, int]:
-    """Whether the first row is a header, and how many rows agree with it: with images, and all."""
+    """How well a separator fits; a greater tuple is better.
+
+    Returns:
+        Whether the first row is a header, and the number of rows with as many cells as the first:
+        of those that name an image, and of all. False, 0, 0 if the first row has only one cell.
+    """
     try:
         rows = list(_reader(sample, separator))
     except csv.Error:
@@ -165,7 +170,7 @@ def _score(sample: str, separator: str) -> tuple[bool, int, int]:
 
 
 def _reader(text: str, separator: str, *, strict: bool = False) -> _csv.Reader:
-    """A quoted cell may have a space before it, as in `1.jpg, "rose, red"`."""
+    """A CSV reader; a quoted cell may have a space before it, as in `1.jpg, "rose, red"`."""
     file = io.StringIO(text, newline="")
     return csv.reader(file, delimiter=separator, skipinitialspace=True, strict=strict)
 
@@ -200,7 +205,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _without_empty_ends(rows: list[TableRow]) -> list[TableRow]:
-    """Without the empty cells that spreadsheets write behind the last column."""
+    """Remove the empty cells that spreadsheets write behind the last column."""
     first = rows[0].cells
     while not first[-1]:
         first = first[:-1]

@@ -1,4 +1,4 @@
-"""From the rows of a list to one name, label and split per image."""
+"""One name, label and split per image, from the rows of a list."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from alexnet.io.text import short_repr
 WRITTEN_HEADER = ("path", "label", "split")
 """The columns of the lists that this program writes."""
 PLURAL_NAMES = ("tags", "labels", "classes", "categories", "targets", "genres", "attributes")
-"""Of columns that may have several labels in a cell."""
+"""Names of columns that may have several labels in a cell."""
 SEVERAL = re.compile(r"[\s,;|]+")
-"""Between several labels in one cell."""
+"""Separators of several labels in one cell."""
 WNID_AND_BOXES = re.compile(r"(n[0-9]{8})(?:\s+-?[0-9]+){4}(?:\s.*)?")
 """A cell of `LOC_val_solution.csv`, Kaggle's list of ImageNet."""
 WHOLE_DECIMAL = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
     """One image as its row names it."""
 
     number: int
-    """Of the row."""
+    """Number of the row."""
     name: str
     label: str
     split: str
@@ -54,7 +54,7 @@ class Entry(NamedTuple):
 
 
 def list_entries(table: Table, skipped: Counter[str]) -> list[Entry]:
-    """The images of a list, in its order; counts what is left out, and adds to its notes.
+    """The images of a list in its order; counts what is left out, and adds to `table.notes`.
 
     Raises:
         DataError: a row has too few or too many cells, an empty path or label, several labels or
@@ -126,7 +126,7 @@ def _label(table: Table, columns: Columns, row: TableRow) -> str:
 
 
 def _only_item(table: Table, row: TableRow, cell: str) -> str:
-    """The one label of a cell such as ["rose"], or with boxes behind it; any other as it is."""
+    """The label in a cell such as ["rose"], or before boxes; any other cell is returned as is."""
     if match := WNID_AND_BOXES.fullmatch(cell):
         return match[1]
     if not (cell.startswith("[") and cell.endswith("]")):
@@ -181,7 +181,7 @@ def _known_split(cell: str) -> str:
 
 
 def _without_repeats(table: Table, entries: list[Entry], skipped: Counter[str]) -> list[Entry]:
-    """Each image once; its rows must agree in label and split."""
+    """The entries with each image once; rows of one image must agree in label and split."""
     first: dict[str, Entry] = {}
     root = os.path.abspath(table.path.parent)  # noqa: PTH100 - a link in it is not followed
     for entry in entries:
@@ -200,19 +200,19 @@ def _without_repeats(table: Table, entries: list[Entry], skipped: Counter[str]) 
 
 
 def _boxes_hint(table: Table) -> str:
-    """What to say of a list whose columns are those of boxes around several objects."""
+    """A hint that a list is for object detection, if it has columns of boxes; else ""."""
     words = {name.strip().lower() for name in table.header or ()}
     is_for_detection = words & {"xmin", "x_min", "x1", "bbox", "xmax", "x_max"}
     return ". It has boxes, so it is a list for object detection" if is_for_detection else ""
 
 
 def plain_path(root: str, name: str) -> str:
-    """The whole path of a name in a folder, to compare it by, which costs no system call."""
+    """The normalized path of a name in a folder, for comparing; makes no system call."""
     return os.path.normpath(os.path.join(root, name.replace("\\", "/")))  # noqa: PTH118
 
 
 def _with_whole_labels(table: Table, entries: list[Entry]) -> list[Entry]:
-    """Labels 3.0 as 3, where all of them are whole numbers."""
+    """The entries with labels such as 3.0 as 3, if all labels are whole numbers."""
     whole = {entry.label: WHOLE_DECIMAL.fullmatch(entry.label) for entry in entries}
     decimals = [label for label in whole if "." in label]
     if not decimals or not all(whole.values()):
@@ -223,7 +223,7 @@ def _with_whole_labels(table: Table, entries: list[Entry]) -> list[Entry]:
 
 
 def _check_several_labels(table: Table, entries: list[Entry]) -> None:
-    """Reject "cat dog" where cat and dog are labels, too, or numbers.
+    """Reject a label such as "cat dog" where cat and dog are labels, too, or such as "3 7".
 
     Lists that `alexnet data split` wrote have one label per image, whatever it looks like.
     """

@@ -22,16 +22,16 @@ from alexnet.data.source import Source
 from alexnet.errors import DataError
 
 LIST_NAMES = ("metadata.csv", "metadata.jsonl", "_classes.csv")
-"""Of Hugging Face's image folders and of Roboflow's exports."""
+"""Names of the lists in Hugging Face's image folders and in Roboflow's exports."""
 IMAGE_COLUMNS = ("file_name", "filename")
-"""How both call the column of images."""
+"""Names of the column of images in these lists."""
 
 
 def folder_list_source(folder: Path) -> Source | None:
     """The images that a list in a folder names, or those of its Parquet files; None without these.
 
     The list, `metadata.csv`, `metadata.jsonl` or `_classes.csv`, is in the folder itself or in each
-    of its folders of splits. One without labels, as of captions, does not count.
+    of its folders of splits. A list without labels, such as one of captions, does not count.
 
     Raises:
         DataError: a list has labels and cannot be used.
@@ -53,7 +53,7 @@ def folder_list_source(folder: Path) -> Source | None:
 
 
 def _folders_with_lists(folder: Path) -> list[Path]:
-    """The folder itself, or its folders of splits."""
+    """The folder itself if it has a list, else its folders of splits if one of these has."""
     splits = [place for place in _subfolders(folder) if split_of(place.name)]
     return next(
         (places for places in ([folder], splits) if any(_list_in(place) for place in places)), []

@@ -23,15 +23,15 @@ FORMS = (
 
 
 def is_json_name(path: Path) -> bool:
-    """Whether a file's name, without the ending of a compressed file, ends as that of JSON."""
+    """Whether a file's name ends like one of JSON, perhaps compressed: list.json, list.jsonl.gz."""
     return bool({suffix.lower() for suffix in path.suffixes[-2:]} & set(SUFFIXES))
 
 
 def read_json(path: Path) -> Table:
     """The rows of JSON Lines, or of one JSON value.
 
-    That is an array of objects or of pairs, an object with one such array, or with one for each
-    split, an object of columns (as pandas writes), of labels by path, or of paths by label, or
+    The value is an array of objects or of pairs, an object with one such array, or with one for
+    each split, an object of columns (as pandas writes), of labels by path, or of paths by label, or
     COCO's images, annotations and categories.
 
     Raises:
@@ -89,7 +89,7 @@ def _parse_lines(path: Path, text: str, whole_error: Exception) -> list[tuple[in
 
 
 def _load(text: str, where: str) -> Any:
-    """A value, in whose objects a key that is there twice has one value.
+    """Parse a JSON text; a key may occur twice in an object only with the same value.
 
     Raises:
         ValueError: it is no JSON.
@@ -99,10 +99,10 @@ def _load(text: str, where: str) -> Any:
 
 
 def _one_value_each(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[Any, Any]:
-    """The pairs as a dictionary.
+    """A dictionary of the pairs.
 
     Raises:
-        DataError: a key has two values; a value that is there twice is none.
+        DataError: a key has two different values.
     """
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -116,7 +116,7 @@ def _one_value_each(pairs: Sequence[tuple[Any, Any]], where: str) -> dict[Any, A
 
 
 def _items(value: Any) -> Sequence[Any]:
-    """One object per image."""
+    """Turn a JSON value in one of the known layouts into one object per image."""
     if isinstance(value, list):
         return list(map(_record, value))
     if {"columns", "data"} <= set(value):  # pandas, orient="split"
@@ -137,7 +137,7 @@ def _items(value: Any) -> Sequence[Any]:
 
 
 def _record(item: Any) -> Any:
-    """An image from a pair [path, label]; anything else as it is."""
+    """An object with path and label from a pair [path, label]; anything else as is."""
     is_pair = isinstance(item, list) and len(item) == 2 and isinstance(item[0], str)
     return {"path": item[0], "label": item[1]} if is_pair else item
 
@@ -168,7 +168,7 @@ def _rows_of_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Objects from columns, each a list or an object of values by row, as pandas writes.
 
     Raises:
-        ValueError: the columns have other rows.
+        ValueError: the columns do not have the same rows.
     """
     first, *others = values = list(columns.values())
     if isinstance(first, dict):
@@ -181,12 +181,12 @@ def _rows_of_columns(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _coco_items(
     coco: Mapping[str, Any], where: str, notes: list[str], skipped: Counter[str]
 ) -> list[dict[str, Any]]:
-    """Images and labels of a file in COCO's form, as iNaturalist's are.
+    """Images and labels of a file in COCO's format, which iNaturalist uses, too.
 
-    Notes categories with one name, and counts images without an annotation.
+    Adds a note on categories with the same name, and counts images without an annotation.
 
     Raises:
-        DataError: an id is that of two images, or of two categories, or of none.
+        DataError: two images or two categories have one id, or an annotation has an unknown id.
     """
     paths, names = (
         _one_value_each([(one["id"], one[name]) for one in coco[part]], f"{where}, id in {part}")
@@ -205,7 +205,7 @@ def _check_id(known: Mapping[Any, Any], found: Any, what: str, part: str) -> Non
     """Reject an id of an annotation that is not in the part of the file that it refers to.
 
     Raises:
-        DataError: it is not; says so if it is there as a text in place of a number.
+        DataError: it is not there; the message says if it is there as text in place of a number.
     """
     if found in known:
         return

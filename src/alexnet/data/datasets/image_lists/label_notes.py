@@ -18,13 +18,13 @@ MISSING = ("nan", "null", "n/a", "<na>", "?")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 WHOLE = re.compile(r"[+-]?[0-9]+")
 MIN_NUMBERS = 5
-"""Different numbers from which on they may be a quantity."""
+"""Labels that are fewer different numbers than this are not taken for a quantity."""
 MANY_NUMBERS, FEW_IMAGES = 10, 5
 """Whole numbers may be a quantity if there are more different ones than the digits, and fewer
 images of each."""
 SPACES = r"\s+"
 SEPARATORS = (r"\s*[|;]\s*", r"\s*,\s*", SPACES)
-"""Between several labels in one cell."""
+"""Separators of several labels in one cell."""
 PHRASE_WORDS = frozenset(("a", "and", "at", "for", "in", "of", "on", "or", "the", "to", "with"))
 """Words that join others to the name of one class: "ace of spades"."""
 MIN_COMBINATIONS = 4
@@ -33,11 +33,11 @@ MIN_RECURRING = 0.8
 MANY_LABELS = 10_000
 """Different labels above which those of few images are not looked at as combinations."""
 MIN_FREE = 0.2
-"""Fraction of the parts between spaces that must be in several places of labels."""
+"""Fraction of the parts between spaces that must be at several positions in labels."""
 
 
 def quantity_error(counts: Counter[str]) -> str:
-    """Why labels cannot be classes, if they are fractions and mostly one image's alone; else "".
+    """Why labels cannot be classes: numbers with fractions, over half as many as images; else "".
 
     Args:
         counts: number of images of each label.
@@ -53,7 +53,7 @@ def quantity_error(counts: Counter[str]) -> str:
 
 
 def quantity_note(counts: Counter[str], *, is_named: bool) -> str:
-    """A sentence on numbers that may be a quantity, each of which is a class; else "".
+    """A sentence on labels that are numbers and may be a quantity; "" if they are not.
 
     Args:
         counts: number of images of each label.
@@ -79,7 +79,7 @@ def _numbers(counts: Counter[str]) -> list[str]:
 
 
 def _fractions(counts: Counter[str]) -> list[str]:
-    """Of several numbers, those that are not whole."""
+    """The labels that are no whole numbers, if all are numbers and at least `MIN_NUMBERS`."""
     numbers = _numbers(counts)
     if len(numbers) < MIN_NUMBERS:
         return []
@@ -87,10 +87,10 @@ def _fractions(counts: Counter[str]) -> list[str]:
 
 
 def combination_note(counts: Counter[str], *, is_plural: bool) -> str:
-    """A sentence on labels of which most look like several labels of an image; else "".
+    """A sentence if most labels look like several labels of one image; else "".
 
-    "white king" and "black king" are names of classes more often than labels; "clear", "haze road"
-    and "road clear" are not.
+    "white king" and "black king" are more likely the names of classes; "clear", "haze road" and
+    "road clear" are more likely combinations of labels.
 
     Args:
         counts: number of images of each label.
@@ -123,7 +123,10 @@ def _is_joined(parts: list[str]) -> bool:
 
 
 def _are_free(labels: Collection[list[str]]) -> bool:
-    """Whether a part stands in several places, counted from the end, as no adjective does."""
+    """Whether parts between spaces are labels in any order, and not the words of one name.
+
+    Then many of them are at several positions, counted from the end, as adjectives are not.
+    """
     places: dict[str, set[int]] = {}
     for parts in labels:
         for place, part in enumerate(reversed(parts)):
@@ -133,10 +136,10 @@ def _are_free(labels: Collection[list[str]]) -> bool:
 
 
 def _are_sets(labels: Collection[list[str]]) -> bool:
-    """Whether parts are in one order everywhere, or whole labels in several.
+    """Whether parts are always in the same order, or the same parts also come in another order.
 
-    Several labels of an image are, as the program that wrote them has sorted them or not; "turn
-    left" and "no left turn" are not.
+    This holds for the labels of an image, which a program writes sorted or unsorted; it does not
+    for names such as "turn left" and "no left turn".
     """
     pairs = {pair for parts in labels for pair in combinations(parts, 2)}
     if not any(a != b and (b, a) in pairs for a, b in pairs):

@@ -28,7 +28,7 @@ TEMPLATES = (
 """Where an image may lie; `place` is a folder beside the list."""
 ADDRESS = re.compile("(https?|ftp|s3|gs)://", re.IGNORECASE)
 MAX_PARTS = 20
-"""Folders that are taken away from the beginning of a path of another computer."""
+"""Largest number of leading folders that are removed from a path of another computer."""
 
 
 def locate_images(table: Table, entries: Sequence[Entry]) -> list[str]:
@@ -132,7 +132,7 @@ class _Folder:
             return False
 
     def _similar(self, name: str) -> str | None:
-        """A file whose name differs in case, in Unicode's form, or by its ending alone."""
+        """A file whose name differs only in case, Unicode normalization or ending; else None."""
         folder, _, last = name.rpartition("/")
         if not last:
             return None
@@ -208,14 +208,14 @@ def _find_all(
 
 
 def _is_named_after(stem: str, name: str) -> bool:
-    """Whether a list is called as the folder of an image: train.csv, train_labels.csv, train/."""
+    """Whether a list is named after an image's folder, as train_labels.csv after train/."""
     place = name.partition("/")[0]
     parsed = parse_split_name(stem)
     return place == stem or bool(parsed and parsed.split == split_of(place))
 
 
 def _guesses(entries: Sequence[Entry], folder: _Folder) -> Iterator[Callable[[Entry], str]]:
-    """Paths to try: in a folder beside the list, and in folders named after split and label."""
+    """Functions that make a path to try from an entry: in other folders, by split and label."""
     folders = folder.folders()
     split_folders = {split_of(name): name for name in folders}
     beside = [f"../{name}" for name in folder.folders("..") if is_generic(name) or split_of(name)]
@@ -231,5 +231,5 @@ def _fill(template: str, place: str, split_folders: dict[str, str], entry: Entry
 
 
 def _last_parts(start: int, entry: Entry) -> str:
-    """A path without its first parts."""
+    """The path of an entry without its first `start` parts."""
     return "/".join(_parts(entry)[start:])

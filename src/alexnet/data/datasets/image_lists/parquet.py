@@ -37,14 +37,14 @@ SHARD = re.compile(r"(.+)-[0-9]{5}-of-([0-9]{5})\b")
 
 @dataclass(frozen=True)
 class _Shard:
-    """One of the files, which is open only while it is read: there may be hundreds."""
+    """A Parquet file, which is open only while it is read: there may be hundreds."""
 
     path: DataFile
     metadata: pq.FileMetaData
     schema: pa.Schema
     row_groups: list[RowGroup]
     split: str = ""
-    """From its name or that of its folder; "" where these mean none."""
+    """The split named by the file's name or its folder's; "" if they name none."""
 
 
 def parquet_source(name: str, files: Sequence[DataFile]) -> Source:
@@ -56,8 +56,8 @@ def parquet_source(name: str, files: Sequence[DataFile]) -> Source:
     or folders begin.
 
     Args:
-        name: of the data set.
-        files: at least one.
+        name: name of the data set.
+        files: the files, at least one.
 
     Raises:
         UsageError: pyarrow is not installed.
@@ -99,7 +99,7 @@ def _note_missing_shards(files: Sequence[DataFile], notes: list[str]) -> None:
 
 
 def _open_shards(files: Sequence[DataFile]) -> list[_Shard]:
-    """Open the files, which must have the same columns, and a split all or none."""
+    """Open the files, which must have the same columns; all or none of them must have a split."""
     shards = [_open_shard(file) for file in files]
     first = shards[0]
     for shard in shards[1:]:
@@ -180,14 +180,14 @@ def _table(shards: list[_Shard], bytes_column: str) -> Table:
 
 
 def _table_path(shards: list[_Shard]) -> Path:
-    """The file, or the folder that `name` is relative to with a pattern, for messages."""
+    """The path for messages: of the only file, or of the data set's folder with *.parquet."""
     first = shards[0].path
     path = first.path if isinstance(first, LocalFile) else Path(str(first))
     return path if len(shards) == 1 else path.parents[first.name.count("/")] / "*.parquet"
 
 
 def _plain_columns(shard: _Shard, bytes_column: str) -> dict[str, str]:
-    """Columns of text, numbers and truth values, and paths of images: from name to path."""
+    """The columns of text, numbers, booleans and image paths: their paths in the schema by name."""
     import pyarrow.types as kinds
 
     columns = {}
@@ -202,7 +202,7 @@ def _plain_columns(shard: _Shard, bytes_column: str) -> dict[str, str]:
 
 
 def _class_names(shard: _Shard) -> dict[str, list[str]]:
-    """The names of the classes of columns of numbers, by column, from Hugging Face's schema."""
+    """The class names of every `ClassLabel` column, by column, from Hugging Face's schema."""
     text = (shard.schema.metadata or {}).get(b"huggingface", b"{}")
     try:
         features = json.loads(text).get("info", {}).get("features", {})
@@ -218,7 +218,7 @@ def _class_names(shard: _Shard) -> dict[str, list[str]]:
 def _read(
     shard: _Shard, columns: dict[str, str], class_names: dict[str, list[str]]
 ) -> dict[str, list[str]]:
-    """The text of some columns; of a label that is a number, its name, or "" where it is -1.
+    """The text of some columns; a class index becomes its class name, -1 becomes "".
 
     Raises:
         DataError: they cannot be read, are too large, or a number has no name.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 MAX_CACHED_BYTES = 1 << 28
-"""Of the row groups that are kept; the last one is kept whatever its size."""
+"""Size of the row groups that are kept; the last one is kept whatever its size."""
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def parquet_errors(path: DataFile) -> Iterator[None]:
 
 
 def open_parquet(file: DataFile, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
-    """Open a file; only its footer is read, and not even that with `metadata`, which is from it.
+    """Open a Parquet file; reads only its footer, and not even that if `metadata` is given.
 
     Raises:
         DataError: it cannot be read, or is no Parquet file.
@@ -73,7 +73,7 @@ class RowGroup:
 
     file: DataFile
     number: int
-    """Within the file."""
+    """Index within the file."""
     num_rows: int
 
 
@@ -105,7 +105,11 @@ class ParquetImages:
             yield image
 
     def content(self, index: int) -> bytes:
-        """The bytes of its row."""
+        """The undecoded bytes of one image.
+
+        Raises:
+            DataError: its row holds no bytes, or its row group cannot be read.
+        """
         row = self.rows[index]
         group = bisect_right(self._starts, row) - 1
         values = self._values(group)
@@ -116,7 +120,7 @@ class ParquetImages:
         return content
 
     def signatures(self) -> Iterator[bytes]:
-        """That of the file, and the row."""
+        """The signature of every image: that of its file, and its row."""
         files = list({str(group.file): group.file for group in self.row_groups}.values())
         of_file = dict(zip(map(str, files), signatures(files), strict=True))
         for row in self.rows:

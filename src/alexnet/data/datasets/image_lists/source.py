@@ -16,7 +16,7 @@ TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".lst", ".jsonl", ".ndjson", ".json")
 
 
 def is_list_name(path: Path) -> bool:
-    """Whether a file's name ends as that of a list."""
+    """Whether a file's name has the ending of a list of images, such as .csv or .parquet."""
     name = path.name.lower()
     endings = (s + z for s in TEXT_SUFFIXES for z in ("", ".gz", ".bz2", ".xz"))
     return name.endswith((".parquet", *endings))

@@ -23,7 +23,7 @@ class Table:
     """The text of a list; every row has as many cells as there are columns, or is an error."""
 
     path: Path
-    """Of the file."""
+    """Path of the file."""
     header: tuple[str, ...] | None
     """The names of the columns, None where the file does not name them."""
     rows: list[TableRow]
@@ -34,7 +34,7 @@ class Table:
     image_column: int | None = None
     """The column of images, where that is known."""
     notes: list[str] = field(default_factory=list)
-    """What was understood on the way, for the user."""
+    """Sentences for the user on what was inferred."""
     skipped: Counter[str] = field(default_factory=Counter)
     """Number of images that are left out, by reason."""
 
@@ -43,7 +43,7 @@ class Table:
         return f"{self.path} {self.unit} {number}"
 
     def joined(self, cells: list[str] | tuple[str, ...]) -> str:
-        """Cells as they stand in the file."""
+        """Cells in one string, with the file's separator between them."""
         return self.separator.join(cells)
 
 

@@ -24,7 +24,7 @@ class ShardImages:
     shards: np.ndarray
     """int64 [N]: the file of every image, an index into `files`."""
     spans: np.ndarray
-    """int64 [N, 2]: where it begins there, and its bytes."""
+    """int64 [N, 2]: the offset of every image in its file, and its size in bytes."""
 
     @contextmanager
     def open(self, index: int, side: int = 0) -> Iterator[Image.Image]:
@@ -38,7 +38,12 @@ class ShardImages:
             yield image
 
     def content(self, index: int) -> bytes:
-        """Its part of the shard."""
+        """The undecoded bytes of one image.
+
+        Raises:
+            DataError: the image is too large, or the shard has been cut short.
+            OSError: the shard cannot be read.
+        """
         start, size = self.spans[index].tolist()
         if size > MAX_IMAGE_BYTES:
             raise DataError(f"the file has more than {MAX_IMAGE_BYTES:,} bytes")
@@ -48,7 +53,7 @@ class ShardImages:
         return content
 
     def signatures(self) -> Iterator[bytes]:
-        """That of the shard, and where the image is in it."""
+        """The signature of every image: that of its shard, and its offset and size there."""
         of_file = signatures(self.files)
         for shard, (start, size) in zip(self.shards.tolist(), self.spans.tolist(), strict=True):
             yield of_file[shard] + b" %d %d" % (start, size)

@@ -11,18 +11,18 @@ from alexnet.data.datasets.shards.samples import read_samples
 from alexnet.errors import DataError
 
 RANGE = re.compile(r"\{([0-9]+)\.\.([0-9]+)\}")
-"""Of numbers in a name, with leading zeros as the first of them has."""
+"""A range of numbers in a name; zeros fill each to the length of the first."""
 NUMBER = re.compile(r"(.*?)([0-9]+)(\.tar)")
 MAX_SHARDS = 100_000
 LOOKED_AT = 16
-"""Files by which an archive is told from a shard."""
+"""Number of files in an archive that are looked at to tell whether it is a shard."""
 
 
 def expand_range(text: str) -> list[str]:
-    """The names that `train-{000000..000127}.tar` means; of one without braces, itself.
+    """The names that `train-{000000..000127}.tar` means; a text without a range is the only name.
 
     Raises:
-        DataError: they are none, or far too many.
+        DataError: the range is empty, or far too long.
     """
     found = RANGE.search(text)
     if not found:

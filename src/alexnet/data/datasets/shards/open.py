@@ -18,11 +18,11 @@ from alexnet.reporter import ProgressCallback, ignore_progress
 
 ENDINGS = (".tar", ".parquet")
 LOOKED_AT = 4
-"""Archives of a folder by which it is told whether they are shards."""
+"""Number of a folder's archives that are looked at to tell whether they are shards."""
 
 
 def is_shard_pattern(data: str) -> bool:
-    """Whether some data is named by a pattern of shards, or at an address."""
+    """Whether `data` is a pattern of the names of shards, or an address."""
     is_pattern = RANGE.search(data) or "*" in data
     return is_remote(data) or (data.endswith(ENDINGS) and is_pattern and not Path(data).exists())
 
@@ -93,7 +93,7 @@ def pattern_source(data: str, on_progress: ProgressCallback = ignore_progress) -
 def _expected_files(
     data: str, expected: Sequence[str], files: Sequence[DataFile]
 ) -> list[DataFile]:
-    """The files whose paths end as those that a range of numbers means, in its order.
+    """The files whose paths end like those in `expected`, in that order.
 
     Raises:
         DataError: one of them is not there.
@@ -108,7 +108,7 @@ def _expected_files(
 
 
 def _last_parts(path: str, count: int) -> str:
-    """The end of a path with slashes: its name, and the folders before that."""
+    """The last `count` parts of a path with slashes."""
     return "/".join(path.split("/")[-count:])
 
 

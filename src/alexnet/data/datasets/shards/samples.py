@@ -26,9 +26,9 @@ from alexnet.io.text import error_text
 MEMBER = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)", re.DOTALL)
 """Key and kind of a file."""
 IMAGE_KINDS = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)
-"""The first of them that a sample has is its image."""
+"""Kinds of image files; the first of them that a sample has is its image."""
 LABEL_KINDS = ("cls", "cls.txt", "json")
-"""The first of them that a sample has is its label."""
+"""Kinds of label files; the first of them that a sample has is its label."""
 COMPRESSED = (b"\x1f\x8b", b"BZ", b"\xfd7", b"\x28\xb5")
 """The first two bytes of gzip, bzip2, xz and zstd."""
 
@@ -41,12 +41,12 @@ class Sample:
     kind: str = ""
     """The ending of the image's name, "jpg"; "" without an image."""
     start: int = 0
-    """Where its bytes begin in the shard."""
+    """Offset of the image in the shard, in bytes."""
     size: int = 0
     label: str = ""
-    """"" without one."""
+    """The label in words or digits; "" without one."""
     label_kind: str = ""
-    """The ending of the file that has it."""
+    """The ending of the name of the label's file."""
 
 
 def read_samples(file: DataFile, max_files: int | None = None) -> list[Sample]:
@@ -54,7 +54,7 @@ def read_samples(file: DataFile, max_files: int | None = None) -> list[Sample]:
 
     Args:
         file: the shard.
-        max_files: look at so many files and no further; None: at all.
+        max_files: number of files to look at; None: all.
 
     Raises:
         DataError: it is compressed, damaged, cut short, or holds links or devices; two files have
@@ -125,7 +125,7 @@ def _label_content(file: DataFile, tar: tarfile.TarFile, member: tarfile.TarInfo
 def _add(
     file: DataFile, samples: dict[str, Sample], member: tarfile.TarInfo, content: bytes
 ) -> None:
-    """Add what a file says to its sample."""
+    """Add a file to its sample, as its image or its label."""
     found = MEMBER.fullmatch(member.name.removeprefix("./"))
     if not found or "__MACOSX" in member.name:
         return
@@ -146,7 +146,7 @@ def _is_better(kind: str, other: str, order: tuple[str, ...]) -> bool:
 
 
 def _label(file: DataFile, name: str, content: bytes) -> str:
-    """The label in a file of one; "" if it has none."""
+    """The label in the content of a label file; "" if it has none."""
     try:
         text = content.decode("utf-8-sig").strip()
         value = json.loads(text) if name.lower().endswith(".json") else text

@@ -35,9 +35,9 @@ def shard_source(
     `splits_of_files`); with a training split alone, the split is left to the recipe.
 
     Args:
-        name: of the data set.
+        name: name of the data set.
         files: the shards; at least one.
-        class_list: names the classes of labels that are numbers.
+        class_list: file that names the classes of labels that are numbers.
         on_progress: called with (shards read, shards in all) while they are read the first time.
 
     Raises:

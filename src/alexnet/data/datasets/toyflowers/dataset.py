@@ -43,7 +43,7 @@ from alexnet.reporter import ProgressCallback, ignore_progress
 
 SUPERSAMPLING = 3
 IMAGES_PER_PROCESS = 200
-"""About as many are worth the start of a process, which takes as long as to paint 15."""
+"""Images for which one more process is started; a start takes as long as painting 15."""
 CLASS_NAMES = tuple(species.name for species in SPECIES)
 
 
@@ -82,7 +82,7 @@ class _Files:
         return sum(self.per_class) * len(CLASS_NAMES)
 
     def save(self, first: int, step: int) -> Iterator[Path]:
-        """Paint every `step`-th image from the `first` on; yields each that is written."""
+        """Paint every `step`-th image from the `first` on, and yield the path of each."""
         kinds = (
             (split, species, index)
             for split, count in zip(SPLITS, self.per_class, strict=True)
@@ -115,12 +115,12 @@ def write(
     or absent. Many images are painted by a process for each core.
 
     Args:
-        folder: new.
-        seed: of all images.
+        folder: the folder to make, which must not exist.
+        seed: seed of all images.
         train_per_class: training images per class.
         val_per_class: validation images per class.
         test_per_class: test images per class.
-        side: of an image, in pixels.
+        side: side of an image, in pixels.
         on_paint: called with (images done, images in all).
 
     Raises:
@@ -142,7 +142,7 @@ def write(
 
 
 def _save_in_processes(files: _Files, count: int, on_paint: ProgressCallback) -> None:
-    """Paint all images in so many processes, each of which writes a byte for every image."""
+    """Paint all images in `count` processes, each of which writes a byte for every image."""
     told, tell = os.pipe()
     words = [str(files.folder), files.seed, files.side, count, *files.per_class]
     command = [sys.executable, "-m", __name__, *map(str, words)]
@@ -174,7 +174,7 @@ def _save_in_processes(files: _Files, count: int, on_paint: ProgressCallback) ->
 
 
 def main(folder: str, *numbers: str) -> None:
-    """Paint a part of the images: the command of a process."""
+    """Paint one process's part of the images; the command that `write` starts."""
     seed, side, count, *per_class, index = map(int, numbers)
     for _ in _Files(Path(folder), seed, tuple(per_class), side).save(index, count):
         os.write(1, b".")
