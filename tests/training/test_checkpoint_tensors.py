@@ -17,8 +17,8 @@ def test_the_optimizers_lr_stays_on_the_cpu_and_the_rest_is_with_the_weights() -
     """A GPU may have no float64, and to read from it the CPU would have to wait in every step."""
     network = nn.Linear(3, 2, device="meta")
     setup = SimpleNamespace(
-        network=network, learner=network, average=None, optimizer=PaperSGD(network.parameters(), 1),
-        scatter=lambda: None,
+        network=network, part=None, learner=network, average=None, scatter=lambda: None,
+        optimizer=PaperSGD(network.parameters(), 1),
     )  # fmt: skip
     tensors = {
         "network.weight": torch.ones(2, 3, device="meta"),

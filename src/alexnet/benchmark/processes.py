@@ -16,7 +16,6 @@ from alexnet.models.architecture import Architecture
 from alexnet.models.network import create_model
 from alexnet.parallel.data_parallel import meter_of
 from alexnet.parallel.exchange import Meter
-from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.plan import plan_for
 from alexnet.parallel.traffic import BF16_BYTES, FLOAT32_BYTES, sent_bytes, traffic
 from alexnet.parallel.world import World, current_world
@@ -25,7 +24,7 @@ from alexnet.runtime.environment import Environment, describe_environment
 from alexnet.training.loss_scaling import build_loss_scaler
 from alexnet.training.micro_batches import own_rows
 from alexnet.training.optimizers import build_optimizer
-from alexnet.training.replica import build_replica, rows_world
+from alexnet.training.replica import build_replica, part_of, rows_world
 from alexnet.training.step import update
 
 WARMUP_STEPS = 2
@@ -89,7 +88,7 @@ def make_shared_step(
     torch.manual_seed(0)
     network = create_model(arch, device=device)
     replica = build_replica(network, recipe, world)
-    learner = replica if isinstance(replica, ParallelNetwork) else network
+    learner = part_of(replica) or network
     optimizer = build_optimizer(learner, recipe.optimizer)
     learner.train()
     rows = rows_world(recipe, world)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.parts import gather_whole, own_part
 from alexnet.training.setup import TrainingSetup
 
@@ -50,17 +49,11 @@ def load_training_tensors(setup: TrainingSetup, tensors: dict[str, Tensor]) -> N
 
 
 def _whole(setup: TrainingSetup, name: str, value: Tensor) -> Tensor:
-    learner = setup.learner
-    if not isinstance(learner, ParallelNetwork):
-        return value
-    return gather_whole(learner.plan, name, value)
+    return gather_whole(setup.part.plan, name, value) if setup.part else value
 
 
 def _own(setup: TrainingSetup, name: str, value: Tensor) -> Tensor:
-    learner = setup.learner
-    if not isinstance(learner, ParallelNetwork):
-        return value
-    return own_part(learner.plan, name, value, setup.world.rank)
+    return own_part(setup.part.plan, name, value, setup.world.rank) if setup.part else value
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

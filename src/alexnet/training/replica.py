@@ -12,6 +12,7 @@ from alexnet.parallel.batch_norm import synchronize_batch_norm
 from alexnet.parallel.columns import ColumnsNetwork
 from alexnet.parallel.data_parallel import meter_of, replicate
 from alexnet.parallel.hybrid import HybridNetwork
+from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.plan import parameters, plan_for
 from alexnet.parallel.traffic import sent_bytes, traffic
 from alexnet.parallel.world import ALONE, World
@@ -50,6 +51,11 @@ def build_replica(network: Network, recipe: Recipe, world: World) -> nn.Module:
     if options.sync_batch_norm:
         synchronize_batch_norm(network)
     return replicate(network, options)
+
+
+def part_of(replica: nn.Module) -> ParallelNetwork | None:
+    """The part of the network that this process trains; None where it trains all of it."""
+    return replica if isinstance(replica, ParallelNetwork) else None
 
 
 def num_learning(network: Network) -> int:

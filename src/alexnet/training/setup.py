@@ -51,6 +51,7 @@ from alexnet.training.replica import (
     note_batch_norm,
     note_parallel,
     num_learning,
+    part_of,
     rows_world,
 )
 from alexnet.training.schedule import LRScheduler, build_scheduler
@@ -96,9 +97,14 @@ class TrainingSetup:
         return rows_world(self.recipe, self.world)
 
     @property
+    def part(self) -> ParallelNetwork | None:
+        """The part of the network that this process trains; None where it trains all of it."""
+        return part_of(self.replica)
+
+    @property
     def learner(self) -> Network:
         """What the optimizer updates: the network, or this process's part of it."""
-        return self.replica if isinstance(self.replica, ParallelNetwork) else self.network
+        return self.part or self.network
 
     def own(self, rows: Tensor) -> Tensor:
         """The rows of a batch [B, ...] that belong to the images this process computes."""
@@ -112,20 +118,20 @@ class TrainingSetup:
 
         All processes call it together.
         """
-        if not isinstance(self.replica, ParallelNetwork):
+        if not self.part:
             return
-        self.network.load_state_dict(self.replica.whole_state())
+        self.network.load_state_dict(self.part.whole_state())
         if self.average:
-            whole = self.replica.gather_state(self.average.values)
+            whole = self.part.gather_state(self.average.values)
             self.average.network.load_state_dict(whole)
 
     def scatter(self) -> None:
         """Update every process's part from the network and its average."""
-        if not isinstance(self.replica, ParallelNetwork):
+        if not self.part:
             return
-        self.replica.load_whole_state(self.network.state_dict())
+        self.part.load_whole_state(self.network.state_dict())
         if self.average:
-            self.average.values = self.replica.own_state(self.average.network.state_dict())
+            self.average.values = self.part.own_state(self.average.network.state_dict())
 
     @property
     def steps_per_epoch(self) -> int:
@@ -207,7 +213,7 @@ def set_up_training(
     arch = variant(arch, num_classes=len(class_names))
     network = build_network(arch, recipe, weights, class_names, device, reporter)
     replica = build_replica(network, recipe, world)
-    learner = replica if isinstance(replica, ParallelNetwork) else network
+    learner = part_of(replica) or network
     augmenter = build_augmenter(arch, recipe, store, splits, device)
     average = build_average(recipe, network, learner)
     needed_bytes = bytes_beside_weights(recipe, network, learner, batches, world, device)
