@@ -61,9 +61,9 @@ def load_splits(
     def changed() -> Recipe:
         return changed_recipe(call.recipe(), options, OTHERS)
 
-    with reporting(reporter) as told:
-        chosen = with_hub_model(changed(), changed, told)
-        store, splits = prepare_data(chosen, told)
+    with reporting(reporter) as reporter:
+        chosen = with_hub_model(changed(), changed, reporter)
+        store, splits = prepare_data(chosen, reporter)
     return {
         name: ImageDataset(store, splits.by_name[name], transform, channels_first=channels_first)
         for name in splits.counts

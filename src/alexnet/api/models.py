@@ -100,8 +100,8 @@ def predict(
         ModelFileError: the model cannot be read.
         UsageError: a value is no image, or `top` or `crops` cannot be used.
     """
-    with reporting(reporter) as told:
-        on_progress = progress_callback(told, "on_predict")
+    with reporting(reporter) as reporter:
+        on_progress = progress_callback(reporter, "on_predict")
         return load(model, device).predict(
             images, top, crops, on_progress, min_probability=min_probability
         )
@@ -144,7 +144,7 @@ def evaluate(
     if split not in get_args(SplitName):
         raise UnknownNameError("split", str(split), get_args(SplitName))
     folder = path_text(out, "out")
-    with reporting(reporter) as told:
+    with reporting(reporter) as reporter:
         result = evaluator.evaluate(
             load(model, device),
             path_text(data, "data"),
@@ -152,8 +152,8 @@ def evaluate(
             label_from=label_from,
             split=split,
             crops=crops,
-            reporter=told,
-            on_progress=progress_callback(told, "on_evaluate"),
+            reporter=reporter,
+            on_progress=progress_callback(reporter, "on_evaluate"),
         )
     if folder:
         write_evaluation(result, Path(folder))
@@ -203,7 +203,7 @@ def export(
         ModelFileError: the file computes something else than the model; it is not kept.
     """
     path, kind = _export_target(model, out, format)
-    with reporting(reporter) as told:
+    with reporting(reporter) as reporter:
         report = export_model(
             load(model, "cpu"),
             path,
@@ -213,7 +213,7 @@ def export(
             int8=int8,
             data=path_text(data, "data"),
             data_root=path_text(data_root, "data_root"),
-            reporter=told,
+            reporter=reporter,
             opset=opset,
             weights_license=license,
         )
@@ -297,9 +297,9 @@ def import_model(
         input_size=input_size,
         average=weights == "ema",
     )
-    with reporting(reporter) as told:
+    with reporting(reporter) as reporter:
         for text in (*notes, *imported.notes):
-            told.note(text)
+            reporter.note(text)
     if out:
         imported.save(Path(out))
     return imported.classifier()

@@ -77,14 +77,14 @@ def create_model(
     if source == SCRATCH:
         return networks.create_model(arch, num_classes=num_classes, device=device, **options)
     table = variant(arch, ModelOptions(**options), num_classes=num_classes)
-    with reporting(reporter) as told:
-        on_progress = progress_callback(told, "on_download")
+    with reporting(reporter) as reporter:
+        on_progress = progress_callback(reporter, "on_download")
         if source in WEIGHT_WORDS:
             root = path_text(data_root, "data_root")
             path = _torchvision_file(table, num_classes is None, root, on_progress)
         else:
             path = find_source(source, on_progress=on_progress)
-        weights = read_source(path, table, told)
+        weights = read_source(path, table, reporter)
     network = networks.create_model(table)
     _check_complete(network, path, load_matching_weights(network, weights), num_classes)
     return network.to(device)

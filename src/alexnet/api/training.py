@@ -92,17 +92,17 @@ def train(
     def changed(**given: str) -> Recipe:
         return changed_recipe(call.recipe(**given), options, TRAIN_KEYWORDS)
 
-    with reporting(reporter) as told:
-        chosen, notes = choose_weights(changed(), changed, told)
+    with reporting(reporter) as reporter:
+        chosen, notes = choose_weights(changed(), changed, reporter)
         run = trainer.train(
             chosen,
             out=path_text(out, "out"),
-            reporter=told,
+            reporter=reporter,
             save_page=save_page,
             notes=notes,
             log=log,
         )
-        page_of(run, told)
+        page_of(run, reporter)
         return in_words_of_python(run)
 
 
@@ -140,11 +140,11 @@ def find_lr(
     def changed(**given: str) -> Recipe:
         return changed_recipe(call.recipe(**given), options, FIND_LR_KEYWORDS)
 
-    with reporting(reporter) as told, float32_default():
-        chosen, notes = choose_weights(changed(), changed, told)
+    with reporting(reporter) as reporter, float32_default():
+        chosen, notes = choose_weights(changed(), changed, reporter)
         for text in notes:
-            told.note(text)
-        return lr_finder.find_lr(chosen, told)
+            reporter.note(text)
+        return lr_finder.find_lr(chosen, reporter)
 
 
 def with_source(options: dict[str, Any], pretrained: Pretraining | None) -> dict[str, Any]:
@@ -208,16 +208,16 @@ def resume(
     """
     folder = path.folder if isinstance(path, Run) else RunFolder(Path(path_text(path)))
     stopping = with_options(read_run_recipe(folder).stopping, options) if options else None
-    with reporting(reporter) as told:
+    with reporting(reporter) as reporter:
         run = trainer.resume(
             folder.path,
             epochs=epochs,
             stopping=stopping,
-            reporter=told,
+            reporter=reporter,
             save_page=save_page,
             log=log,
         )
-        page_of(run, told)
+        page_of(run, reporter)
         return in_words_of_python(run)
 
 
@@ -259,8 +259,10 @@ def pretrain(
         raise UsageError("give a recipe of a pretraining alone, or a kind and a recipe")
     start = kind if isinstance(kind, PretrainRecipe) else _pretrain_recipe(kind, recipe, options)
     changed = changed_recipe(start, options, PRETRAIN_KEYWORDS)
-    with pretrain_reporting(reporter) as told:
-        return pretrainer.pretrain(changed, out=path_text(out, "out"), plots=plots, reporter=told)
+    with pretrain_reporting(reporter) as reporter:
+        return pretrainer.pretrain(
+            changed, out=path_text(out, "out"), plots=plots, reporter=reporter
+        )
 
 
 def _pretrain_recipe(kind: str, recipe: Start, options: dict[str, Any]) -> PretrainRecipe:
@@ -280,5 +282,5 @@ def resume_pretraining(
         ModelFileError: the folder is not a pretraining's, or a file is damaged.
         TrainingError: the pretraining is finished.
     """
-    with pretrain_reporting(reporter) as told:
-        return pretrainer.resume_pretraining(Path(path_text(path)), plots=plots, reporter=told)
+    with pretrain_reporting(reporter) as reporter:
+        return pretrainer.resume_pretraining(Path(path_text(path)), plots=plots, reporter=reporter)

@@ -142,10 +142,10 @@ def _less_memory(words: Sequence[str], error: BaseException) -> str:
     is_fixed = words[:2] == ["benchmark", "data"] or any(
         word.partition("=")[0] == "--resume" for word in words
     )
-    told = [less[words[0]]] if words[0] in less and not is_fixed else []
+    advice = [less[words[0]]] if words[0] in less and not is_fixed else []
     if words[0] == "train" and _is_gpu_out_of_memory(error):
-        told.append("ALEXNET_PRELOAD=0 keeps the training images out of a GPU's memory")
-    return "".join(f"; {text}" for text in told)
+        advice.append("ALEXNET_PRELOAD=0 keeps the training images out of a GPU's memory")
+    return "".join(f"; {text}" for text in advice)
 
 
 def _run(words: list[str]) -> int:

@@ -104,8 +104,8 @@ def from_model_note(recipe: Recipe, model: Recipe) -> str:
             f"{_flags(others, 0)}{advice}"
         )
     brought = _network_changes(FINETUNE, model)
-    told = [one for one in brought if one.option != "arch" and one.values[1] is not None]
-    flags = " ".join(filter(None, (f"--arch {recipe.arch_name}", _flags(told))))
+    shown = [one for one in brought if one.option != "arch" and one.values[1] is not None]
+    flags = " ".join(filter(None, (f"--arch {recipe.arch_name}", _flags(shown))))
     return f"--from {recipe.init_from} brings {flags}; other flags win" if brought else ""
 
 

@@ -66,9 +66,9 @@ def place_in(world: World, places: Sequence[Place]) -> World:
     """
     own = places[world.rank]
     here = [rank for rank, place in enumerate(places) if place.host == own.host]
-    told = [places[rank].local for rank in here]
-    is_virtual = len(here) > 1 and len({local[0] for local in told if local}) == 1
-    if own.local is None or None in told or is_virtual:
+    given = [places[rank].local for rank in here]
+    is_virtual = len(here) > 1 and len({local[0] for local in given if local}) == 1
+    if own.local is None or None in given or is_virtual:
         local_rank, local_size = here.index(world.rank), len(here)
     else:
         local_rank, local_size = own.local

@@ -86,16 +86,16 @@ def pretrain(
         AlexNetError: the recipe or the data cannot work, or the error is not finite.
         TrainingInterrupted: SIGINT or SIGTERM came; finished layers are saved.
     """
-    log = LoggingPretrainReporter(reporter or NullPretrainReporter())
+    log_reporter = LoggingPretrainReporter(reporter or NullPretrainReporter())
     recipe, chosen = resolve_paths(recipe), Path(out) if out else None
     if path := folder_to_go_on(recipe, chosen):
         return resume_pretraining(path, plots=plots, reporter=reporter)
     check_is_new(out)
-    setup = set_up_pretraining(with_devices(recipe, log), log)
+    setup = set_up_pretraining(with_devices(recipe, log_reporter), log_reporter)
     folder = create_folder(setup, chosen)
-    with folder.locked(log.note), log.log.keeping_the_end(folder.result):
-        log.log.open(folder.log)
-        return _train_remaining(setup, [], folder, plots, log)
+    with folder.locked(log_reporter.note), log_reporter.log.keeping_the_end(folder.result):
+        log_reporter.log.open(folder.log)
+        return _train_remaining(setup, [], folder, plots, log_reporter)
 
 
 @join_world()
@@ -111,7 +111,7 @@ def resume_pretraining(
         TrainingError: the pretraining is finished.
         TrainingInterrupted: SIGINT or SIGTERM came; finished layers are saved.
     """
-    log = LoggingPretrainReporter(reporter or NullPretrainReporter())
+    log_reporter = LoggingPretrainReporter(reporter or NullPretrainReporter())
     folder = RunFolder(Path(path))
     if not folder.config.is_file():
         raise ModelFileError(f"{path} is not a run folder: it has no config.json")
@@ -121,12 +121,12 @@ def resume_pretraining(
         raise ModelFileError(own_file_error(error)) from error
     if folder.result.exists():
         raise TrainingError(f"{path} is finished; its model is {folder.model}")
-    with folder.locked(log.note):
+    with folder.locked(log_reporter.note):
         current_world().barrier()  # rank 0 has the lock
-        with log.log.keeping_the_end(folder.result):
-            log.log.open(folder.log)
-            setup, layers = _restore_layers(recipe, folder, log)
-            return _train_remaining(setup, layers, folder, plots, log)
+        with log_reporter.log.keeping_the_end(folder.result):
+            log_reporter.log.open(folder.log)
+            setup, layers = _restore_layers(recipe, folder, log_reporter)
+            return _train_remaining(setup, layers, folder, plots, log_reporter)
 
 
 def _restore_layers(

@@ -142,20 +142,20 @@ def train(
         AlexNetError: the recipe, the data or the weights cannot work, or the loss is not finite.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
-    told = LoggingReporter(reporter or NullReporter())
+    log_reporter = LoggingReporter(reporter or NullReporter())
     writers = _Writers(save_plot, save_page, read_names(log))
-    recipe = resolve(recipe, told)
+    recipe = resolve(recipe, log_reporter)
     if path := folder_to_go_on(recipe, Path(out) if out else None):
         return resume(path, reporter=reporter, save_plot=save_plot, save_page=save_page, log=log)
     check_is_new(out)
-    recipe = with_devices(recipe, told)
-    setup = set_up_training(recipe, told)
+    recipe = with_devices(recipe, log_reporter)
+    setup = set_up_training(recipe, log_reporter)
     folder = create_folder(setup, Path(out) if out else None)
-    with folder.locked(told.note), told.keeping_the_end(folder.result):
-        told.open(folder.log)
+    with folder.locked(log_reporter.note), log_reporter.keeping_the_end(folder.result):
+        log_reporter.open(folder.log)
         for text in (*notes, *schedule_advice(recipe, setup.steps_per_epoch)):
-            told.note(text)
-        return _run(setup, TrainState(), folder, told, writers)
+            log_reporter.note(text)
+        return _run(setup, TrainState(), folder, log_reporter, writers)
 
 
 @join_world()
@@ -193,22 +193,22 @@ def resume(
         UsageError: the run would have ended before.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
-    told = LoggingReporter(reporter or NullReporter())
+    log_reporter = LoggingReporter(reporter or NullReporter())
     writers = _Writers(save_plot, save_page, read_names(log))
     folder = RunFolder(Path(path))
     recipe = read_run_recipe(folder)
     if distributed:
         recipe = replace(recipe, distributed=with_layout(recipe.distributed, distributed))
-    with folder.locked(told.note):
+    with folder.locked(log_reporter.note):
         current_world().barrier()  # rank 0 has the lock
         if folder.result.exists():
             # A process that was killed after it had written the result has left more of them.
             folder.remove_checkpoints(keep_newest=recipe.keep_state)
             check_can_be_extended(folder, recipe, epochs, stopping)
-        told.open(folder.log)
-        with told.keeping_the_end(folder.result):
-            setup, state = _restore_run(recipe, folder, epochs, stopping, told)
-            return _run(setup, state, folder, told, writers)
+        log_reporter.open(folder.log)
+        with log_reporter.keeping_the_end(folder.result):
+            setup, state = _restore_run(recipe, folder, epochs, stopping, log_reporter)
+            return _run(setup, state, folder, log_reporter, writers)
 
 
 def check_can_be_extended(

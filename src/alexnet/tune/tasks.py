@@ -95,8 +95,8 @@ def run_trial(task: TrialTask, trial: Trial, reporter: Reporter) -> None:
         if trial.user_attrs.get(BEHIND):  # a kill came before the study knew that it ended
             raise TrialPrunedError
         recipe = recipe_with(task.tuning.recipe, task.values)
-        told = TrialReporter(reporter, trial, recipe.epochs, is_recipe=task.is_recipe)
-        train_or_resume(run, recipe, told, no_plot)
+        trial_reporter = TrialReporter(reporter, trial, recipe.epochs, is_recipe=task.is_recipe)
+        train_or_resume(run, recipe, trial_reporter, no_plot)
     except TrialPrunedError:
         end(trial, run, TrialState.PRUNED)
     except DivergedError as error:

@@ -96,8 +96,9 @@ def cifar10_source(data_root: str = "", reporter: Reporter = SILENT) -> Source:
 def _find_records(data_root: str, reporter: Reporter) -> Path:
     """The folder of records or the archive; downloads the archive if both are missing."""
     found = find(data_root, (FOLDER, *ARCHIVES, PYTHON_FOLDER, PYTHON_ARCHIVE))
-    target, told = cache_folder() / "data" / ARCHIVES[0], progress_callback(reporter, "on_download")
-    return found or download(URL, target, md5=MD5, on_progress=told)
+    target = cache_folder() / "data" / ARCHIVES[0]
+    on_progress = progress_callback(reporter, "on_download")
+    return found or download(URL, target, md5=MD5, on_progress=on_progress)
 
 
 def _open_cache(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:

@@ -208,5 +208,6 @@ def _file(dataset: IdxDataset, name: str, data_root: str, reporter: Reporter) ->
     """One of the four files, gzipped or not; downloads it if it is missing."""
     found = find(data_root, (f"{f}/{name}{gz}" for f in dataset.folders for gz in (".gz", "")))
     target = cache_folder() / "data" / dataset.folders[0] / f"{name}.gz"
-    url, told = f"{dataset.base_url}{name}.gz", progress_callback(reporter, "on_download")
-    return found or download(url, target, md5=dataset.md5s[name], on_progress=told)
+    url = f"{dataset.base_url}{name}.gz"
+    on_progress = progress_callback(reporter, "on_download")
+    return found or download(url, target, md5=dataset.md5s[name], on_progress=on_progress)

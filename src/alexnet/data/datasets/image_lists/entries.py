@@ -142,8 +142,8 @@ def _only_item(table: Table, row: TableRow, cell: str) -> str:
 
 def several_labels(where: str, labels: list[str]) -> DataError:
     """The error for an image with more than one label."""
-    told = " and ".join(map(short_repr, labels[:2])) + (", ..." if len(labels) > 2 else "")
-    return DataError(f"{where} has {len(labels)} labels, {told}; {NO_MULTI_LABEL}")
+    examples = " and ".join(map(short_repr, labels[:2])) + (", ..." if len(labels) > 2 else "")
+    return DataError(f"{where} has {len(labels)} labels, {examples}; {NO_MULTI_LABEL}")
 
 
 def _split(table: Table, columns: Columns, row: TableRow) -> str:

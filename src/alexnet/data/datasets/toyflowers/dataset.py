@@ -143,13 +143,13 @@ def write(
 
 def _save_in_processes(files: _Files, count: int, on_paint: ProgressCallback) -> None:
     """Paint all images in `count` processes, each of which writes a byte for every image."""
-    told, tell = os.pipe()
+    read_end, write_end = os.pipe()
     words = [str(files.folder), files.seed, files.side, count, *files.per_class]
     command = [sys.executable, "-m", __name__, *map(str, words)]
     processes = []
     # The processes are ended before the pipe is closed, which they would complain of.
-    with os.fdopen(told, "rb", buffering=0) as pipe, ExitStack() as stack:
-        with os.fdopen(tell, "wb") as end:
+    with os.fdopen(read_end, "rb", buffering=0) as pipe, ExitStack() as stack:
+        with os.fdopen(write_end, "wb") as end:
             for index in range(count):
                 process = subprocess.Popen(
                     [*command, str(index)],
