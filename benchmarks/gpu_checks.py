@@ -33,8 +33,7 @@ from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import architecture
 from alexnet.reporter import NullReporter, StepReport
 from alexnet.runtime.signals import TrainingInterrupted
-from alexnet.training.optimizers import build_optimizer
-from alexnet.training.step import update
+from alexnet.training.step import set_up_update, update
 
 Found: TypeAlias = dict[str, Any]
 TESTS = Path(__file__).resolve().parents[1] / "tests"
@@ -94,8 +93,8 @@ def _ten_losses(name: str, device: str) -> list[float]:
     images, labels = random_images(network.architecture, 16, torch.device("cpu")), torch.arange(16)
     network, images, labels = network.to(device), images.to(device), (labels % 10).to(device)
     recipe = Recipe(precision="float32", optimizer=OptimizerOptions(lr=1e-3))
-    optimizer = build_optimizer(network, recipe.optimizer)
-    return [update(network, optimizer, images, labels, recipe)[0].item() for _ in range(10)]
+    setup = set_up_update(network, recipe)
+    return [update(setup, images, labels)[0].item() for _ in range(10)]
 
 
 class StopAt(NullReporter):

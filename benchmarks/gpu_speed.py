@@ -47,7 +47,7 @@ from alexnet.runtime.device import compute_dtype
 from alexnet.training.late_check import build_late_check, count_figures, step_figures
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.state import TrainState
-from alexnet.training.step import network_inputs, train_step, update
+from alexnet.training.step import UpdateSetup, network_inputs, train_step, update
 
 PEERS = Path(__file__).resolve().with_name("peers.py")
 PAPER_IMAGES = 90 * 1_200_000
@@ -151,8 +151,8 @@ def bare_update(setup: TrainingSetup) -> Function:
     setup.learner.train()
     pixels, labels = next(setup.loader.epoch(0))
     images, targets, _ = network_inputs(setup, pixels, labels, 0)
-    recipe, scaler = setup.recipe, setup.loss_scaler
-    return lambda: update(setup.replica, setup.optimizer, images, targets, recipe, scaler=scaler)
+    update_setup = UpdateSetup.of(setup)
+    return lambda: update(update_setup, images, targets)
 
 
 def whole_step(setup: TrainingSetup) -> Function:

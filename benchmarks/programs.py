@@ -30,9 +30,7 @@ def ours_train(flags: argparse.Namespace, norm: NormOption = "published") -> Ste
     from alexnet.models.variants import ModelOptions, variant
     from alexnet.models.zoo import architecture
     from alexnet.runtime.malloc import disable_malloc_trim
-    from alexnet.training.loss_scaling import build_loss_scaler
-    from alexnet.training.optimizers import build_optimizer
-    from alexnet.training.step import update
+    from alexnet.training.step import set_up_update, update
 
     disable_malloc_trim()
     device = torch.device(flags.device)
@@ -40,15 +38,14 @@ def ours_train(flags: argparse.Namespace, norm: NormOption = "published") -> Ste
     network = channels_last(Network(variant(architecture(flags.arch), ModelOptions(norm=norm)))).to(
         device
     )
-    optimizer = build_optimizer(network, OptimizerOptions(optimizer=flags.optimizer, lr=1e-3))
     images = random_images(network.architecture, flags.batch_size, device)
     labels = torch.randint(network.architecture.num_classes, (flags.batch_size,), device=device)
-    recipe = Recipe()
+    recipe = Recipe(optimizer=OptimizerOptions(optimizer=flags.optimizer, lr=1e-3))
     network.train()
     if flags.compile:
         network.compile()
-    scaler = build_loss_scaler(device, recipe.precision)
-    return lambda: update(network, optimizer, images, labels, recipe, scaler=scaler)
+    setup = set_up_update(network, recipe)
+    return lambda: update(setup, images, labels)
 
 
 def ours_without_norm_train(flags: argparse.Namespace) -> Step:

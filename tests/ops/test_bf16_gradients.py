@@ -21,7 +21,7 @@ from alexnet.ops.bf16_gradients import (
     sgd_step,
 )
 from alexnet.training.optimizers import Adam, AdamW, build_optimizer
-from alexnet.training.step import update
+from alexnet.training.step import set_up_update, update
 from support.kernels import needs_kernels, randn, torch_threads, without_kernels
 from support.narrow_nets import narrow_classifier
 from support.slow import first_fast
@@ -217,12 +217,12 @@ def trained(recipe: Recipe, steps: int = 6) -> tuple[Network, list[float]]:
     """A narrow AlexNet after some steps, and their losses."""
     torch.manual_seed(0)
     network = channels_last(narrow_classifier("alexnet").network).train()
-    optimizer, losses = build_optimizer(network, recipe.optimizer), []
+    setup, losses = set_up_update(network, recipe), []
     labels = torch.arange(8) % network.architecture.num_classes
     for step in range(steps):
         images = randn(8, *network.architecture.input, seed=step)
         images = images.contiguous(memory_format=torch.channels_last)
-        losses.append(float(update(network, optimizer, images, labels, recipe, step)[0]))
+        losses.append(float(update(setup, images, labels, step)[0]))
     return network, losses
 
 

@@ -20,10 +20,9 @@ from alexnet.reporter import NullReporter
 from alexnet.runtime.device import exact_float32
 from alexnet.training import loop
 from alexnet.training.late_check import build_late_check, step_figures
-from alexnet.training.loss_scaling import build_loss_scaler
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.setup import set_up_training
-from alexnet.training.step import train_step, update
+from alexnet.training.step import set_up_update, train_step, update
 from alexnet.transforms.applied import Applied
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.mixing import choose_mixing
@@ -140,12 +139,8 @@ def test_ten_steps_in_fp16_have_the_losses_of_float32_on_the_cpu(name: str) -> N
             precision=precision,  # type: ignore[arg-type]
             optimizer=OptimizerOptions(optimizer="paper", lr=1e-3),
         )
-        optimizer = build_optimizer(network, recipe.optimizer)
-        scaler = build_loss_scaler(torch.device(device), recipe.precision)
-        losses[device] = [
-            update(network, optimizer, images, labels, recipe, scaler=scaler)[0].item()
-            for _ in range(10)
-        ]
+        setup = set_up_update(network, recipe)
+        losses[device] = [update(setup, images, labels)[0].item() for _ in range(10)]
     assert losses[GPU] == pytest.approx(losses["cpu"], rel=0.02)
 
 

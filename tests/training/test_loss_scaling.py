@@ -25,7 +25,7 @@ from alexnet.training.overfit import overfit_one_batch
 from alexnet.training.run_folder import RunFolder
 from alexnet.training.setup import set_up_training
 from alexnet.training.state import CheckpointInfo
-from alexnet.training.step import train_step, update
+from alexnet.training.step import UpdateSetup, set_up_update, train_step, update
 from support.runs import Witness, cut_off, resume, train
 from support.slow import first_fast
 from support.steps import first_batch
@@ -36,23 +36,19 @@ PAPER = OptimizerOptions(optimizer="paper", lr=0.005)
 
 def make_step(
     recipe: Recipe, arch: str = "alexnet_bn"
-) -> tuple[Network, torch.optim.Optimizer, Tensor, Tensor]:
-    """A small network, its optimizer, and a batch."""
+) -> tuple[Network, UpdateSetup, Tensor, Tensor]:
+    """A small network, its update, and a batch."""
     torch.manual_seed(0)
     network = create_model(arch, width=0.1, input_size=67, num_classes=4, dropout=0.0)
     images = torch.randn(8, *network.architecture.input)
     images = images.contiguous(memory_format=torch.channels_last)
-    return network, build_optimizer(network, recipe.optimizer), images, torch.arange(8) % 4
+    return network, set_up_update(network, recipe), images, torch.arange(8) % 4
 
 
 def ten_losses(precision: Precision) -> list[float]:
     recipe = Recipe(precision=precision, optimizer=PAPER)
-    network, optimizer, images, labels = make_step(recipe)
-    scaler = build_loss_scaler(CPU, precision)
-    return [
-        update(network, optimizer, images, labels, recipe, scaler=scaler)[0].item()
-        for _ in range(10)
-    ]
+    _, setup, images, labels = make_step(recipe)
+    return [update(setup, images, labels)[0].item() for _ in range(10)]
 
 
 def test_ten_steps_have_the_losses_of_float32() -> None:
@@ -91,13 +87,13 @@ def test_the_weights_are_those_of_torchs_scaler_to_the_bit(
     """
     options = OptimizerOptions(optimizer=optimizer, lr=0.01, clip_norm=clip_norm)
     recipe = Recipe(precision="fp16", optimizer=options)
-    network, own_optimizer, images, labels = make_step(recipe)
-    other = copy.deepcopy(network)
-    scaler = LossScaler()
+    network, setup, images, labels = make_step(recipe)
+    other, scaler = copy.deepcopy(network), setup.scaler
+    assert scaler
     their_optimizer = build_optimizer(other, options)
     theirs = torch.amp.GradScaler("cpu")
     for step in range(10):
-        update(network, own_optimizer, images, labels, recipe, scaler=scaler)
+        update(setup, images, labels)
         their_optimizer.zero_grad()
         with torch.autocast("cpu", torch.float16):
             logits = other(images)
@@ -156,23 +152,23 @@ def test_a_skipped_step_changes_the_scale_and_no_weight(optimizer: str, tiny: Re
 
 def test_a_step_that_would_be_skipped_at_a_scale_of_one_ends_the_run() -> None:
     recipe = Recipe(precision="fp16", optimizer=PAPER)
-    network, optimizer, images, labels = make_step(recipe)
+    network, setup, images, labels = make_step(recipe)
     network.conv2.weight.register_hook(lambda gradient: gradient * math.inf)  # type: ignore[union-attr]
-    scaler = LossScaler(scale=2.0)
-    update(network, optimizer, images, labels, recipe, scaler=scaler)
-    assert scaler.scale == 1
+    assert setup.scaler
+    setup.scaler.scale = 2.0
+    update(setup, images, labels)
+    assert setup.scaler.scale == 1
     told = r"gradient of conv2\.weight .* at step 8, even with a loss scale of 1 in fp16; .*float32"
     with pytest.raises(DivergedError, match=told):
-        update(network, optimizer, images, labels, recipe, 7, scaler=scaler)
+        update(setup, images, labels, 7)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_at_once() -> None:
     recipe = Recipe(precision="fp16", optimizer=PAPER)
-    network, optimizer, images, labels = make_step(recipe)
-    scaler = LossScaler()
+    _, setup, images, labels = make_step(recipe)
     with pytest.raises(DivergedError, match=r"the loss is nan .*fp16 ends at 65,504"):
-        update(network, optimizer, images * 1e6, labels, recipe, scaler=scaler)
-    assert scaler == LossScaler()
+        update(setup, images * 1e6, labels)
+    assert setup.scaler == LossScaler()
 
 
 def test_micro_batches_give_the_update_of_the_batch() -> None:
@@ -180,9 +176,9 @@ def test_micro_batches_give_the_update_of_the_batch() -> None:
     for accumulate in (1, 2):
         options = replace(PAPER, accumulate=accumulate)
         recipe = Recipe(precision="fp16", optimizer=options, batch_size=8 // accumulate)
-        network, optimizer, images, labels = make_step(recipe, "lenet5")
+        network, setup, images, labels = make_step(recipe, "lenet5")
         before = [p.detach().clone() for p in network.parameters()]
-        update(network, optimizer, images, labels, recipe, scaler=LossScaler())
+        update(setup, images, labels)
         moved.append([p.detach() - b for p, b in zip(network.parameters(), before, strict=True)])
     for whole, parts in zip(*moved, strict=True):
         torch.testing.assert_close(parts, whole, rtol=0, atol=0.01 * whole.abs().max().item())

@@ -25,7 +25,7 @@ from alexnet.training.loss_scaling import build_loss_scaler
 from alexnet.training.micro_batches import own_rows
 from alexnet.training.optimizers import build_optimizer
 from alexnet.training.replica import build_replica, part_of, rows_world
-from alexnet.training.step import update
+from alexnet.training.step import UpdateSetup, update
 
 WARMUP_STEPS = 2
 
@@ -89,18 +89,22 @@ def make_shared_step(
     network = create_model(arch, device=device)
     replica = build_replica(network, recipe, world)
     learner = part_of(replica) or network
-    optimizer = build_optimizer(learner, recipe.optimizer)
     learner.train()
     rows = rows_world(recipe, world)
     own = len(own_rows(batch_size, recipe, rows))
     images = random_images(network.architecture, own, device)
     labels = torch.randint(network.architecture.num_classes, (batch_size,), device="cpu")
     labels = world.broadcast_object(labels).to(device)
-
-    scaler = build_loss_scaler(device, precision)
+    setup = UpdateSetup(
+        network=replica,
+        optimizer=build_optimizer(learner, recipe.optimizer),
+        recipe=recipe,
+        world=rows,
+        scaler=build_loss_scaler(device, precision),
+    )
 
     def step() -> tuple[Tensor, Tensor]:
-        return update(replica, optimizer, images, labels, recipe, 0, None, rows, scaler)
+        return update(setup, images, labels)
 
     return SharedStep(call=step, meter=meter_of(replica) or Meter())
 

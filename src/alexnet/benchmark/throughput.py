@@ -30,9 +30,7 @@ from alexnet.models.network import Network, compile_network, create_model
 from alexnet.models.zoo import architecture
 from alexnet.runtime.device import autocast, compute_dtype
 from alexnet.runtime.environment import Environment, describe_environment
-from alexnet.training.loss_scaling import build_loss_scaler
-from alexnet.training.optimizers import build_optimizer
-from alexnet.training.step import update
+from alexnet.training.step import set_up_update, update
 
 Mode: TypeAlias = Literal["train", "infer"]
 MATMUL_SIZE = {"cpu": 3072, "cuda": 8192}
@@ -212,12 +210,10 @@ def random_images(arch: Architecture, batch_size: int, device: torch.device) -> 
 def make_train_step(network: Network, images: Tensor, precision: Precision) -> Function:
     """Make a training step of the paper's optimizer, with random labels."""
     recipe = Recipe(precision=precision, optimizer=OptimizerOptions(optimizer="paper", lr=1e-3))
-    optimizer = build_optimizer(network, recipe.optimizer)
     num_classes = network.architecture.num_classes
     labels = torch.randint(num_classes, (len(images),), device=images.device)
-    network.train()
-    scaler = build_loss_scaler(images.device, precision)
-    return lambda: update(network, optimizer, images, labels, recipe, scaler=scaler)
+    setup = set_up_update(network.train(), recipe)
+    return lambda: update(setup, images, labels)
 
 
 def make_inference_step(network: Network, images: Tensor, precision: Precision) -> Function:

@@ -15,10 +15,8 @@ from alexnet.models.variants import variant
 from alexnet.reporter import NullReporter
 from alexnet.runtime.device import choose_device
 from alexnet.training.build import build_architecture, build_network
-from alexnet.training.loss_scaling import build_loss_scaler
-from alexnet.training.optimizers import build_optimizer
 from alexnet.training.output_rows import NO_WEIGHTS
-from alexnet.training.step import update
+from alexnet.training.step import set_up_update, update
 from alexnet.transforms.augment import Augmenter
 from alexnet.transforms.statistics import preprocessing_for
 
@@ -68,15 +66,14 @@ def _training_step(recipe: Recipe, device: torch.device) -> Callable[[], float]:
     has_weights = replace(recipe, init_from="a file") if recipe.freeze_up_to else recipe
     arch = variant(build_architecture(has_weights), num_classes=DATASET_SIZES[recipe.data][0])
     network = build_network(arch, recipe, NO_WEIGHTS, (), device, NullReporter()).train()
-    optimizer = build_optimizer(network, recipe.optimizer)
-    for group in optimizer.param_groups:
+    setup = set_up_update(network, recipe)
+    for group in setup.optimizer.param_groups:
         group["lr"] = 0.0
     augmenter = Augmenter(
         options=recipe.augment,
         preprocessing=preprocessing_for(arch, recipe.data_options, (128,) * 3, (64,) * 3),
         color_principal_axes=torch.eye(3, device=device),
     )
-    scaler = build_loss_scaler(device, recipe.precision)
     generator = torch.Generator(device).manual_seed(0)
     shape = (recipe.batch_size, *[recipe.data_options.resize_size] * 2, 3)
     pixels = torch.randint(256, shape, dtype=torch.uint8, device=device)
@@ -84,7 +81,7 @@ def _training_step(recipe: Recipe, device: torch.device) -> Callable[[], float]:
 
     def step() -> float:
         images = augmenter(pixels, generator)
-        loss, _ = update(network, optimizer, images, labels, recipe, scaler=scaler)
+        loss, _ = update(setup, images, labels)
         return loss.item()  # waits for a GPU
 
     return step

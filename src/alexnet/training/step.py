@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from torch.nn.utils import clip_grads_with_norm_
 
 from alexnet.config.recipe import Recipe
 from alexnet.errors import DivergedError
+from alexnet.models.network import Network
 from alexnet.ops.bf16_gradients import gradient_norm
 from alexnet.parallel.data_parallel import (
     average_running_statistics,
@@ -23,8 +25,9 @@ from alexnet.parallel.hybrid import HybridNetwork
 from alexnet.parallel.network import ParallelNetwork
 from alexnet.parallel.world import ALONE, World, current_world
 from alexnet.runtime.device import autocast, seed_device
-from alexnet.training.loss_scaling import MIN_SCALE, LossScaler
+from alexnet.training.loss_scaling import MIN_SCALE, LossScaler, build_loss_scaler
 from alexnet.training.micro_batches import dropout_of_rows, micro_batches
+from alexnet.training.optimizers import build_optimizer
 from alexnet.training.setup import TrainingSetup
 from alexnet.transforms.applied import Applied
 from alexnet.transforms.augment import Augmenter
@@ -32,6 +35,49 @@ from alexnet.transforms.mixing import choose_mixing
 
 if TYPE_CHECKING:
     from alexnet.training.late_check import LateCheck
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class UpdateSetup:
+    """What an update changes, and how it is computed: the part of a `TrainingSetup` for `update`.
+
+    Network, optimizer and loss scaler change.
+    """
+
+    network: nn.Module
+    """A replica (`parallel/data_parallel.py`) in a world of several processes."""
+    optimizer: torch.optim.Optimizer
+    recipe: Recipe
+    """Gives the precision, the label smoothing, and the number of micro-batches."""
+    class_weights: Tensor | None = None
+    """Factors on the loss [num_classes]; they need class probabilities."""
+    world: World = ALONE
+    """The processes that the batch is spread over."""
+    scaler: LossScaler | None = None
+    """Scales the loss in fp16; None in other types."""
+
+    @classmethod
+    def of(cls, setup: TrainingSetup) -> UpdateSetup:
+        """That of a training."""
+        return cls(
+            network=setup.replica,
+            optimizer=setup.optimizer,
+            recipe=setup.recipe,
+            class_weights=setup.class_weights,
+            world=setup.rows_world,
+            scaler=setup.loss_scaler,
+        )
+
+
+def set_up_update(network: Network, recipe: Recipe) -> UpdateSetup:
+    """That of a network which one process trains by itself, with a new optimizer."""
+    device = next(network.parameters()).device
+    return UpdateSetup(
+        network=network,
+        optimizer=build_optimizer(network, recipe.optimizer),
+        recipe=recipe,
+        scaler=build_loss_scaler(device, recipe.precision),
+    )
 
 
 def train_step(
@@ -63,19 +109,7 @@ def train_step(
     """
     images, targets, is_mixed = network_inputs(setup, pixels, labels, step)
     setup.scheduler.set_lr(setup.optimizer, step, lr)
-    network, weights, world = setup.replica, setup.class_weights, setup.rows_world
-    loss, logits = update(
-        network,
-        setup.optimizer,
-        images,
-        targets,
-        setup.recipe,
-        step,
-        weights,
-        world,
-        setup.loss_scaler,
-        late,
-    )
+    loss, logits = update(UpdateSetup.of(setup), images, targets, step, late)
     if setup.average:
         setup.average.update(setup.learner, step)
     return loss, logits, setup.own(targets) if is_mixed else None
@@ -128,29 +162,19 @@ def _run_on_rows(
 
 
 def update(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    setup: UpdateSetup,
     images: Tensor,
     targets: Tensor,
-    recipe: Recipe,
     step: int = 0,
-    class_weights: Tensor | None = None,
-    world: World = ALONE,
-    scaler: LossScaler | None = None,
     late: LateCheck | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Run forward and backward, and update the weights unless something is not finite.
 
     Args:
-        network: changes; a replica (`parallel/data_parallel.py`) in a world of several processes.
-        optimizer: changes.
+        setup: its network, optimizer and loss scaler change.
         images: augmented and normalized [B, C, H, W]; the rows of this process.
         targets: int64 [B], or class probabilities [B, num_classes], of the whole batch.
-        recipe: gives the precision, the label smoothing, and the number of micro-batches.
         step: counted from 0; with the seed it decides dropout.
-        class_weights: factors on the loss [num_classes]; they need class probabilities.
-        world: the processes that the batch is spread over.
-        scaler: scales the loss in fp16, and changes; None in other types.
         late: leaves the check to the device, and changes; then nothing is raised here.
 
     Returns:
@@ -160,46 +184,40 @@ def update(
         DivergedError: the loss or a gradient is not finite; nothing has been updated. In fp16 a
             step with such a gradient is skipped first, as `loss_scaling.py` says.
     """
+    network, optimizer, scaler = setup.network, setup.optimizer, setup.scaler
     optimizer.zero_grad(set_to_none=True)
-    scale = scaler.scale if scaler else 1.0
-    loss, logits = add_gradients(
-        network, images, targets, recipe, step, class_weights, world, scale
-    )
+    loss, logits = add_gradients(setup, images, targets, step)
     if scaler:
         scaler.unscale(network)
     norm = total_norm(network)
     if late:
         late.watch(loss, norm, optimizer)
-    is_finite = late is not None or check_finite(loss, norm, network, recipe, step, scaler)
+    is_finite = late is not None or check_finite(setup, loss, norm, step)
     if is_finite:
-        if recipe.optimizer.clip_norm is not None:
-            clip_grads_with_norm_(network.parameters(), recipe.optimizer.clip_norm, norm)
+        clip_norm = setup.recipe.optimizer.clip_norm
+        if clip_norm is not None:
+            clip_grads_with_norm_(network.parameters(), clip_norm, norm)
         optimizer.step()
     if scaler:
         scaler.end_step(is_skipped=not is_finite)
-    average_running_statistics(network, world)
+    average_running_statistics(network, setup.world)
     return loss, logits
 
 
 def add_gradients(
-    network: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    recipe: Recipe,
-    step: int,
-    class_weights: Tensor | None,
-    world: World,
-    scale: float = 1.0,
+    setup: UpdateSetup, images: Tensor, targets: Tensor, step: int
 ) -> tuple[Tensor, Tensor]:
     """Forward and backward, in the recipe's micro-batches; arguments and result as of `update`.
 
     Every loss is weighted by its part of the images, so that the gradients, which the processes add
-    up, are the batch's, times `scale`. Batch norm alone uses the statistics of each micro-batch,
-    and of each process.
+    up, are the batch's, times the scale of the loss scaler. Batch norm alone uses the statistics of
+    each micro-batch, and of each process.
     """
+    network, recipe = setup.network, setup.recipe
+    scale = setup.scaler.scale if setup.scaler else 1.0
     count, device = len(targets), images.device
     total, logits = torch.zeros((), device=device), []
-    parts = micro_batches(count, recipe, world)
+    parts = micro_batches(count, recipe, setup.world)
     inputs = torch.split(images, [part.own.stop - part.own.start for part in parts])
     for part, x in zip(parts, inputs, strict=True):
         y = targets[part.own]
@@ -210,13 +228,13 @@ def add_gradients(
             autocast(device, recipe.precision),
         ):
             logits.append(network(x))
-        mean = mean_loss(logits[-1], y, recipe.label_smoothing, class_weights)
+        mean = mean_loss(logits[-1], y, recipe.label_smoothing, setup.class_weights)
         loss = mean * (len(y) / count)
         (loss * scale).backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
     if isinstance(network, HybridNetwork):
         network.sum_gradients()
-    (total,) = world.sum_over_ranks(total)
+    (total,) = setup.world.sum_over_ranks(total)
     return total, torch.cat(logits).detach()
 
 
@@ -248,25 +266,16 @@ def total_norm(network: nn.Module) -> Tensor:
     return gradient_norm(p.grad for p in network.parameters() if p.grad is not None)
 
 
-def check_finite(
-    loss: Tensor,
-    norm: Tensor,
-    network: nn.Module,
-    recipe: Recipe,
-    step: int,
-    scaler: LossScaler | None = None,
-) -> bool:
+def check_finite(setup: UpdateSetup, loss: Tensor, norm: Tensor, step: int) -> bool:
     """Raise DivergedError before an update by a loss or a gradient that is not finite.
 
     Both are asked for at once, since a GPU has nothing to do until the host knows the answer.
 
     Args:
+        setup: its network is as after the backward pass.
         loss: of the batch.
         norm: of all gradients together.
-        network: after the backward pass.
-        recipe: has the learning rate.
         step: counted from 0.
-        scaler: has the scale of the loss in fp16.
 
     Returns:
         Whether to update; False for a step in fp16 that is to be skipped. The same in all
@@ -277,11 +286,12 @@ def check_finite(
     """
     if torch.isfinite(loss) & torch.isfinite(norm):
         return True
+    recipe, scaler = setup.recipe, setup.scaler
     if not torch.isfinite(loss):
         raise nonfinite_error(loss.item(), recipe, step, scaler=scaler)
     if scaler and scaler.scale > MIN_SCALE:
         return False
-    gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+    gradients = {name: p.grad for name, p in setup.network.named_parameters() if p.grad is not None}
     broken = [
         name.removeprefix("module.") for name, g in gradients.items() if not g.isfinite().all()
     ]
@@ -299,7 +309,12 @@ def nonfinite_error(
 ) -> DivergedError:
     """The error for a step whose loss or gradient is not finite.
 
-    The other arguments are those of `check_finite`.
+    Args:
+        loss: of the batch.
+        recipe: has the learning rate.
+        step: counted from 0.
+        gradient: what the message calls it.
+        scaler: has the scale of the loss in fp16.
     """
     if not math.isfinite(loss):
         more = "; or --precision float32, since fp16 ends at 65,504" if scaler else ""
