@@ -44,10 +44,11 @@ from alexnet.models.network import create_model
 from alexnet.models.zoo import architecture
 from alexnet.reporter import NullReporter
 from alexnet.runtime.device import compute_dtype
-from alexnet.training.late_check import build_late_check, count_figures, step_figures
+from alexnet.training.late_check import build_late_check, count_figures
+from alexnet.training.loop import take_step
 from alexnet.training.setup import TrainingSetup, set_up_training
 from alexnet.training.state import TrainState
-from alexnet.training.step import UpdateSetup, network_inputs, train_step, update
+from alexnet.training.step import UpdateSetup, network_inputs, update
 
 PEERS = Path(__file__).resolve().with_name("peers.py")
 PAPER_IMAGES = 90 * 1_200_000
@@ -162,13 +163,7 @@ def whole_step(setup: TrainingSetup) -> Function:
 
     def step() -> None:
         pixels, labels = next(batches)
-        lr = setup.scheduler.lr(state.step)
-        outputs = train_step(setup, pixels, labels, state.step, lr, late)
-        before = state.newest
-        state.end_step(step_figures(setup, state.step, lr, labels, *outputs, late))
-        if late is None:
-            before, state.newest = state.newest, None
-        if before:
+        if before := take_step(setup, state, pixels, labels, setup.scheduler.lr(state.step), late):
             count_figures(setup, state, before)
 
     return step

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from torch import Tensor
+
 from alexnet.records import LastStep
 from alexnet.reporter import Reporter, StepReport
 from alexnet.training.checkpointing import CheckpointManager
@@ -16,7 +18,7 @@ from alexnet.training.epoch import (
     reason_to_stop,
     warn_if_at_chance,
 )
-from alexnet.training.late_check import build_late_check, count_figures, step_figures
+from alexnet.training.late_check import LateCheck, build_late_check, count_figures, step_figures
 from alexnet.training.loss_scaling import note_skipped
 from alexnet.training.replica import note_sent
 from alexnet.training.reporter_calls import reporter_call
@@ -79,15 +81,33 @@ def train_epoch(
     for pixels, labels in state.timer.timed(batches):
         lr = setup.scheduler.lr(state.step, state.errors())
         with record_last_update(setup, state, lr):
-            outputs = train_step(setup, pixels, labels, state.step, lr, late)
-        before = state.newest
-        state.end_step(step_figures(setup, state.step, lr, labels, *outputs, late))
+            before = take_step(setup, state, pixels, labels, lr, late)
         if before:
             report_step(setup, state, before, checkpoints, reporter)
         if late is None or state.has_trained_epoch(setup.steps_per_epoch):
             report_newest()
         check_weights(state)
         checkpoints.save_if_due(state, report_newest)
+
+
+def take_step(
+    setup: TrainingSetup,
+    state: TrainState,
+    pixels: Tensor,
+    labels: Tensor,
+    lr: float,
+    late: LateCheck | None,
+) -> StepFigures | None:
+    """Train a step, whose figures become the newest; arguments and errors as of `train_step`.
+
+    Returns:
+        The figures of the step before, if they are still to be counted: they are read while a GPU
+        computes this step.
+    """
+    outputs = train_step(setup, pixels, labels, state.step, lr, late)
+    before = state.newest
+    state.end_step(step_figures(setup, state.step, lr, labels, *outputs, late))
+    return before
 
 
 def report_step(
