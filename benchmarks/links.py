@@ -131,25 +131,11 @@ def measure(flags: Flags) -> dict[str, Any]:
 
     ways = [WAYS[int(place)] for place in flags.ways.split(",")] if flags.ways else WAYS
     with start_hosts(flags.processes) as hosts, start_workers(hosts, flags) as workers:
-        alone = workers.ask("alone", steps=flags.steps)
-        images = flags.batch_size // flags.processes
-        once, twice = ([t for one in alone for t in one[key]] for key in ("once", "twice"))
-        seconds = statistics.median(once)
-        fixed = max(0.0, 2 * seconds - statistics.median(twice))
-        convolutions = [
-            statistics.median(one[key] for one in alone) for key in ("conv once", "conv twice")
-        ]
-        conv_fixed = min(fixed, max(0.0, 2 * convolutions[0] - convolutions[1]))
         results: dict[str, Any] = {
             "network": flags.arch,
             "processes": flags.processes,
             "batch_size": flags.batch_size,
-            "alone_seconds": _spread(once),
-            "alone_seconds_twice_the_images": _spread(twice),
-            "alone_images_per_second": images / seconds,
-            "fixed_seconds": fixed,
-            "conv_seconds": convolutions,
-            "conv_fixed_seconds": conv_fixed,
+            **_alone(flags, workers.ask("alone", steps=flags.steps)),
             "steps": [],
         }
         for way in ways:
@@ -166,6 +152,24 @@ def measure(flags: Flags) -> dict[str, Any]:
                 if flags.out:
                     write_text(Path(flags.out), json.dumps(results, indent=1) + "\n")
     return results
+
+
+def _alone(flags: Flags, answers: Sequence[Any]) -> dict[str, Any]:
+    """The seconds of a step without the others, and the part that more images do not lengthen."""
+    once, twice = ([t for one in answers for t in one[key]] for key in ("once", "twice"))
+    seconds = statistics.median(once)
+    fixed = max(0.0, 2 * seconds - statistics.median(twice))
+    convolutions = [
+        statistics.median(one[key] for one in answers) for key in ("conv once", "conv twice")
+    ]
+    return {
+        "alone_seconds": _spread(once),
+        "alone_seconds_twice_the_images": _spread(twice),
+        "alone_images_per_second": flags.batch_size // flags.processes / seconds,
+        "fixed_seconds": fixed,
+        "conv_seconds": convolutions,
+        "conv_fixed_seconds": min(fixed, max(0.0, 2 * convolutions[0] - convolutions[1])),
+    }
 
 
 def _row(

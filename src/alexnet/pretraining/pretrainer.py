@@ -7,7 +7,7 @@ resumed, which restarts the unfinished layer, ends with the same bits as an unin
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -163,17 +163,39 @@ def _train_remaining(
     write_records(folder, history)
     reporter.note(f"run folder {folder.path}")
     advise(f"resume with: {_resume_command(setup, folder)}")
+
+    def record(epoch: LayerRecord) -> None:
+        history.append(epoch)
+        add_record(folder, epoch)
+        reporter.on_layer_epoch(epoch)
+
+    _train_layers(setup, layers, folder, record, reporter)
+    if plots and setup.world.is_main:
+        for note in save_plots(setup, layers, history, folder):
+            reporter.note(note)
+    write_result(folder, summary(setup, history))
+    setup.world.barrier()  # rank 0 has written it
+    return Pretrained(folder, tuple(history))
+
+
+def _train_layers(
+    setup: PretrainingSetup,
+    layers: list[PretrainedLayer],
+    folder: RunFolder,
+    record: Callable[[LayerRecord], None],
+    reporter: PretrainReporter,
+) -> None:
+    """Train the layers that are missing in `layers`, and save each when it is finished.
+
+    Raises:
+        TrainingInterrupted: SIGINT or SIGTERM came; finished layers are saved.
+    """
     stop = StopRequest()
 
     def stop_if_asked() -> None:
         (number,) = setup.world.max_over_ranks(stop.signal_number)
         if number:
             raise TrainingInterrupted(_interrupted(setup, layers, folder), number)
-
-    def record(epoch: LayerRecord) -> None:
-        history.append(epoch)
-        add_record(folder, epoch)
-        reporter.on_layer_epoch(epoch)
 
     try:
         with stop.listening():
@@ -186,12 +208,6 @@ def _train_remaining(
         raise
     except KeyboardInterrupt as error:
         raise TrainingInterrupted(_interrupted(setup, layers, folder), signal.SIGINT) from error
-    if plots and setup.world.is_main:
-        for note in save_plots(setup, layers, history, folder):
-            reporter.note(note)
-    write_result(folder, summary(setup, history))
-    setup.world.barrier()  # rank 0 has written it
-    return Pretrained(folder, tuple(history))
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from alexnet.data.batches import Batches
 from alexnet.data.splits import Splits
 from alexnet.data.store.store import Store
 from alexnet.inference.classifier import Classifier
+from alexnet.models.architecture import Architecture
 from alexnet.models.network import Network
 from alexnet.models.variants import variant
 from alexnet.parallel.data_parallel import meter_of
@@ -208,6 +209,22 @@ def set_up_training(
     if world.size > 1:  # a digest of all weights takes a moment
         check_same_start(start_facts(recipe, store, checkpoint) | weights.facts)
     check_stopping(recipe, splits)
+    setup = _build(recipe, arch, weights, store, splits, device, reporter)
+    note_what_matters(setup, weights, reporter)
+    return setup
+
+
+def _build(
+    recipe: Recipe,
+    arch: Architecture,
+    weights: InitialWeights,
+    store: Store,
+    splits: Splits,
+    device: torch.device,
+    reporter: Reporter,
+) -> TrainingSetup:
+    """What is trained and what trains it, of a recipe that is checked and of data that is ready."""
+    world = current_world()
     batches = build_batches(recipe, arch, store, splits, reporter, rows_world(recipe, world))
     class_names = store.info.class_names
     arch = variant(arch, num_classes=len(class_names))
@@ -217,7 +234,7 @@ def set_up_training(
     augmenter = build_augmenter(arch, recipe, store, splits, device)
     average = build_average(recipe, network, learner)
     needed_bytes = bytes_beside_weights(recipe, network, learner, batches, world, device)
-    setup = TrainingSetup(
+    return TrainingSetup(
         recipe=recipe,
         store=store,
         splits=splits,
@@ -235,8 +252,6 @@ def set_up_training(
         loss_scaler=build_loss_scaler(device, recipe.precision),
         world=world,
     )
-    note_what_matters(setup, weights, reporter)
-    return setup
 
 
 def note_what_matters(setup: TrainingSetup, weights: InitialWeights, reporter: Reporter) -> None:
