@@ -65,6 +65,14 @@ class FiltersFlags:
     """Print JSON."""
 
 
+@dataclass(frozen=True)
+class _Patches:
+    """The strongest patches of a layer, and the images that they are of."""
+
+    found: LayerPatches
+    store: Store
+
+
 def run(arguments: Sequence[str]) -> int:
     """Draw the filters or patches of a layer."""
     flags = with_model(parse(FiltersFlags, with_layer(arguments), "explain"), "model")
@@ -82,11 +90,11 @@ def run(arguments: Sequence[str]) -> int:
         _tell(flags, classifier, layer, out)
         return 0
     with ProgressReporter() as reporter:
-        found, store = _search(classifier, layer, flags, reporter)
-        channels = _channels(classifier, layer, flags, found)
-        figure = _patches_figure(classifier, layer, flags, found, store, channels, reporter)
+        patches = _search(classifier, layer, flags, reporter)
+        channels = _channels(classifier, layer, flags, patches)
+        figure = _patches_figure(classifier, layer, flags, patches, channels, reporter)
     plots.save(figure, out)
-    _tell(flags, classifier, layer, out, found, store, channels)
+    _tell(flags, classifier, layer, out, patches, channels)
     return 0
 
 
@@ -145,31 +153,31 @@ def _name(flags: FiltersFlags) -> str:
 
 def _search(
     classifier: Classifier, layer: str, flags: FiltersFlags, reporter: ProgressReporter
-) -> tuple[LayerPatches | None, Store | None]:
+) -> _Patches | None:
     """Search all images for the strongest patches; None if there is no data and none is needed."""
     from alexnet.evaluation.evaluator import open_evaluation_data, select_split
     from alexnet.explain.patches import find_patches
 
     if flags.synthesize and not flags.data and not classifier.info.recipe.data:
-        return None, None
+        return None
     store = open_evaluation_data(
         classifier, flags.data, flags.data_root, reporter, flags.label_from
     )
     _, indices = select_split(classifier, store, flags.data, "all")
-    return find_patches(classifier, store, indices, layer, reporter.on_search), store
+    return _Patches(find_patches(classifier, store, indices, layer, reporter.on_search), store)
 
 
 def _channels(
-    classifier: Classifier, layer: str, flags: FiltersFlags, found: LayerPatches | None
+    classifier: Classifier, layer: str, flags: FiltersFlags, patches: _Patches | None
 ) -> list[int]:
     """The channels of the figure: the named ones, else the strongest, else the first ones."""
     from alexnet.explain.feature_layers import num_channels
 
     if flags.channels:
         return list(flags.channels)
-    if found is None:
+    if patches is None:
         return list(range(min(NUM_CHANNELS, num_channels(classifier.info.architecture, layer))))
-    order = (-found.values[:, 0]).argsort(kind="stable")[:NUM_CHANNELS]
+    order = (-patches.found.values[:, 0]).argsort(kind="stable")[:NUM_CHANNELS]
     return [int(channel) for channel in order]
 
 
@@ -177,8 +185,7 @@ def _patches_figure(
     classifier: Classifier,
     layer: str,
     flags: FiltersFlags,
-    found: LayerPatches | None,
-    store: Store | None,
+    patches: _Patches | None,
     channels: Sequence[int],
     reporter: ProgressReporter,
 ) -> Figure:
@@ -187,9 +194,10 @@ def _patches_figure(
     from alexnet.explain.patches import cut_patches
     from alexnet.explain.synthesis import synthesize
 
-    patches, synthesized = {}, {}
-    if found and store:
-        patches = {one: cut_patches(classifier, store, found, one) for one in channels}
+    cut, synthesized = {}, {}
+    if patches:
+        store, found = patches.store, patches.found
+        cut = {one: cut_patches(classifier, store, found, one) for one in channels}
     if flags.synthesize:
         images = synthesize(
             classifier, layer, channels, seed=flags.seed, on_progress=reporter.on_synthesize
@@ -198,24 +206,19 @@ def _patches_figure(
     title = plots.run_title(
         f"Channels of {layer}", (_name(flags), classifier.info.architecture.name)
     )
-    return patches_sheet(patches, synthesized, title, _note(classifier, layer, flags, found, store))
+    return patches_sheet(cut, synthesized, title, _note(classifier, layer, flags, patches))
 
 
-def _note(
-    classifier: Classifier,
-    layer: str,
-    flags: FiltersFlags,
-    found: LayerPatches | None,
-    store: Store | None,
-) -> str:
+def _note(classifier: Classifier, layer: str, flags: FiltersFlags, patches: _Patches | None) -> str:
     """A line on what the figure shows."""
     from alexnet.explain.feature_layers import field_text
 
     parts = []
     if flags.synthesize:
         parts.append("large: the image that was made to maximize the channel")
-    if found and store:
-        images = f"{count_text(found.num_images, 'image')} of {store.info.name}"
+    if patches:
+        count = count_text(patches.found.num_images, "image")
+        images = f"{count} of {patches.store.info.name}"
         size = field_text(classifier.info.architecture, layer)
         parts.append(f"the nine strongest patches in {images}, each {size}")
     return "; ".join(parts)
@@ -226,11 +229,11 @@ def _tell(
     classifier: Classifier,
     layer: str,
     out: Path,
-    found: LayerPatches | None = None,
-    store: Store | None = None,
+    patches: _Patches | None = None,
     channels: Sequence[int] = (),
 ) -> None:
     """Print the results and the file of the figure."""
+    found = patches.found if patches else None
     infos = {one.layer.name: one for one in classifier.info.architecture.layer_infos()}
     if flags.json:
         print_json(
@@ -241,7 +244,7 @@ def _tell(
                 receptive_field=infos[layer].receptive_field,
                 num_images=found.num_images if found else None,
                 dead=dead_outputs(found) if found else (),
-                channels=channel_outputs(found, store, channels) if found and store else (),
+                channels=channel_outputs(patches.found, patches.store, channels) if patches else (),
             )
         )
         return
