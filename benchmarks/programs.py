@@ -295,6 +295,19 @@ def keras_notebook(
     os.environ["KERAS_BACKEND"] = backend
     import keras
     import numpy as np
+
+    keras.mixed_precision.set_dtype_policy(policy)
+    model = _keras_notebook_model()
+    model.compile("adam", "categorical_crossentropy", jit_compile=jit_compile)
+    random = np.random.default_rng(0)
+    images = random.random((flags.batch_size, 224, 224, 3), np.float32)
+    labels = np.eye(17, dtype=np.float32)[random.integers(17, size=flags.batch_size)]
+    return lambda: float(model.train_on_batch(images, labels))
+
+
+def _keras_notebook_model() -> Any:
+    """The notebook's network, on the backend that is chosen."""
+    import keras
     from keras import layers
 
     def block(width: int, kernel: int, stride: int = 1) -> tuple[Any, ...]:
@@ -310,7 +323,6 @@ def keras_notebook(
             layers.BatchNormalization(),
         )
 
-    keras.mixed_precision.set_dtype_policy(policy)
     model = keras.Sequential(
         [
             keras.Input((224, 224, 3)),
@@ -322,11 +334,7 @@ def keras_notebook(
         ]
     )
     assert model.count_params() == 28_096_769, model.count_params()
-    model.compile("adam", "categorical_crossentropy", jit_compile=jit_compile)
-    random = np.random.default_rng(0)
-    images = random.random((flags.batch_size, 224, 224, 3), np.float32)
-    labels = np.eye(17, dtype=np.float32)[random.integers(17, size=flags.batch_size)]
-    return lambda: float(model.train_on_batch(images, labels))
+    return model
 
 
 def keras_jax_notebook(flags: argparse.Namespace) -> Step:

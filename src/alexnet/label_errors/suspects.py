@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -238,20 +238,19 @@ def label_errors(
     ranked = ranked_suspects(probabilities, labels)
     ranked = ranked[is_known[ranked]]
     num_errors = sum(pairs.values())
-    found = {one.row: one for one in _copies(store, groups)}
-    for place, i in enumerate(ranked.tolist()):
-        row = int(rows[i])
-        one = _Candidate(row, int(probabilities[i].argmax()), "prediction", -1, place < num_errors)
-        if row not in found or found[row].reason == "duplicate_across_splits":
-            found[row] = one
-    ordered = sorted(found.values(), key=lambda one: REASONS.index(one.reason))
+    predicted = probabilities.argmax(1)
+    doubted = [
+        _Candidate(int(rows[i]), int(predicted[i]), "prediction", -1, place < num_errors)
+        for place, i in enumerate(ranked.tolist())
+    ]
+    ordered = _ordered(_copies(store, groups), doubted)
     return LabelErrors(
         store=store,
         features=features,
         num_folds=num_folds,
         seed=seed,
         num_images=len(rows),
-        out_of_fold_accuracy=float((probabilities.argmax(1) == labels).mean()),
+        out_of_fold_accuracy=float((predicted == labels).mean()),
         num_errors=num_errors,
         pairs=tuple((names[a], names[b], count) for (a, b), count in pairs.most_common()),
         suspects=tuple(
@@ -286,6 +285,15 @@ def _copies(store: Store, groups: Sequence[np.ndarray]) -> Iterator[_Candidate]:
                 yield _Candidate(index, suggested, "duplicate", others[0], True)
             elif splits[index] != splits[first]:
                 yield _Candidate(index, -1, "duplicate_across_splits", first, False)
+
+
+def _ordered(copies: Iterable[_Candidate], doubted: Iterable[_Candidate]) -> list[_Candidate]:
+    """Candidates by their reasons, each image once; a copy in another class comes first."""
+    found = {one.row: one for one in copies}
+    for one in doubted:
+        if one.row not in found or found[one.row].reason == "duplicate_across_splits":
+            found[one.row] = one
+    return sorted(found.values(), key=lambda one: REASONS.index(one.reason))
 
 
 def _suspect(
