@@ -1,6 +1,9 @@
-"""The tree of errors, and the message that names the nearest names."""
+"""The tree of errors, the message that names the nearest names, and those of numbers."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +20,10 @@ from alexnet.errors import (
     TrainingError,
     UnknownNameError,
     UsageError,
+    require_at_least,
+    require_below_1,
+    require_not_negative,
+    require_within,
 )
 
 PARENTS: dict[type[Exception], tuple[type[Exception], ...]] = {
@@ -79,6 +86,24 @@ def test_unknown_name(name: str, message: str) -> None:
 def test_unknown_name_suggests_three_at_most() -> None:
     error = UnknownNameError("layer", "conv", [f"conv{i}" for i in range(9)])
     assert str(error).count(" or ") == 2
+
+
+@pytest.mark.parametrize(
+    ("check", "allowed", "value", "message"),
+    [
+        (lambda options: require_not_negative(options, "a_b"), 0, -1, "must not be negative"),
+        (lambda options: require_at_least(options, 2, "a_b"), 2, 1, "must be at least 2"),
+        (lambda options: require_within(options, 0, 5, "a_b"), 5, 6, "must be from 0 to 5"),
+        (lambda options: require_below_1(options, "a_b"), 0.0, 1.0, "must be from 0 to below 1"),
+    ],
+)
+def test_a_number_out_of_its_range_is_named_with_its_flag(
+    check: Callable[[object], None], allowed: float, value: float, message: str
+) -> None:
+    check(SimpleNamespace(a_b=None))
+    check(SimpleNamespace(a_b=allowed))
+    with pytest.raises(ConfigError, match=f"^--a-b {value} {message}$"):
+        check(SimpleNamespace(a_b=value))
 
 
 def test_very_long_words_are_shortened() -> None:

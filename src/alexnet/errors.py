@@ -142,10 +142,35 @@ def require_choice(options: object, name: str, known: Sequence[str]) -> None:
 
 
 def require_not_negative(options: object, *names: str) -> None:
-    """Raise ConfigError, naming the flag, if one of the options is below 0; None is allowed."""
+    """Raise ConfigError, naming the flag, for an option below 0; None is allowed."""
+    for flag, value in _given(options, names):
+        require(value >= 0, f"{flag} must not be negative")
+
+
+def require_at_least(options: object, minimum: float, *names: str) -> None:
+    """Raise ConfigError, naming the flag, for an option below a minimum; None is allowed."""
+    for flag, value in _given(options, names):
+        require(value >= minimum, f"{flag} must be at least {minimum}")
+
+
+def require_within(options: object, low: float, high: float, *names: str) -> None:
+    """Raise ConfigError, naming the flag, for an option outside [low, high]; None is allowed."""
+    for flag, value in _given(options, names):
+        require(low <= value <= high, f"{flag} must be from {low} to {high}")
+
+
+def require_below_1(options: object, *names: str) -> None:
+    """Raise ConfigError, naming the flag, for an option outside [0, 1); None is allowed."""
+    for flag, value in _given(options, names):
+        require(0 <= value < 1, f"{flag} must be from 0 to below 1")
+
+
+def _given(options: object, names: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """The options that are not None: the flag with its value, and the value."""
     for name in names:
         flag, value = name.replace("_", "-"), getattr(options, name)
-        require(value is None or value >= 0, f"--{flag} {value} must not be negative")
+        if value is not None:
+            yield f"--{flag} {value}", value
 
 
 def require_learning_rate(options: object, name: str) -> None:

@@ -122,7 +122,7 @@ def test_a_failed_comparison_exits_with_1(
         (("import", "none.pth", "--arch", "alexnet"), "there is no file none.pth"),
         (("import", "none.keras"), "there is no file none.keras"),
         (("import", "none.onnx", "--arch", "alexnet"), "there is no file none.onnx"),
-        (("import", "a.pth", "--arch", "alexnet", "--input-size", "-1"), "must be above 0"),
+        (("import", "a.pth", "--arch", "alexnet", "--input-size", "-1"), "must be at least 1"),
         (("import", "a.pth", "--pictures", "caffe"), "--pictures"),
         (("export", "none.safetensors", "--format", "onnx"), "there is no file none.safetensors"),
         (("export", "none.safetensors"), "--format"),

@@ -19,7 +19,7 @@ from support.commands import Command
         (b'{"epochs": 1' + b"0" * 30 + b"}", "more than 64 bits"),
         (b"\xff\xfe{}", "is not JSON"),
         (b" " * ((1 << 22) + 1), "has more than 4,194,304 bytes"),
-        (b'{"data_options": {"padding": 1000000}}', "--padding 1000000 must be 0 to 4096"),
+        (b'{"data_options": {"padding": 1000000}}', "--padding 1000000 must be from 0 to 4096"),
     ],
     ids=lambda value: str(value)[:30],
 )

@@ -350,8 +350,8 @@ def test_every_combination_is_an_architecture(
         ({"width": float("inf")}, "^--width is inf$"),
         ({"dropout": 1.0}, "^--dropout 1.0 must be from 0 to below 1$"),
         ({"dropout": -1.0}, "^--dropout -1.0 must be from 0 to below 1$"),
-        ({"groups": 0}, "^--groups 0 must be above 0$"),
-        ({"input_size": 0}, "^--input-size 0 must be above 0$"),
+        ({"groups": 0}, "^--groups 0 must be at least 1$"),
+        ({"input_size": 0}, "^--input-size 0 must be at least 1$"),
         ({"channels": 2}, "^--channels 2 must be 1 or 3$"),
         ({"bias": float("nan")}, "^--bias is nan$"),
         ({"norm": "bach"}, "^--norm 'bach' must be .*, response, batch; did you mean 'batch'.$"),
@@ -366,7 +366,7 @@ def test_options_name_the_value_that_is_wrong(option: dict[str, Any], message: s
 
 
 def test_num_classes_must_be_positive() -> None:
-    with pytest.raises(ConfigError, match=r"^num_classes 0 must be above 0$"):
+    with pytest.raises(ConfigError, match=r"^num_classes 0 must be at least 1$"):
         variant(ZOO["alexnet"], num_classes=0)
 
 

@@ -113,7 +113,7 @@ def run(arguments: Sequence[str]) -> int:
 def _check(flags: ImportFlags) -> tuple[Architecture, tuple[str, ...]]:
     """Check the flags; return the architecture and notes on how it was chosen."""
     if flags.input_size is not None and flags.input_size < 1:
-        raise UsageError(f"--input-size {flags.input_size} must be above 0")
+        raise UsageError(f"--input-size {flags.input_size} must be at least 1")
     if flags.file:
         reject_own_model(Path(flags.file))
     from alexnet.interop.defaults import chosen_architecture

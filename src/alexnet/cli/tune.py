@@ -24,7 +24,7 @@ from alexnet.cli.tune_text import (
 )
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import Recipe
-from alexnet.errors import require
+from alexnet.errors import require, require_at_least, require_not_negative
 from alexnet.io.text import shell_command
 from alexnet.progress import ProgressReporter
 from alexnet.runtime.extras import require_extra
@@ -75,11 +75,9 @@ class TuneOptions:
     """Print the result as JSON."""
 
     def __post_init__(self) -> None:
-        require(self.trials >= 1, f"--trials {self.trials} must be at least 1")
+        require_at_least(self, 1, "trials", "jobs", "keep_models")
         require(self.minutes >= 0, f"--minutes {self.minutes:g} must not be negative")
-        require(self.jobs is None or self.jobs >= 1, f"--jobs {self.jobs} must be at least 1")
-        require(self.confirm >= 0, f"--confirm {self.confirm} must not be negative")
-        require(self.keep_models >= 1, f"--keep-models {self.keep_models} must be at least 1")
+        require_not_negative(self, "confirm")
 
 
 DEFAULT_OPTIONS = TuneOptions()

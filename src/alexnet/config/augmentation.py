@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from alexnet.errors import require, require_finite, require_not_negative
+from alexnet.errors import (
+    require,
+    require_at_least,
+    require_finite,
+    require_not_negative,
+    require_within,
+)
 
 MAX_OPERATIONS = 14
 """Maximum number of RandAugment's operations on one image: as many as there are kinds."""
@@ -53,17 +59,12 @@ class Augmentation:
         require(
             0 < self.min_scale <= 1, f"--min-scale {self.min_scale} must be above 0 and at most 1"
         )
-        require(
-            self.max_aspect_ratio >= 1,
-            f"--max-aspect-ratio {self.max_aspect_ratio} must be at least 1",
-        )
-        require(0 <= self.rotation <= 180, f"--rotation {self.rotation} must be from 0 to 180")
+        require_at_least(self, 1, "max_aspect_ratio")
+        require_within(self, 0, 180, "rotation")
         if self.rand_augment is not None:
             _check_rand_augment(*self.rand_augment)
-        erasing = self.random_erasing
-        require(0 <= erasing <= 1, f"--random-erasing {erasing} must be from 0 to 1")
-        require(0 <= self.cutmix <= 1, f"--cutmix {self.cutmix} must be from 0 to 1")
-        require(0 <= self.mixup <= MAX_ALPHA, f"--mixup {self.mixup} must be from 0 to {MAX_ALPHA}")
+        require_within(self, 0, 1, "random_erasing", "cutmix")
+        require_within(self, 0, MAX_ALPHA, "mixup")
         require_not_negative(self, "color_std", "noise_std", "contrast_std", "last_color_epoch")
 
     @property

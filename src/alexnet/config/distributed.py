@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from alexnet.errors import require
+from alexnet.errors import require, require_at_least
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class DistributedOptions:
     """Batch norm uses the statistics of the whole batch, not of each process's images."""
 
     def __post_init__(self) -> None:
-        require(self.devices >= 1, f"--devices {self.devices} must be at least 1")
+        require_at_least(self, 1, "devices")
         require(
             self.exchange == "all" or self.parallel == "hybrid",
             f"--exchange {self.exchange} is for --parallel hybrid",

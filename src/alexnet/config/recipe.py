@@ -15,9 +15,12 @@ from alexnet.config.label_pattern import compile_label_pattern
 from alexnet.config.preprocessing import Resize, StoredForm, StoreFormat
 from alexnet.errors import (
     require,
+    require_at_least,
+    require_below_1,
     require_finite,
     require_learning_rate,
     require_not_negative,
+    require_within,
 )
 from alexnet.io.limits import MAX_STORED_SIDE
 from alexnet.io.text import is_file_name
@@ -92,28 +95,12 @@ class DataOptions:
         require_finite(self)
         if self.label_from:
             compile_label_pattern(self.label_from)
-        require(
-            1 <= self.resize_size <= MAX_STORED_SIDE,
-            f"--resize-size {self.resize_size} must be 1 to {MAX_STORED_SIDE}",
-        )
-        require(
-            0 <= self.padding <= MAX_STORED_SIDE,
-            f"--padding {self.padding} must be 0 to {MAX_STORED_SIDE}",
-        )
-        for name in ("crop_size", "train_per_class"):
-            flag, count = name.replace("_", "-"), getattr(self, name)
-            require(count is None or count >= 1, f"--{flag} {count} must be above 0")
-        for name in ("test_fraction", "val_fraction"):
-            flag, fraction = name.replace("_", "-"), getattr(self, name)
-            require(
-                fraction is None or 0 <= fraction < 1,
-                f"--{flag} {fraction} must be from 0 to below 1",
-            )
+        require_within(self, 1, MAX_STORED_SIDE, "resize_size")
+        require_within(self, 0, MAX_STORED_SIDE, "padding")
+        require_at_least(self, 1, "crop_size", "train_per_class")
+        require_below_1(self, "test_fraction", "val_fraction")
         require_not_negative(self, "split_seed", "test_per_class")
-        require(
-            0 <= self.max_rejected_fraction <= 1,
-            f"--max-rejected-fraction {self.max_rejected_fraction} must be 0 to 1",
-        )
+        require_within(self, 0, 1, "max_rejected_fraction")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,12 +137,11 @@ class OptimizerOptions:
         require_finite(self)
         require_learning_rate(self, "lr")
         require_not_negative(self, "bias_lr_multiplier", "weight_decay")
-        require(0 <= self.momentum < 1, f"--momentum {self.momentum} must be from 0 to below 1")
-        require(0 <= self.beta2 < 1, f"--beta2 {self.beta2} must be from 0 to below 1")
+        require_below_1(self, "momentum", "beta2")
         require(self.eps > 0, f"--eps {self.eps} must be above 0")
         clip, ema = self.clip_norm, self.ema
         require(clip is None or clip > 0, f"--clip-norm {clip} must be above 0")
-        require(self.accumulate >= 1, f"--accumulate {self.accumulate} must be at least 1")
+        require_at_least(self, 1, "accumulate")
         require(ema is None or 0 < ema < 1, f"--ema {ema} must be between 0 and 1")
 
 
@@ -186,8 +172,7 @@ class LRSchedule:
         require_finite(self)
         require_not_negative(self, "warmup_epochs", "warmup_steps")
         require(0 < self.gamma < 1, f"--gamma {self.gamma} must be between 0 and 1")
-        patience = self.plateau_patience
-        require(patience >= 1, f"--plateau-patience {patience} must be at least 1")
+        require_at_least(self, 1, "plateau_patience")
         lacks_milestones = self.schedule == "step" and not self.milestones
         require(not lacks_milestones, "--schedule step needs --milestones, such as 25 51 79")
         in_order = list(self.milestones) == sorted(set(self.milestones))
@@ -237,12 +222,9 @@ class StoppingOptions:
 
     def __post_init__(self) -> None:
         require_finite(self)
-        patience, goal, minutes = self.patience, self.target_train_error, self.max_minutes
-        require(patience is None or patience >= 1, f"--patience {patience} must be at least 1")
-        require(
-            goal is None or 0 <= goal < 1,
-            f"--target-train-error {goal} must be from 0 to below 1",
-        )
+        require_at_least(self, 1, "patience")
+        require_below_1(self, "target_train_error")
+        minutes = self.max_minutes
         require(minutes is None or minutes > 0, f"--max-minutes {minutes} must be above 0")
 
 
@@ -275,9 +257,8 @@ class BaseRecipe:
     def __post_init__(self) -> None:
         require_finite(self)
         require(is_file_name(self.name), f"--name {self.name!r} must be a valid folder name")
-        require(self.epochs >= 1, f"--epochs {self.epochs} must be at least 1")
-        require(self.batch_size >= 1, f"--batch-size {self.batch_size} must be at least 1")
-        require(0 <= self.seed < 2**31, f"--seed {self.seed} must be from 0 to 2147483647")
+        require_at_least(self, 1, "epochs", "batch_size")
+        require_within(self, 0, 2**31 - 1, "seed")
 
     @property
     def arch_name(self) -> str:
@@ -329,21 +310,13 @@ class Recipe(BaseRecipe):
 
     def __post_init__(self) -> None:
         super(Recipe, self).__post_init__()
-        steps = self.save_every_steps
-        require(
-            0 <= self.label_smoothing < 1,
-            f"--label-smoothing {self.label_smoothing} must be from 0 to below 1",
-        )
+        require_below_1(self, "label_smoothing")
         require_not_negative(
             self,
             *("freeze_after_epoch", "unfreeze_after_epoch", "low_lr_after_epoch", "low_lr"),
             "save_every_minutes",
         )
-        require(steps is None or steps >= 1, f"--save-every-steps {steps} must be at least 1")
-        require(
-            self.keep_checkpoints >= 1,
-            f"--keep-checkpoints {self.keep_checkpoints} must be at least 1",
-        )
+        require_at_least(self, 1, "save_every_steps", "keep_checkpoints")
         require(
             not (self.compile and self.optimizer.accumulate > 1),
             "--accumulate does not work with --compile; leave one out",

@@ -7,7 +7,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
-from alexnet.errors import ConfigError, require, require_choice, require_finite
+from alexnet.errors import (
+    ConfigError,
+    require,
+    require_at_least,
+    require_below_1,
+    require_choice,
+    require_finite,
+)
 from alexnet.io.text import short_repr
 from alexnet.models.architecture import Architecture
 from alexnet.models.field_checks import is_integer, is_number, make_numbers_plain
@@ -78,11 +85,9 @@ class ModelOptions:
             ("init", InitOption),
         ):
             require_choice(self, name, get_args(choices))
-        p, size = self.dropout, self.input_size
-        require(p is None or 0 <= p < 1, f"--dropout {p} must be from 0 to below 1")
-        require(self.groups is None or self.groups >= 1, f"--groups {self.groups} must be above 0")
+        require_below_1(self, "dropout")
+        require_at_least(self, 1, "groups", "input_size")
         require(self.width > 0, f"--width {self.width} must be above 0")
-        require(size is None or size >= 1, f"--input-size {size} must be above 0")
         require(self.channels in (None, 1, 3), f"--channels {self.channels} must be 1 or 3")
 
     def _check_types(self) -> None:
@@ -110,14 +115,15 @@ def variant(
         num_classes: length of the output, which the last layer with weights gets; None: as it is.
 
     Raises:
-        ConfigError: `num_classes` is no whole number above 0, or the last layer with weights does
-            not decide the length of the output.
+        ConfigError: `num_classes` is no whole number of at least 1, or the last layer with weights
+            does not decide the length of the output.
         ArchitectureError: the input is too small for the layers, or the groups do not divide the
             channels.
     """
-    is_right = num_classes is None or is_integer(num_classes)
-    require(is_right, f"num_classes {short_repr(num_classes)} must be a whole number")
-    require(num_classes is None or num_classes >= 1, f"num_classes {num_classes} must be above 0")
+    if num_classes is not None:
+        is_right = is_integer(num_classes)
+        require(is_right, f"num_classes {short_repr(num_classes)} must be a whole number")
+        require(num_classes >= 1, f"num_classes {num_classes} must be at least 1")
     layers = arch.layers
     if options.norm != "published":
         layers = tuple(_with_norm(arch, options.norm))

@@ -13,6 +13,8 @@ from alexnet.config.serialization import from_dict, to_dict
 from alexnet.errors import (
     ConfigError,
     require,
+    require_at_least,
+    require_below_1,
     require_learning_rate,
     require_not_negative,
 )
@@ -49,8 +51,7 @@ class PretrainRecipe(BaseRecipe):
 
     def __post_init__(self) -> None:
         super(PretrainRecipe, self).__post_init__()
-        require(self.devices >= 1, f"--devices {self.devices} must be at least 1")
-        require(self.probe_images >= 1, f"--probe-images {self.probe_images} must be at least 1")
+        require_at_least(self, 1, "devices", "probe_images")
         for name in ("cutmix", "mixup"):
             value = getattr(self.augment, name)
             require(
@@ -95,10 +96,7 @@ class AutoencoderRecipe(PretrainRecipe):
     def __post_init__(self) -> None:
         super(AutoencoderRecipe, self).__post_init__()
         require_learning_rate(self, "lr")
-        require(
-            0 <= self.masking_fraction < 1,
-            f"--masking-fraction {self.masking_fraction} must be from 0 to below 1",
-        )
+        require_below_1(self, "masking_fraction")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,11 +137,11 @@ class RbmRecipe(PretrainRecipe):
         require_learning_rate(self, "gaussian_lr")
         require_learning_rate(self, "binary_lr")
         require_not_negative(self, "weight_decay", "sparsity_cost")
-        require(0 <= self.momentum < 1, f"--momentum {self.momentum} must be from 0 to below 1")
-        require(self.cd_steps >= 1, f"--cd-steps {self.cd_steps} must be at least 1")
+        require_below_1(self, "momentum")
+        require_at_least(self, 1, "cd_steps")
         require(
             0 < self.visible_std <= 10,
-            f"--visible-std {self.visible_std} must be above 0, at most 10",
+            f"--visible-std {self.visible_std} must be above 0 and at most 10",
         )
         require(
             0 < self.sparsity_target < 1,

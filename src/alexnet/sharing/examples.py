@@ -32,10 +32,10 @@ def write_examples(run: StoredRun, folder: Path, count: int) -> list[Example]:
 
     Raises:
         UsageError: the images, or the predictions, are not there any more; or `count` is not
-            between 1 and MAX_EXAMPLES.
+            from 1 to MAX_EXAMPLES.
     """
     if not 1 <= count <= MAX_EXAMPLES:
-        raise UsageError(f"--examples {count} is not between 1 and {MAX_EXAMPLES}")
+        raise UsageError(f"--examples {count} must be from 1 to {MAX_EXAMPLES}")
     data = open_run_data(run)
     if not data.store or not data.has_pixels or not run.predictions or not run.evaluation:
         reason = data.problem or run.problems.get("the predictions", "they have no predictions")
