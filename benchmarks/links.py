@@ -155,7 +155,7 @@ def measure(flags: Flags) -> dict[str, Any]:
 
 
 def _alone(flags: Flags, answers: Sequence[Any]) -> dict[str, Any]:
-    """The seconds of a step without the others, and the part that more images do not lengthen."""
+    """The seconds of a step that is computed alone, and their part that images do not change."""
     once, twice = ([t for one in answers for t in one[key]] for key in ("once", "twice"))
     seconds = statistics.median(once)
     fixed = max(0.0, 2 * seconds - statistics.median(twice))

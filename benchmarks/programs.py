@@ -306,7 +306,7 @@ def keras_notebook(
 
 
 def _keras_notebook_model() -> Any:
-    """The notebook's network, on the backend that is chosen."""
+    """The notebook's network, on the Keras backend of the environment."""
     import keras
     from keras import layers
 

@@ -166,7 +166,7 @@ def require_below_1(options: object, *names: str) -> None:
 
 
 def _given(options: object, names: Iterable[str]) -> Iterator[tuple[str, float]]:
-    """The options that are not None: the flag with its value, and the value."""
+    """The flag with its value, and the value, of every option that is not None."""
     for name in names:
         flag, value = name.replace("_", "-"), getattr(options, name)
         if value is not None:

@@ -98,7 +98,7 @@ def take_step(
     lr: float,
     late: LateCheck | None,
 ) -> StepFigures | None:
-    """Train a step, whose figures become the newest; arguments and errors as of `train_step`.
+    """Train one step and set `state.newest`; arguments and errors are those of `train_step`.
 
     Returns:
         The figures of the step before, if they are still to be counted: they are read while a GPU

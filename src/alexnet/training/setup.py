@@ -223,7 +223,7 @@ def _build(
     device: torch.device,
     reporter: Reporter,
 ) -> TrainingSetup:
-    """What is trained and what trains it, of a recipe that is checked and of data that is ready."""
+    """Build the network and what trains it, of a recipe that is checked, on data that is ready."""
     world = current_world()
     batches = build_batches(recipe, arch, store, splits, reporter, rows_world(recipe, world))
     class_names = store.info.class_names

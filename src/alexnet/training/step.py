@@ -58,7 +58,7 @@ class UpdateSetup:
 
     @classmethod
     def of(cls, setup: TrainingSetup) -> UpdateSetup:
-        """That of a training."""
+        """What `update` needs of a training."""
         return cls(
             network=setup.replica,
             optimizer=setup.optimizer,
@@ -70,7 +70,7 @@ class UpdateSetup:
 
 
 def set_up_update(network: Network, recipe: Recipe) -> UpdateSetup:
-    """That of a network which one process trains by itself, with a new optimizer."""
+    """What `update` needs of a network that one process trains by itself; a new optimizer."""
     device = next(network.parameters()).device
     return UpdateSetup(
         network=network,
