@@ -22,13 +22,13 @@ Stored: TypeAlias = Tensor | StoredTensor | StoredArray | OtherTensor
 WEIGHT_NAME = re.compile(r"(^|[._/])(weights?|weight_\w+|kernel|w|original\d)(:0)?$", re.IGNORECASE)
 """How the names of weights end, in torch, TensorFlow and Caffe."""
 MAX_DEPTH = 6
-"""Of dicts inside each other, in which tensors are looked for."""
+"""How many levels of nested dicts are searched for tensors."""
 MAX_KEY_LENGTH = 200
 MAX_ENTRIES = 100_000
-"""Of all these dicts together."""
+"""How many entries all these dicts may have together."""
 SEPARATORS = r"[._\-/ ]"
 EARLIER_WORDS = {"best", "initial", "init", "old", "previous", "prev"}
-"""With which the keys of weights of an earlier step begin."""
+"""First words in the keys of weights of an earlier step."""
 TRAINER_MODULES = re.compile(
     r"(.*_)?((ce|bce|focal|cross_?entropy)?loss(_?(fn|func|function))?|criterion|metrics?|acc"
     r"(uracy)?|f1(_?score)?|precision|recall|auroc|confmat|confusion_?matrix)([0-9]|_.*)?",
@@ -42,17 +42,18 @@ CLASS_NAMES = ("class_names", "classes", "class_to_idx", "idx_to_class")
 """Keys under which trainers save the names of the classes, as lists or as dicts by or to numbers;
 `class_to_idx` is that of torchvision's ImageFolder."""
 COMPANIONS = re.compile(r"optim|\bopt\b|sched|scaler|rng|random|hist|callback|loops", re.IGNORECASE)
-"""In the names of what trainers save beside a network and nobody would look for in it."""
+"""Words in the names of what trainers save beside the network: optimizers, random states, .."""
 
 
 def find_tensors(content: object) -> tuple[dict[str, Stored], tuple[str, ...]]:
-    """The tensors of every state dict in a checkpoint, by their keys, joined with dots.
+    """The tensors of every state dict in a checkpoint; a name is all keys on the way, with dots.
 
     Single numbers that belong to no layer, such as "best_acc1", are left out. So is everything in
     dicts without weights: the state of optimizers, histories, random generators.
 
     Returns:
-        The tensors, and the names of those that are left out but single numbers and COMPANIONS.
+        The tensors, and the names of those left out, but for single numbers and for names that
+        match COMPANIONS.
     """
     found: dict[str, Stored] = {}
     others: dict[str, Stored] = {}
@@ -84,7 +85,7 @@ def find_class_names(content: object) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _names(value: object) -> tuple[str, ...]:
-    """The names in a list, or in a dict of names and numbers from 0; () if they are none."""
+    """The class names in a list, or in a dict by or to their indices; () for any other value."""
     if isinstance(value, dict):
         numbers = all(isinstance(number, int) for number in value.values())
         by_number = {n: name for name, n in value.items()} if numbers else dict(value.items())
@@ -100,7 +101,7 @@ def _is_weight(name: str, tensor: Stored) -> bool:
 
 
 def _is_of_trainer(name: str, tensor: Stored) -> bool:
-    """Whether a tensor is one of an optimizer, a loss or a metric, or a number beside the net."""
+    """Whether a tensor belongs to an optimizer, a loss or a metric, or is a number in no module."""
     if name.startswith("optim") or ("." not in name and not tensor_size(tensor)):
         return True
     module = name.split(".")[-2:-1]
@@ -121,14 +122,15 @@ def _dicts(
 
 
 def _text(key: object) -> str:
-    """A key for messages: a file can have any."""
+    """A dict's key as short, printable text for messages; a file can have any object as a key."""
     return printable(str(key)[:MAX_KEY_LENGTH])
 
 
 def _as_dict(value: object) -> dict[Any, Any] | None:
-    """A dict, or what stands for one.
+    """The value as a dict of tensors; None if it cannot be one.
 
-    That is a list of (name, tensor), a list of weights and biases, or an array that holds a dict.
+    Accepted are a dict, a list of (name, tensor), a list of a weight and a bias, and a numpy array
+    of one object that is any of these.
     """
     if isinstance(value, dict):
         return dict(dict.items(value))
@@ -153,17 +155,17 @@ def tensor_size(tensor: Stored) -> tuple[int, ...]:
 
 
 def is_average(name: str) -> bool:
-    """Whether a name is that of an averaged weight: "model_ema.module.conv1.weight"."""
+    """Whether the name is of an averaged weight, such as "model_ema.module.conv1.weight"."""
     return not AVERAGE_WORDS.isdisjoint(re.split(SEPARATORS, name.lower()))
 
 
 def is_earlier(name: str) -> bool:
-    """Whether a name is that of weights of an earlier step: "best_model.conv1.weight"."""
+    """Whether the name is of a weight of an earlier step, such as "best_model.conv1.weight"."""
     return re.split(SEPARATORS, name.lower())[0] in EARLIER_WORDS
 
 
 def describe_content(file: str, content: object) -> str:
-    """What a checkpoint without a state dict holds, and what to do: a sentence's second half."""
+    """What a checkpoint without a state dict holds, and what to do, as a clause of a message."""
     models = {"": content, **(content if isinstance(content, dict) else {})}
     for key, value in models.items():
         if isinstance(value, Inert) and _is_module(value):

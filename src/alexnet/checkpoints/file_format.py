@@ -1,4 +1,4 @@
-"""Which format a file of weights has: by its content, since names tell little.
+"""Detect the format of a file of weights by its content, since its name tells little.
 
 `.pt` may be a state dict, a TorchScript program or a `torch.export` archive; state dicts are also
 called `.pth.tar`, `.ckpt`, `.t7`, `.bin`, or nothing at all.
@@ -59,10 +59,10 @@ REMEDIES: dict[FileFormat, str] = {
     "onnx": "; alexnet import reads it",
     "caffemodel": "; alexnet import reads it",
 }
-"""What to do with them, as no state dicts; {file} is the name."""
+"""What to do with files of formats that hold no state dict; {file} is the file's name."""
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""The first of the pickles that torch before 1.6 writes one after the other."""
+"""The pickled magic number with which files of torch before 1.6 begin."""
 SIGNATURES: dict[FileFormat, bytes] = {
     "torch_legacy": re.escape(LEGACY_MAGIC),
     "hdf5": rb"\x89HDF\r\n\x1a\n",
@@ -78,9 +78,9 @@ SIGNATURES: dict[FileFormat, bytes] = {
     "lfs_pointer": rb"version https://git-lfs",
     "html": rb"\s*<(!doctype html|!DOCTYPE html|html|HTML)",
 }
-"""How files of each format begin: patterns."""
+"""Patterns of the first bytes of each format."""
 PROTOBUF_FORMATS: dict[str, FileFormat] = {".onnx": "onnx", ".caffemodel": "caffemodel"}
-"""Protocol buffers have no signature, so the name decides."""
+"""Formats by file suffix, for protocol buffers, which have no signature."""
 TORCH_EXPORT_MEMBERS = ("archive_format", "serialized_exported_program.json")
 
 

@@ -36,7 +36,7 @@ def read_architecture(path: Path) -> Architecture:
     """The architecture of a model file, or of a run's model; the weights are not read.
 
     Raises:
-        ModelFileError: there is none.
+        ModelFileError: there is no model, or its header is damaged.
     """
     if path.is_dir():
         if not (path / "model.safetensors").exists():

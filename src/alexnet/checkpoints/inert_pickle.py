@@ -42,17 +42,17 @@ STORAGE_TYPES = {
     "ComplexDoubleStorage": torch.complex128,
     "UntypedStorage": torch.uint8,
 }
-"""torch's classes of storages; others hold quantized numbers."""
+"""The element types of torch's storage classes; all other classes hold quantized numbers."""
 DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
 HOSTILE_MODULES = frozenset(
     ("os", "posix", "nt", "subprocess", "shutil", "socket", "sys", "pty", "importlib", "runpy")
 )
 HOSTILE_BUILTINS = frozenset(("eval", "exec", "compile", "open", "__import__", "breakpoint"))
-"""Not called either, but a file that names one of these is not worth reading."""
+"""Functions of `builtins` that no weights need; a file that names one is rejected."""
 BLOCK_BYTES = 1 << 16
-"""Up to which the length of a read is not compared with that of the file."""
+"""Size up to which a read is not limited to the bytes that the file still has."""
 KEY_TYPES = (str, bytes, int, float, complex, type, type(None), torch.dtype)
-"""Of keys, beside stand-ins, and of the elements of tuples that are keys."""
+"""Types, besides `Inert`, of dict keys and of the elements of tuples that are keys."""
 KEY_PLACES = {
     pickle.SETITEM[0]: slice(-2, -1),
     pickle.SETITEMS[0]: slice(None, None, 2),
@@ -60,7 +60,7 @@ KEY_PLACES = {
     pickle.ADDITEMS[0]: slice(None),
     pickle.FROZENSET[0]: slice(None),
 }
-"""By operation of the pickle: where its stack has what becomes keys."""
+"""By pickle opcode, the positions on the unpickler's stack of objects that become keys."""
 MAX_NAMES = 10_000
 """Classes and functions that one pickle may name."""
 
@@ -100,16 +100,16 @@ class Inert(dict[Any, Any]):
 
 
 def _key(key: object) -> object:
-    """A key that is hashed and printed at once; a stand-in for any other.
+    """The key itself, if it is fast to hash and to print, else a stand-in for it.
 
-    A tuple that holds the same tuple twice, and so on for n levels, takes 2^n steps.
+    To hash a tuple that holds the same tuple twice, and so on for n levels, takes 2^n steps.
     """
     parts = key if isinstance(key, tuple) else (key,)
     return key if all(isinstance(part, (*KEY_TYPES, Inert)) for part in parts) else Inert()
 
 
 def _with_checked_keys(opcode: int, places: slice) -> Callable[[Any], None]:
-    """The unpickler's method for an operation, after `_key` for its keys."""
+    """The unpickler's method for an opcode, with every key passed through `_key` first."""
     load: Callable[[Any], None] = pickle._Unpickler.dispatch[opcode]
 
     def load_with_checked_keys(unpickler: Any) -> None:
@@ -120,7 +120,7 @@ def _with_checked_keys(opcode: int, places: slice) -> Callable[[Any], None]:
 
 
 class CheckedOrderedDict(OrderedDict[Any, Any]):
-    """An OrderedDict that a pickle makes of pairs."""
+    """An OrderedDict whose keys are passed through `_key` when a pickle builds it of pairs."""
 
     def __init__(self, pairs: Any = ()) -> None:
         super().__init__((_key(key), value) for key, value in pairs)
@@ -133,7 +133,7 @@ class Function:
         self._function = function
 
     def __call__(self, *arguments: object) -> object:
-        """What our function makes of the pickle's arguments."""
+        """Call our function with the pickle's arguments."""
         return self._function(*arguments)
 
     def __setstate__(self, state: object) -> None:
@@ -143,7 +143,7 @@ class Function:
 def _tensor(
     storage: object, offset: int, size: Any, stride: Any, *others: object
 ) -> StoredTensor | OtherTensor:
-    """`_rebuild_tensor` and `_rebuild_tensor_v2`."""
+    """Stand in for torch's `_rebuild_tensor` and `_rebuild_tensor_v2`."""
     if not isinstance(storage, Storage):
         return OtherTensor()
     return StoredTensor(storage, offset, integers(size), integers(stride))
@@ -152,7 +152,7 @@ def _tensor(
 def _typed_tensor(
     storage: Storage, offset: int, size: Any, stride: Any, *others: object
 ) -> StoredTensor | OtherTensor:
-    """`_rebuild_tensor_v3`, for types without a storage class of their own."""
+    """Stand in for torch's `_rebuild_tensor_v3`, for dtypes without a storage class."""
     dtype = others[2]
     if not isinstance(storage, Storage) or not isinstance(dtype, torch.dtype):
         return OtherTensor()
@@ -160,17 +160,17 @@ def _typed_tensor(
 
 
 def _of_subclass(function: object, kind: object, arguments: Any, state: object) -> object:
-    """`_rebuild_from_type_v2`: a tensor of a subclass, or with attributes of its own."""
+    """Stand in for `_rebuild_from_type_v2`: a tensor of a subclass, or with attributes."""
     return function(*arguments) if isinstance(function, Function) else OtherTensor()
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Bytes, which old protocols of pickle write as text."""
+    """Stand in for `_codecs.encode`: old pickle protocols write bytes as text."""
     return str.encode(text, "latin1")
 
 
 def _buffer(data: object, dtype: object, size: Any, order: str) -> StoredArray:
-    """An array of pickle's protocol 5."""
+    """Stand in for numpy's `_frombuffer`, with which pickle protocol 5 stores an array."""
     array = StoredArray()
     array.__setstate__((size, dtype, order == "F", data))
     return array
@@ -193,11 +193,12 @@ TENSOR_FUNCTIONS: dict[tuple[str, str], object] = {
     ("numpy.core.multiarray", "_reconstruct"): Function(lambda *_: StoredArray()),
     ("numpy.core.numeric", "_frombuffer"): Function(_buffer),
 }
-"""What a pickle may name, and what is used for it; every other name becomes an `Inert`."""
+"""Functions and classes that a pickle may name, and what is called for each; every other name
+becomes an `Inert`."""
 
 
 class BoundedFile:
-    """A file that allocates for a read no more than it has."""
+    """A file whose reads allocate no more memory than the file has bytes left."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self.readline = file, file.readline
@@ -213,10 +214,10 @@ class BoundedFile:
 
 
 class InertUnpickler(pickle._Unpickler):
-    """Reads one pickle, and runs nothing from it.
+    """An unpickler for one pickle that runs nothing from it.
 
-    The unpickler in Python: the one in C takes memory for the largest index that a pickle names,
-    which can be any number.
+    It derives from the unpickler in Python: the one in C allocates memory for the largest memo
+    index that a pickle names, which can be any number.
 
     Args:
         file: positioned at the pickle's start; afterwards at its end.
@@ -255,7 +256,7 @@ class InertUnpickler(pickle._Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        """Our own class or function for a name, or a new stand-in."""
+        """Our own class or function for a name, or a new subclass of `Inert`."""
         module = module.replace("numpy._core", "numpy.core")
         if (module, name) == ("torch.storage", "_load_from_bytes") and self._from_bytes:
             return Function(self._from_bytes)

@@ -25,7 +25,7 @@ TORCHVISION_NAMES = {
     "classifier.4": "fc7",
     "classifier.6": "fc8",
 }
-"""From the names in torchvision's `alexnet`, which are positions in Sequential blocks, to ours."""
+"""Our layer names by module name in torchvision's `alexnet`: positions in Sequential blocks."""
 
 WRAPPER_MODULES = {
     "module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module",
@@ -34,29 +34,29 @@ WRAPPER_MODULES = {
 KINDS = {
     "w": "weight", "weights": "weight", "kernel": "weight", "b": "bias", "biases": "bias",
 }  # fmt: skip
-"""Other programs' names of weights and biases."""
+"""Our names of weights and biases, by those in other programs."""
 LAST_PART = re.compile(r"[._](?=[a-z]+$)")
-"""Before a name's last word: of "fc8_w" and "fc8.weight"."""
+"""The separator before the last word of a name such as "fc8_w" or "fc8.weight"."""
 Shape: TypeAlias = tuple[int, ...]
 Modules: TypeAlias = dict[str, dict[str, str]]
-"""By module: from a kind ("weight") to the tensor's name in the file."""
+"""By module and kind ("weight"), the tensor's name in the file."""
 
 
 @dataclass(frozen=True)
 class LocalNames:
-    """Our names of a file's tensors."""
+    """Our names for a file's tensors, and which of them the order of the layers gave."""
 
     names: dict[str, str]
-    """From the file's names; a tensor that belongs to no layer keeps its own."""
+    """Our names by the file's names; a tensor that belongs to no layer keeps its own name."""
     by_order: tuple[str, ...] = ()
-    """Where names said too little: "net.0 is conv1", .."""
+    """Modules matched by order and shape, since their names said too little: "net.0 is conv1"."""
 
 
 def local_names(shapes: Mapping[str, Shape], arch: Architecture) -> LocalNames:
-    """Our names of a file's tensors.
+    """Find our names for a file's tensors.
 
     Args:
-        shapes: of the tensors, by the file's names, in the file's order.
+        shapes: the tensors' shapes by the file's names, in the file's order.
         arch: the architecture whose layers they should be.
 
     Raises:
@@ -83,7 +83,7 @@ def local_names(shapes: Mapping[str, Shape], arch: Architecture) -> LocalNames:
 
 
 def _modules(names: Iterable[str]) -> Modules:
-    """The tensors by module and kind."""
+    """The tensors' names by module and kind; the names of wrapper modules are left out."""
     modules: Modules = {}
     for name in names:
         plain = name.replace("/", ".").removesuffix(":0")
@@ -101,9 +101,9 @@ def _modules(names: Iterable[str]) -> Modules:
 
 
 def _layer_in(module: str, arch: Architecture) -> str:
-    """The layer that a module's name ends in: conv1 for "net.features.0"; "" if there is none.
+    """The layer named at the end of a module's name: conv1 for "net.features.0"; "" if none is.
 
-    What comes after may only be positions: "classifier.6.1" is a new head inside a Sequential.
+    After it only positions may follow: "classifier.6.1" is a new head inside a Sequential.
     """
     known = {layer.name: layer.name for layer in arch.layers}
     known |= {theirs: ours for theirs, ours in TORCHVISION_NAMES.items() if ours in known}
@@ -119,7 +119,7 @@ def _layer_in(module: str, arch: Architecture) -> str:
 
 
 def _is_complete(layers: Mapping[str, str], arch: Architecture, modules: Modules) -> bool:
-    """Whether every module with weights has a layer, and every layer a module."""
+    """Whether modules with weights and layers with weights match one to one."""
     found = [layers[module] for module, kinds in modules.items() if "weight" in kinds]
     return sorted(found) == sorted(layer.name for layer in _weighted(arch))
 
@@ -134,7 +134,7 @@ def _by_order(
     """The layer of every module, if the shapes of their weights are those of the architecture.
 
     Widths may differ: each layer must take as many channels as the one before it gives. Of several
-    modules that fit, the first in the file is taken. Empty where none fits.
+    modules that fit, the first in the file is taken. Empty if a layer has no module that fits.
 
     Args:
         weights: shape of each module's weight.
@@ -162,7 +162,10 @@ def _by_order(
 
 
 def _fits(layer: Layer, shape: Shape, channels: int) -> bool:
-    """Whether a weight of `shape` can be the layer's, after one of `channels`; 0: the first."""
+    """Whether a weight of `shape` can be this layer's.
+
+    `channels` is the number of outputs of the layer before it; 0 for the first layer.
+    """
     if isinstance(layer, Conv):
         inputs = (channels // layer.groups,) if channels else (1, 3)
         return len(shape) == 4 and shape[1] in inputs and shape[2:] == (layer.kernel, layer.kernel)

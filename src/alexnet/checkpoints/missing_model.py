@@ -1,4 +1,4 @@
-"""What a folder without a model is: an unfinished run, a tuning, runs, .., and what may be done."""
+"""Messages that say what a folder without a model is, such as an unfinished run, and what to do."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CHECKPOINT = re.compile(r"step-(\d+)\.safetensors")
 
 
 def no_model_text(folder: Path) -> str:
-    """Why a folder has no model, and how there can be one."""
+    """Why a folder has no model, and how to get one, as a message."""
     return known_folder_text(folder) or (
         f"{folder} is a folder without a model ({MODEL}); name a model file or a run folder"
     )
 
 
 def known_folder_text(folder: Path) -> str:
-    """As `no_model_text`, of a folder that this program wrote; "" of any other."""
+    """`no_model_text` of a folder that this program wrote; "" for any other folder."""
     if (folder / "tuning.json").exists():
         winner = folder / "winner.json"
         train = shell_command(["alexnet", "train", "--config", str(winner)])
@@ -47,7 +47,7 @@ def known_folder_text(folder: Path) -> str:
 
 
 def _run_text(run: Path) -> str:
-    """Of a run folder: how far it is, and the commands that give it a model; "" of no recipe."""
+    """How far a run is, and the commands that give it a model; "" without a valid config.json."""
     config = _read_object(run / "config.json")
     epochs, kind = config.get("epochs"), config.get("kind")
     if not isinstance(epochs, int):
@@ -75,7 +75,7 @@ def _run_text(run: Path) -> str:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object; empty where it does not or cannot be read."""
+    """The object in a JSON file; empty if the file holds none or cannot be read."""
     try:
         plain = parse_json(read_regular(path, MAX_RESULT_BYTES))
     except (OSError, ValueError):
@@ -84,7 +84,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _num_lines(path: Path) -> int:
-    """Finished epochs; a line that was cut off does not count."""
+    """The number of complete lines of a file; in metrics.jsonl, of finished epochs."""
     try:
         return read_regular(path, MAX_RESULT_BYTES).count(b"\n")
     except OSError:

@@ -25,7 +25,7 @@ class Scores:
     """Errors of the model, 0 to 1; None where they were not measured."""
 
     epoch: int = 0
-    """After which it was saved, counted from 1; 0 for a model that was not trained here."""
+    """Epoch after which the model was saved, from 1; 0 for a model that was not trained here."""
     val_top1_error: float | None = None
     test_top1_error: float | None = None
     test_top5_error: float | None = None
@@ -41,11 +41,11 @@ class ModelInfo:
     recipe: Recipe
     """How it was trained; evaluation takes data set and split from it."""
     manifest_hash: str = ""
-    """As `Store.manifest_hash`, for the recipe's split; if the data's differs, so may the split."""
+    """`Store.manifest_hash` of the training data; of other data the recipe's split may differ."""
     scores: Scores = Scores()
     temperature: float = 1.0
-    """Logits are divided by it before the softmax, so that probabilities can be believed; fitted on
-    the validation split, 1 without one."""
+    """Logits are divided by it before the softmax, so that the probabilities are calibrated; fitted
+    on the validation split, 1 without one."""
 
     @property
     def stored_form(self) -> StoredForm:
@@ -68,13 +68,13 @@ def save_model(
 
 
 def full_precision(tensor: Tensor) -> Tensor:
-    """The tensor, in float32 if it is in half precision, as in shared files of half the size."""
+    """The tensor, in float32 if it has a 16-bit float type, as files in half precision have."""
     is_half = tensor.is_floating_point() and tensor.element_size() == 2
     return tensor.float() if is_half else tensor
 
 
 def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]:
-    """Weights, header and mean image of a model file.
+    """Load the weights, the header and the mean image of a model file.
 
     The file is mapped into memory as long as one of the weights is in use; Windows then refuses to
     replace it.
@@ -104,7 +104,7 @@ def load_model(path: Path) -> tuple[dict[str, Tensor], ModelInfo, Tensor | None]
 
 
 def find_model_file(path: str | Path) -> Path:
-    """The model file at a path: the file itself, or that of a run folder.
+    """The model file at a path: the path itself, or `model.safetensors` in a run folder.
 
     Raises:
         ModelFileError: the path is a folder without a model, such as an unfinished run, or the

@@ -49,7 +49,7 @@ def open_npz(path: Path) -> Iterator[object]:
 
 
 def _read_array(file: IO[bytes]) -> object:
-    """One array with its header; of an array with one object, that object."""
+    """Read one array with its header; an array of objects is unpickled without running code."""
     read_header = (
         np.lib.format.read_array_header_1_0
         if np.lib.format.read_magic(file) == (1, 0)

@@ -18,9 +18,9 @@ from alexnet.errors import ConfigError, ModelFileError
 from alexnet.models.architecture import Architecture
 
 LAYERS_FORMAT = 2
-"""Number of this header's format, beside that of the file; headers of another are rejected."""
+"""Number of this header's format (the file has one of its own); other numbers are rejected."""
 MAX_STD_RATIO = 1.5
-"""Between the input's std in pretraining and training, up to which no warning is given."""
+"""Ratio of the input's std in pretraining and in training up to which no warning is given."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,12 +32,12 @@ class PretrainedInfo:
     kind: str
     """How they were pretrained: "autoencoder" or "rbm"."""
     architecture: Architecture
-    """Cut off after the last stage that was to be pretrained."""
+    """The architecture, cut off after the last stage that was to be pretrained."""
     preprocessing: Preprocessing
     manifest_hash: str
-    """As `Store.manifest_hash`, of the data of the pretraining and its split."""
+    """`Store.manifest_hash` of the data of the pretraining, for its split."""
     data_options: DataOptions
-    """With the seed and the data set they give the images of the pretraining again."""
+    """Options that, with the seed and the data set, give the images of the pretraining again."""
     seed: int
     layers_format: int = LAYERS_FORMAT
 

@@ -1,4 +1,4 @@
-"""Where a file of weights keeps the numbers of its tensors: read when a tensor is wanted.
+"""Records of where a file of weights keeps its tensors' numbers, which are read when needed.
 
 A checkpoint may hold twice as many numbers for its optimizer as for its network.
 """
@@ -19,7 +19,7 @@ ARRAY_DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"
 
 
 def integers(values: Iterable[Any]) -> tuple[int, ...]:
-    """A shape or strides as a file has them.
+    """A shape or strides from a file, as a tuple of int.
 
     Raises:
         TypeError: one of them is no integer.
@@ -32,17 +32,17 @@ class StorageType:
     """One of torch's storage classes."""
 
     dtype: torch.dtype | None
-    """None for quantized numbers."""
+    """Type of the numbers; None for quantized ones."""
 
 
 @dataclass(eq=False)
 class Storage:
-    """Numbers in the file, one after the other; several tensors may be parts of it."""
+    """A storage in the file: contiguous numbers, of which several tensors may be views."""
 
     dtype: torch.dtype | None
     size_bytes: int
     read: Callable[[], bytes]
-    """Reads them."""
+    """Reads the bytes of the storage from the file."""
     _bytes: bytearray | None = field(default=None, repr=False)
 
     def tensor(self, dtype: torch.dtype) -> Tensor:
@@ -62,7 +62,7 @@ class Storage:
 
 @dataclass(frozen=True, eq=False)
 class StoredTensor:
-    """A tensor of torch in the file: a part of a storage."""
+    """A dense tensor of torch in the file: a view of a storage."""
 
     storage: Storage
     offset: int
@@ -70,7 +70,7 @@ class StoredTensor:
     size: tuple[int, ...]
     stride: tuple[int, ...]
     dtype: torch.dtype | None = None
-    """Where it is not the storage's."""
+    """The tensor's type, if it is not the storage's."""
 
     def load(self) -> Tensor:
         """The tensor.
@@ -89,7 +89,7 @@ class StoredTensor:
 
 @dataclass(frozen=True, eq=False)
 class OtherTensor:
-    """A sparse, quantized or otherwise unusual tensor."""
+    """A tensor that cannot be loaded: sparse, nested, quantized or otherwise unusual."""
 
     size: tuple[int, ...] = ()
 
@@ -106,7 +106,7 @@ class StoredArray:
     dtype: str = ""
     is_fortran: bool = False
     data: object = b""
-    """Its bytes; a list for an array of objects."""
+    """The array's bytes; a list for an array of objects."""
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         size, dtype, self.is_fortran, self.data = state[-4:]

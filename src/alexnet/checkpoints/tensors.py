@@ -30,18 +30,18 @@ FORMAT_KEY, CHECKSUM_KEY = "format", "checksum"
 FORMAT = 3
 """Number of the file format; files of another format are rejected."""
 OWN_FORMATS = ("safetensors", "empty", "unknown")
-"""What a model file may look like; if damaged, the others."""
+"""Formats that `file_format` may find in a model file; all but the first if it is damaged."""
 IMPORTABLE = ("torch", "torch_legacy", "pickle", "onnx", "keras", "hdf5", "npy", "caffemodel")
 MAX_READS = 5
-"""Of a file that is replaced while it is read; trainings write theirs once an epoch at most."""
+"""Attempts to read a file that is replaced meanwhile; a training writes once an epoch at most."""
 IMPORT_HINT = "`alexnet import {path} --arch NAME` makes one, where NAME is the file's architecture"
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: object) -> None:
-    """Write tensors and a dataclass as one file with its checksum, whole or not at all.
+    """Write tensors and a dataclass atomically as one safetensors file with a checksum.
 
     Raises:
-        OSError: it cannot be written; names the file.
+        OSError: the file cannot be written; the error names it.
     """
     arrays = {name: t.detach().to("cpu").contiguous() for name, t in tensors.items()}
     plain = to_dict(header)
@@ -61,13 +61,13 @@ def _text(plain: object) -> str:
 
 
 def _as_os_error(error: SafetensorError) -> OSError:
-    """The system's error as Python would have raised it."""
+    """The operating system's error in a SafetensorError, as the OSError of its number."""
     number = re.search(r"\(os error (\d+)\)", str(error))
     return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
 
 
 def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
-    """Tensors and header of a file that `save_tensors` wrote.
+    """Load the tensors and the header of a file that `save_tensors` wrote.
 
     safetensors opens a file once for its header and once for its tensors. If a training has put a
     new file in its place in between, they do not belong together; the new file is then read.
@@ -87,7 +87,7 @@ def load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
 
 
 def _identity(path: Path) -> tuple[int, ...]:
-    """What differs when another file has taken a file's place; empty if there is no file."""
+    """Device, inode, time and size, to tell whether a file was replaced; () if there is no file."""
     try:
         status = path.stat()
     except OSError:
@@ -96,7 +96,7 @@ def _identity(path: Path) -> tuple[int, ...]:
 
 
 def _load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
-    """As `load_tensors`, of a file that nobody replaces meanwhile."""
+    """`load_tensors` for a file that is not replaced meanwhile."""
     try:
         _reject_other_format(path)
         check_file(path)
@@ -120,7 +120,7 @@ def _load_tensors(path: Path, header: type[T]) -> tuple[dict[str, Tensor], T]:
 
 
 def _reject_other_format(path: Path) -> None:
-    """Say what a file is that cannot be one of ours, and how it becomes one.
+    """Reject a file of a known other format, saying which it is and how to import it.
 
     Raises:
         ModelFileError: a file of a known other format.
@@ -138,7 +138,7 @@ def _reject_other_format(path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Reject what cannot be a safetensors file, or is larger than any of ours.
+    """Reject a file that is too large, or whose safetensors header claims to be.
 
     Raises:
         OSError: it cannot be read, or is not a regular file.
@@ -154,11 +154,11 @@ def check_file(path: Path) -> None:
 
 
 def check_header(path: Path, header: object) -> dict[str, Any]:
-    """The header without its format number, which is checked.
+    """Check a header's format number, and return the header without it.
 
     Raises:
-        ModelFileError: another format, or pretrained layers instead of a classifier.
-        ConfigError: not a JSON object.
+        ModelFileError: the format is another, or the file has pretrained layers, no classifier.
+        ConfigError: the header is not a JSON object.
     """
     if not isinstance(header, dict):
         raise ConfigError(f"its header must be an object, not {short_repr(header)}")
@@ -180,10 +180,10 @@ def check_format(
     """Reject a file of another format before anything else in it is read.
 
     Args:
-        path: of the file.
-        found: its format number.
-        expected: the one that is read.
-        again: how a file of that format is made.
+        path: the file's path, for the message.
+        found: the file's format number.
+        expected: the format number that this version reads.
+        again: how to make a file of that format, for the message.
 
     Raises:
         ModelFileError: says whether the file is older or newer, and what to do.
@@ -203,7 +203,7 @@ def check_format(
 
 
 def checksum(tensors: Mapping[str, Tensor], text: str) -> str:
-    """Eight hex digits (CRC-32) over names, types, shapes and bytes of tensors, and over a text.
+    """The CRC-32 of tensors (their names, types, shapes and bytes) and a text, as 8 hex digits.
 
     It detects damage, not tampering; 1.6 GB/s on one core.
     """

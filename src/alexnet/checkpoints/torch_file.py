@@ -16,9 +16,9 @@ from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_PICKLE_BYTES
 
 NUM_HEADER_PICKLES = 3
-"""Before the content of a legacy file: magic number, protocol version, and sizes of C types."""
+"""Pickles before a legacy file's content: magic number, protocol version, sizes of C types."""
 LENGTH_BYTES = 8
-"""Before the numbers of every storage in a legacy file: how many they are."""
+"""Size of the number of elements that precedes every storage in a legacy file."""
 
 
 @contextmanager
@@ -70,9 +70,10 @@ def open_legacy_torch_file(path: Path) -> Iterator[object]:
 
 
 def read_legacy(file: IO[bytes]) -> object:
-    """The content of a legacy file.
+    """The content of a file that torch before 1.6 wrote; `file` must stay open to load its tensors.
 
-    Three pickles, the content, the keys of the storages, and every storage after its length.
+    The file is a sequence of three header pickles, the pickled content, the pickled keys of the
+    storages, and the storages, each after its number of elements.
     """
     for _ in range(NUM_HEADER_PICKLES):
         InertUnpickler(file).load()
@@ -122,5 +123,5 @@ def open_pickle(path: Path) -> Iterator[object]:
 
 
 def _storage_in_pickle(data: bytes) -> object:
-    """A storage that pickle.dump wrote: a legacy file of its own."""
+    """The storage in bytes that pickle.dump wrote for it, which are a legacy file."""
     return read_legacy(io.BytesIO(data))

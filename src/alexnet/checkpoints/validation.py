@@ -43,7 +43,10 @@ def first_nonfinite(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    """Whether all values are; a sum is fast, and finite only if they are, but it may overflow."""
+    """Whether all values are finite.
+
+    The sum is fast to compute and finite only if all values are, but it may overflow.
+    """
     return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
 
 

@@ -1,4 +1,4 @@
-"""Weights of other files: read without running code, renamed, and loaded where they match."""
+"""Read weights of other programs without running code, rename them, and load those that match."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ ONE_NETWORK = (
     "--arch nets.py:NAME"
 )
 MAX_NAMES = 8
-"""Of tensors in one note."""
+"""Names of tensors in one note."""
 
 
 @dataclass(frozen=True)
 class ForeignWeights:
-    """The weights of a file."""
+    """The weights of a network, read from another program's file."""
 
     tensors: dict[str, Tensor]
-    """By our layer names; what belongs to no layer has its name in the file."""
+    """The tensors by our layer names; one that belongs to no layer keeps its name in the file."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how they were found: sentences, usually none."""
+    """Sentences for the user on how the weights were found; usually none."""
     class_names: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Every list of class names in the file, with its key; of any length."""
+    """The key and the names of every list of class names in the file; of any length."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,17 @@ class LoadReport:
 
     loaded: tuple[str, ...]
     unused: tuple[str, ...]
-    """In the file, but not in the network, with the reason: "fc8.weight (1000x4096, here 17x4096)".
-    torch calls them unexpected keys."""
+    """Tensors of the file that were not loaded, with the reason: "fc8.weight (1000x4096, here
+    17x4096)". torch calls them unexpected keys."""
     missing: tuple[str, ...]
-    """In the network, but not in the file: they keep their values."""
+    """Tensors of the network that were not loaded, and keep their values."""
 
 
 def weights_file(path: Path) -> Path:
-    """The file of weights that a path means: of a run folder its model, else its last checkpoint.
+    """The file of weights at a path; for a run folder, its model, else its latest checkpoint.
 
     Raises:
-        ModelFileError: a folder without either.
+        ModelFileError: the path is a folder with neither.
     """
     if not path.is_dir():
         return path
@@ -98,7 +98,7 @@ def read_weights(path: Path, arch: Architecture, *, average: bool = False) -> Fo
     prefix.
 
     Args:
-        path: its format is told by its content.
+        path: the file; its format is detected from its content.
         arch: the architecture whose layers give the names.
         average: whether to take the averaged (EMA) weights, where the file has both.
 
@@ -131,11 +131,11 @@ OPENERS: dict[FileFormat, Callable[[Path], AbstractContextManager[object]]] = {
     "npy": open_npy,
     "npz": open_npz,
 }
-"""Of the formats that are read here."""
+"""The functions that open the formats that are read here."""
 
 
 def _open(path: Path) -> AbstractContextManager[object]:
-    """The content of a file, by its format."""
+    """A context manager that gives the content of a file, read by its format."""
     found = file_format(path)
     if found != "folder":
         check_size(path, is_torch_zip=found == "torch")
@@ -148,12 +148,12 @@ def _open(path: Path) -> AbstractContextManager[object]:
 
 
 def _natural_order(name: str) -> list[tuple[int, str]]:
-    """Sorts "net.3" before "net.10": a safetensors file does not keep the order of its tensors."""
+    """Sort key that puts "net.3" before "net.10": safetensors does not keep the tensors' order."""
     return [(int(part or 0), text) for text, part in re.findall(r"([^0-9]*)([0-9]*)", name)]
 
 
 def _take(path: Path, content: object, arch: Architecture, average: bool) -> ForeignWeights:
-    """The weights of a checkpoint's network, by our names, each checked."""
+    """The weights in a checkpoint's content, checked and by our names."""
     stored, left_out = find_tensors(content)
     if not stored:
         reason = describe_content(path.name, content)
@@ -176,7 +176,7 @@ def _take(path: Path, content: object, arch: Architecture, average: bool) -> For
 
 
 def _names_text(names: tuple[str, ...]) -> str:
-    """The first names, and how many there are beside them."""
+    """The first MAX_NAMES names, and the number of the others."""
     more = len(names) - MAX_NAMES
     return f"{', '.join(names[:MAX_NAMES])}{f' and {more} more' if more > 0 else ''}"
 
@@ -201,7 +201,7 @@ def _choose(
 
 
 def _load(path: Path, name: str, stored: Stored) -> Tensor:
-    """One tensor, checked.
+    """Load one tensor and check it.
 
     Raises:
         ModelFileError: it is not a dense array of finite real numbers.
@@ -286,7 +286,7 @@ def load_matching_weights(network: Network, weights: dict[str, Tensor]) -> LoadR
 def _check_convolutions(
     network: Network, weights: dict[str, Tensor], matches: dict[str, bool]
 ) -> None:
-    """Reject weights of which fully connected layers fit, but no convolution.
+    """Reject weights of which fully connected layers match the network's, but no convolution.
 
     Two networks that differ everywhere else can have the same fc7.
     """

@@ -22,9 +22,9 @@ from alexnet.runtime.extras import require_extra
 IG_STEPS = 64
 """Points on the path of integrated gradients."""
 IG_BATCH = 8
-"""Of these, how many are computed at a time."""
+"""Points of that path that are computed at a time."""
 WINDOWS_PER_SIDE = 7
-"""Widths of the occluding square in a side of the input; its stride is half its side."""
+"""Side of the input in sides of the occluding square; the square's stride is half its side."""
 OCCLUSION_BATCH = 16
 """Occluded images that are computed at a time."""
 
@@ -40,7 +40,7 @@ def require_captum() -> None:
 
 @contextmanager
 def exactly(network: Network) -> Iterator[None]:
-    """Float32 without TF32, evaluation mode and gradients; the network's mode is restored."""
+    """A context with float32 without TF32, evaluation mode and gradients; it restores the mode."""
     with (
         evaluation_mode(network),
         exact_float32(next(network.parameters()).device),
@@ -52,9 +52,9 @@ def exactly(network: Network) -> Iterator[None]:
 
 
 def grad_cam(network: Network, x: Tensor, target: int, layer: str) -> np.ndarray:
-    """Grad-CAM: the channels of a layer, weighted by the mean gradient of the logit, above zero.
+    """Grad-CAM: the ReLU of a layer's channels, summed with the logit's mean gradients as weights.
 
-    The map of the layer is interpolated between the middles of its receptive fields.
+    The map is interpolated between the centers of the layer's receptive fields.
 
     Args:
         network: what is explained.
@@ -75,10 +75,10 @@ def grad_cam(network: Network, x: Tensor, target: int, layer: str) -> np.ndarray
 def integrated_gradients(
     network: Network, x: Tensor, target: int, baseline: Tensor, steps: int = IG_STEPS
 ) -> tuple[np.ndarray, float]:
-    """Integrated gradients of the logit, summed over the colors, and what they miss.
+    """Integrated gradients of the logit, summed over the colors, and their completeness gap.
 
-    The sum over all pixels is the logit of the image minus that of the baseline; the second result
-    is by how much the sum is too large, since the integral is computed at `steps` points.
+    The map's sum should be the image's logit minus the baseline's. The gap is by how much it is
+    larger, since the integral is approximated at `steps` points.
 
     Args:
         network: what is explained.
@@ -112,9 +112,10 @@ def occlusion(
     window: int = 0,
     temperature: float = 1.0,
 ) -> np.ndarray:
-    """By how much the class's probability drops where a square covers the pixel.
+    """By how much the class's probability drops if a square covers a pixel, for every pixel.
 
-    The mean over all positions of the square, half its side apart, that cover the pixel; -1 to 1.
+    It is the mean over all positions of the square, half its side apart, that cover the pixel; -1
+    to 1.
 
     Args:
         network: what is explained.
@@ -153,10 +154,11 @@ def occlusion_window(side: int) -> int:
 
 
 def guided_backprop(network: Network, x: Tensor, target: int) -> np.ndarray:
-    """The gradient of the logit with every ReLU passing back positive values only.
+    """The gradient of the logit, where every ReLU passes back positive gradients only.
 
-    The largest absolute value of the colors. It hardly depends on the class or on the weights of
-    the last layers (Adebayo et al. 2018). Without a ReLU it is the plain gradient.
+    The map has the largest absolute value over the colors. It hardly depends on the class or on
+    the weights of the last layers (Adebayo et al. 2018). In a network without a ReLU it is the
+    plain gradient.
 
     Source: Springenberg et al. 2015, section 3.4.
     """

@@ -19,7 +19,7 @@ def strong_channels(network: Network, x: Tensor) -> tuple[StrongChannels, ...]:
     """The channels with the highest output anywhere in the map, of every convolution.
 
     Args:
-        network: what is looked into.
+        network: the network.
         x: a preprocessed image [1, C, H, W].
     """
     arch = network.architecture
@@ -36,14 +36,14 @@ def channel_maps(
 ) -> tuple[tuple[int, ...], np.ndarray]:
     """The strongest channels of one layer, highest first, and their maps float32 [n, h, w].
 
-    The maps are as the layer has them, after its batch norm and activation function; `map_window`
-    says where they lie.
+    The maps have the size of the layer's output, after its batch norm and activation function;
+    `map_window` gives their place on the input.
 
     Args:
-        network: what is looked into.
+        network: the network.
         x: a preprocessed image [1, C, H, W].
         layer: a convolution.
-        count: of channels; fewer if the layer has fewer.
+        count: number of channels; fewer if the layer has fewer.
     """
     with exactly(network), torch.no_grad():
         maps = network.intermediate_outputs(x)[activation_of(network.architecture, layer)][0]
@@ -65,6 +65,6 @@ def _strongest(network: Network, layer: str, maps: Tensor) -> StrongChannels:
 
 
 def _peaks(maps: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The highest outputs of the strongest channels, and which channels these are."""
+    """The highest outputs of the `count` strongest channels of [C, h, w], and their indices."""
     peaks, indices = maps.flatten(1).amax(1).topk(min(count, len(maps)))
     return peaks, indices

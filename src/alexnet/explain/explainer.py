@@ -46,15 +46,15 @@ def explain_image(
     nearest: NearestImages | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Explanation:
-    """The input pixels on which the prediction of an image depends.
+    """Explain on which input pixels the prediction of an image depends.
 
-    Computed in float32; the class probabilities are those of `Classifier.predict`.
+    The maps are computed in float32; the class probabilities are those of `Classifier.predict`.
 
     Args:
         classifier: from `alexnet.load`, not optimized.
         image: one image, in any of the forms of `ImageInput`.
-        class_name: which class is explained; the most probable one unless given.
-        layer: whose map Grad-CAM weights; the last convolution unless given.
+        class_name: the class that is explained; the most probable one unless given.
+        layer: the layer whose map Grad-CAM uses; the last convolution unless given.
         methods: some of METHODS.
         nearest: finds the nearest images, which are left out without it; from
             `alexnet.features.nearest_images(classifier)`.
@@ -64,7 +64,7 @@ def explain_image(
         UsageError: `image` is not one image; the class, the layer or a method is unknown; the
             network is optimized or was edited; or captum is not installed.
         DataError: the image cannot be read, or the network's outputs for it are not finite.
-        OSError: as `DataError`.
+        OSError: the image's file cannot be read.
     """
     check_explainable(classifier, class_name, layer, methods)
     inputs = list(read_inputs(image))
@@ -84,10 +84,11 @@ def explain_image(
 def check_explainable(
     classifier: Classifier, class_name: str, layer: str, methods: Sequence[str]
 ) -> None:
-    """Check what `explain_image` is called with, but for the image.
+    """Check all arguments of `explain_image` but the image.
 
     Raises:
-        UsageError: as there.
+        UsageError: the class, the layer or a method is unknown; the network is optimized or was
+            edited; or captum is not installed.
     """
     attribution.require_captum()
     for method in methods:
@@ -128,7 +129,7 @@ def explain_input(
     nearest: NearestImages | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Explanation:
-    """As `explain_image`, for an image that is not read yet and arguments that are checked."""
+    """`explain_image` for an image that is not read yet, with arguments that were checked."""
     preprocessing = classifier.info.preprocessing
     with image.open(preprocessing.resize_size) as opened:
         rgb = upright_rgb(opened)
@@ -162,7 +163,7 @@ def explain_input(
 
 
 def _neighbors(nearest: NearestImages | None, stored: np.ndarray) -> tuple[NeighborImage, ...]:
-    """The nearest images to a resized image uint8 [S, S, 3], but for those with its pixels."""
+    """The nearest images to a resized image uint8 [S, S, 3], without those with the same pixels."""
     if nearest is None:
         return ()
     (found,) = nearest.find(stored, NUM_NEIGHBORS, exclude_same=True)
@@ -180,7 +181,7 @@ def _maps(
     methods: Sequence[str],
     on_progress: ProgressCallback,
 ) -> tuple[dict[str, np.ndarray], float]:
-    """The maps that the network has, by method, and what integrated gradients miss."""
+    """The maps by method (no Grad-CAM if `layer` is ""), and the gap of integrated gradients."""
     maps: dict[str, np.ndarray] = {}
     gap = math.nan
     for done, method in enumerate(methods):
@@ -199,13 +200,13 @@ def _maps(
 def attribution_map(
     classifier: Classifier, x: Tensor, target: int, layer: str, method: str
 ) -> np.ndarray:
-    """One map float32 [H, W] of a preprocessed image [1, C, H, W].
+    """Compute one map float32 [H, W] of a preprocessed image [1, C, H, W].
 
     Args:
-        classifier: what is explained.
+        classifier: the classifier that is explained.
         x: the image.
         target: index of the class.
-        layer: of Grad-CAM, as `map_layer` gives it.
+        layer: the layer for Grad-CAM, from `map_layer`.
         method: one of METHODS.
     """
     network = classifier.network
@@ -234,9 +235,9 @@ def _network_input(classifier: Classifier, stored: np.ndarray) -> Tensor:
 
 
 def gray_input(classifier: Classifier) -> Tensor:
-    """The input that stands for no image, [1, C, H, W]: the mean color that is subtracted.
+    """The baseline input that stands for no image, [1, C, H, W].
 
-    Middle gray, where nothing is subtracted.
+    It is the mean color that preprocessing subtracts, or middle gray if it subtracts nothing.
     """
     preprocessing = classifier.info.preprocessing
     shape = (1, *classifier.info.architecture.input)

@@ -1,4 +1,4 @@
-"""What is known of one image's prediction, as arrays."""
+"""The explanation of one image's prediction, as arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from alexnet.features.neighbors import Neighbor
 from alexnet.inference.predictions import ClassProbability
 
 METHODS = ("grad_cam", "occlusion", "integrated_gradients", "guided_backprop")
-"""The methods that give a map, in the order of a sheet."""
+"""The methods that give a map, in their order in the figure."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -21,21 +21,21 @@ class StrongChannels:
 
     layer: str
     indices: tuple[int, ...]
-    """Of the channels, from 0."""
+    """Indices of the channels, from 0."""
     peaks: tuple[float, ...]
-    """Highest output of each, after the activation function."""
+    """Highest output of each channel, after the activation function."""
     maps: np.ndarray
-    """float32 [n, H, W]: their outputs on the network's input."""
+    """float32 [n, H, W]: the channels' outputs, interpolated to the size of the network's input."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class NeighborImage:
-    """An image of the data set that is near to the explained one."""
+    """An image of the data set that is near to the explained one in feature space."""
 
     neighbor: Neighbor
-    """Its name, class and distance."""
+    """The image's name, class and distance."""
     pixels: np.ndarray
-    """uint8 [S, S, 3]: as it is stored."""
+    """uint8 [S, S, 3]: the image as it is stored."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False, repr=False)
@@ -46,11 +46,11 @@ class Explanation:
     """
 
     image: str
-    """The file's path, or "image" for one that is no file."""
+    """The file's path, or "image" for an image without a path."""
     class_name: str
     """The class that is explained."""
     probability: float
-    """Of that class, 0 to 1."""
+    """Probability of that class, 0 to 1."""
     top_classes: tuple[ClassProbability, ...]
     """The most probable classes, best first."""
     pixels: np.ndarray
@@ -60,26 +60,26 @@ class Explanation:
     size: tuple[int, int]
     """Width and height of the image in its file, upright."""
     window: CropWindow
-    """The part of `original` that `pixels` are."""
+    """The part of `original` that `pixels` shows."""
     layer: str
-    """The layer of Grad-CAM; "" if the network has no map."""
+    """The layer that Grad-CAM uses; "" if the network has no convolution."""
     maps: Mapping[str, np.ndarray]
-    """float32 [H, W] by method. `grad_cam`: above zero where the layer speaks for the class.
+    """float32 [H, W] by method. `grad_cam`: above zero where the layer supports the class.
     `occlusion`: by how much the class's probability drops where a gray square covers the pixel.
     `integrated_gradients`: what the pixel adds to the class's logit.
     `guided_backprop`: at least 0, and what it shows depends little on the class."""
     left_out: Mapping[str, str]
     """Why a method has no map, by method."""
     channels: tuple[StrongChannels, ...]
-    """Of every convolution, in order."""
+    """The strongest channels of every convolution, in order."""
     occlusion_window: int
-    """Side in pixels of the square that covers, a pixel of the input being 1."""
+    """Side of the occluding square, in pixels of the network's input."""
     integration_gap: float
-    """By how much the map of integrated gradients adds up to more than the difference of the logit
-    to that of a gray image; nan without that map."""
+    """The sum of the map of integrated gradients minus the difference between the logits of the
+    image and of a gray image, which it should equal; NaN without that map."""
 
     neighbors: tuple[NeighborImage, ...] = ()
-    """The nearest images of the training data by the last hidden layer, nearest first; empty where
+    """The nearest images of the training data by the last hidden layer, nearest first; empty if
     they were not searched."""
 
     def __repr__(self) -> str:
@@ -88,7 +88,7 @@ class Explanation:
         return f"Explanation({self.image!r}, {self.class_name!r} {chance}, {maps})"
 
     def _repr_html_(self) -> str:
-        """The sheet, for notebooks."""
+        """The figure of `sheet` as HTML, for notebooks."""
         from alexnet.explain.image_sheet import sheet
         from alexnet.io.html import picture
         from alexnet.plots import figure_bytes

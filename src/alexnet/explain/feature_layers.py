@@ -18,9 +18,9 @@ def conv_names(arch: Architecture) -> list[str]:
 
 
 def activation_of(arch: Architecture, name: str) -> str:
-    """The layer that has the output of `name` after its batch norm and activation function.
+    """The last of the batch norm and activation function that directly follow a layer.
 
-    `name` itself where none follow directly.
+    It is `name` itself if none follow.
 
     Raises:
         UnknownNameError: there is no such layer.
@@ -47,7 +47,7 @@ def layer_index(arch: Architecture, name: str) -> int:
 
 
 def function_of(arch: Architecture, name: str) -> str:
-    """The activation function of a layer: "relu", "tanh", "sigmoid", or "" without one."""
+    """The activation function of a layer: "relu", "tanh" or "sigmoid"; "" if it has none."""
     layer = arch.layers[layer_index(arch, activation_of(arch, name))]
     return layer.function if isinstance(layer, Activation) else ""
 
@@ -58,7 +58,7 @@ def num_channels(arch: Architecture, name: str) -> int:
 
 
 def num_towers(arch: Architecture, name: str) -> int:
-    """Groups into which the next convolution splits a layer's channels, 1 without one."""
+    """The number of groups of the next convolution after a layer; 1 if there is none."""
     following = arch.layers[layer_index(arch, name) + 1 :]
     return next((layer.groups for layer in following if isinstance(layer, Conv)), 1)
 
@@ -70,9 +70,9 @@ def field_text(arch: Architecture, name: str) -> str:
 
 
 def map_layer(arch: Architecture, name: str = "") -> str:
-    """The layer whose map Grad-CAM weights: that of `name`, else of the last convolution.
+    """The layer whose map Grad-CAM uses: `name`, or the last convolution, after its activation.
 
-    "" where the network has no convolution and no name is given.
+    It is "" if no name is given and the network has no convolution.
 
     Raises:
         UnknownNameError: there is no such layer.
@@ -89,9 +89,9 @@ def map_layer(arch: Architecture, name: str = "") -> str:
 
 
 def centers(arch: Architecture, layer: str, axis: int) -> np.ndarray:
-    """Input rows (axis 1) or columns (axis 2) in the middle of what each output depends on.
+    """The centers of a layer's receptive fields, along the input's height (axis 1) or width (2).
 
-    float64 [n] in pixels of the input, the middle of the first pixel being 0.
+    float64 [n], one for each output along that axis; 0 is the center of the input's first pixel.
     """
     info = arch.layer_infos()[layer_index(arch, layer)]
     first, last = ("top", "bottom") if axis == 1 else ("left", "right")
@@ -100,9 +100,9 @@ def centers(arch: Architecture, layer: str, axis: int) -> np.ndarray:
 
 
 def map_window(arch: Architecture, layer: str) -> tuple[float, float, float, float]:
-    """Where a layer's map lies on the input: left, top, right, bottom as fractions of it.
+    """A layer's map as a box on the input: left, top, right and bottom as fractions of its size.
 
-    Each output is a rectangle around the middle of its receptive field.
+    Each output takes a rectangle around the center of its receptive field.
     """
     (top, bottom), (left, right) = (_extent(arch, layer, axis) for axis in (1, 2))
     return left, top, right, bottom
@@ -115,9 +115,10 @@ def _extent(arch: Architecture, layer: str, axis: int) -> tuple[float, float]:
 
 
 def on_input(values: np.ndarray, arch: Architecture, layer: str) -> np.ndarray:
-    """A map [h, w] of a layer, bilinear between the middles of its receptive fields.
+    """A layer's map [h, w], resized bilinearly to the network's input: float32 [H, W].
 
-    float32 with the height and width of the network's input; at the borders the outermost value.
+    Values lie at the centers of their receptive fields; beyond the outermost centers the
+    outermost values are repeated.
     """
     height, width = arch.input[1:]
     rows, columns = centers(arch, layer, 1), centers(arch, layer, 2)

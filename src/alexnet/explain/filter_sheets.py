@@ -11,7 +11,7 @@ from alexnet.plots import GRAY, SMALL, Page, paragraph_height, styled
 
 WIDTH, MARGIN, GAP = 10.0, 0.3, 0.22
 MAX_BLOCK = 4.4
-"""Side of the block of a channel in inches; a figure of few channels is narrower."""
+"""Greatest side of a channel's block in inches; a figure of few channels is narrower."""
 MAX_COLUMNS = {1: 6, 2: 4}
 """Channels in a row, by the number of blocks that a channel has."""
 PATCH_COLUMNS = 3
@@ -27,13 +27,13 @@ def patches_sheet(
     title: str,
     note: str = "",
 ) -> Figure:
-    """A block of 3 x 3 patches for every channel, beside it the image that was synthesized.
+    """Draw a block of 3 x 3 patches for every channel, and beside it the synthesized image.
 
     Args:
-        patches: by channel, strongest first; empty without images.
-        synthesized: by channel; empty if none were made.
-        title: of the figure.
-        note: what is seen, in small letters below the title.
+        patches: patches by channel, strongest first; empty without images.
+        synthesized: synthesized images by channel; empty if none were made.
+        title: title of the figure.
+        note: explanation of the figure, in small letters below the title.
     """
     channels = list(patches or synthesized)
     parts = bool(patches) + bool(synthesized)
@@ -59,7 +59,7 @@ def patches_sheet(
 
 
 def _grid(count: int, max_columns: int) -> tuple[int, int]:
-    """Rows, and columns that leave few places of the last row empty."""
+    """The fewest rows for `count` cells, and the columns that leave the fewest cells empty."""
     rows = -(-count // max_columns)
     return rows, -(-count // rows)
 

@@ -1,4 +1,4 @@
-"""Everything that is known of one image's prediction, as one figure."""
+"""The explanation of one image's prediction as one figure."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ WIDTH, MARGIN, GAP = 10.0, 0.3, 0.2
 INNER = WIDTH - 2 * MARGIN
 TITLE_SPACE, HEADING = 0.72, 0.26
 CAPTION_GAP, LINE = 0.06, SMALL * LINE_SPACING / 72
-"""Inches between a panel and its caption, and of a line of it."""
+"""Inches between a panel and its caption, and the height of a line of the caption."""
 MAX_NEIGHBOR_SIDE, NEIGHBOR_TEXT = 2.6, 0.62
 MAX_PANEL = 4.4
-"""Height of a panel in inches."""
+"""Greatest height of a panel in inches."""
 TILE_SPACE = 0.06
 TITLE_COLUMNS, CLASS_COLUMNS, NAME_COLUMNS = 60, 54, 24
-"""Of the names of the title, of the bars, and below neighbors."""
+"""Greatest length in columns of the class name in the title, at a bar and below a neighbor."""
 MAX_LAYERS = 8
-"""Convolutions whose channels are shown."""
+"""Number of convolutions whose channels are shown."""
 
 
 class _Cell(NamedTuple):
@@ -47,7 +47,7 @@ class _Cell(NamedTuple):
 
     heading: str
     width: float
-    """In inches, as the height."""
+    """In inches, as `height`."""
     height: float
     draw: Callable[[Axes], None]
     caption: str = ""
@@ -55,12 +55,12 @@ class _Cell(NamedTuple):
 
 @styled
 def sheet(explanation: Explanation, model: str = "") -> Figure:
-    """The image, its most probable classes, the maps of all methods, the strongest channels.
+    """Draw an image, its most probable classes, the maps of all methods and the strongest channels.
 
     The panels of few maps are large, so that they fill their row.
 
     Args:
-        explanation: what is shown.
+        explanation: the explanation that is drawn.
         model: the name of the run or file, for the title.
     """
     layers, neighbors = explanation.channels[:MAX_LAYERS], explanation.neighbors
@@ -93,7 +93,10 @@ def _heading(page: Page, x: float, y: float, text: str) -> None:
 
 
 def _panel_rows(e: Explanation) -> list[list[_Cell]]:
-    """The image, the network's input, the classes and the maps; a single map beside the image."""
+    """Rows with the image, the network's input, the classes and the maps.
+
+    A single map is beside the image.
+    """
     methods = [method for method in METHODS if method in e.maps]
     is_single = len(methods) == 1
     size = _panel_size(e, 2 if is_single else 4)
@@ -112,7 +115,7 @@ def _panel_rows(e: Explanation) -> list[list[_Cell]]:
 
 
 def _map_cell(e: Explanation, method: str, count: int) -> _Cell:
-    """The panel of a map, of `count` maps in a row; a single one has half of it."""
+    """The panel of a map, one of `count` in a row; a single one has half of the row."""
     width, height = _panel_size(e, max(count, 2))
     lines = lines_of(CAPTIONS[method](e), width)
     draw = partial(draw_map, e=e, method=method)
@@ -125,14 +128,14 @@ def _column(count: int) -> float:
 
 
 def _panel_size(e: Explanation, count: int) -> tuple[float, float]:
-    """Of each of `count` panels in a row: as the image, but neither a strip nor a tower."""
+    """Width and height of each of `count` panels in a row, of about the image's aspect ratio."""
     width, height = e.size
     aspect = min(max(height / width, 0.6), 1.25)
     return _column(count), min(_column(count) * aspect, MAX_PANEL)
 
 
 def _row_height(row: Sequence[_Cell]) -> float:
-    """With the captions and the space below."""
+    """The height of a row with its heading, its captions and the gap below."""
     num_lines = max(cell.caption.count("\n") + 1 if cell.caption else 0 for cell in row)
     captions = CAPTION_GAP + num_lines * LINE if num_lines else 0.0
     return HEADING + max(cell.height for cell in row) + captions + GAP
@@ -164,7 +167,7 @@ def _draw_bars(axes: Axes, e: Explanation) -> None:
 
 
 def _block_size(count: int) -> tuple[float, float]:
-    """Width and height of the channels of one of `count` layers; they fill the row together."""
+    """Width and height of the block of channels of one of `count` layers that fill a row."""
     width = _column(count)
     columns = _tile_columns(count)
     tile = (width - (columns - 1) * TILE_SPACE) / columns
@@ -173,12 +176,12 @@ def _block_size(count: int) -> tuple[float, float]:
 
 
 def _tile_columns(count: int) -> int:
-    """A layer's channels are in 2 x 2 tiles; of one or two layers side by side."""
+    """Columns of a layer's tiles: 2; all tiles in one row if there are one or two layers."""
     return NUM_CHANNELS if count <= 2 else 2
 
 
 def _channel_row(page: Page, y: float, layers: Sequence[StrongChannels]) -> None:
-    """The strongest channels of every layer, as tiles."""
+    """Draw the strongest channels of every layer as tiles."""
     width, _ = _block_size(len(layers))
     for i, layer in enumerate(layers):
         x = MARGIN + i * (width + GAP)
@@ -201,12 +204,12 @@ def _channel_tiles(
 
 
 def _side(num_neighbors: int) -> float:
-    """Of an image of the row of neighbors."""
+    """The side of an image in the row of neighbors, in inches."""
     return min(_column(num_neighbors), MAX_NEIGHBOR_SIDE)
 
 
 def _neighbor_row(page: Page, y: float, neighbors: Sequence[NeighborImage]) -> None:
-    """The nearest images with their class and distance."""
+    """Draw the nearest images with their class and distance."""
     _heading(page, MARGIN, y, "Nearest training images by the last hidden layer")
     side = _side(len(neighbors))
     for i, near in enumerate(neighbors):

@@ -1,4 +1,4 @@
-"""Maps of attribution, drawn on the whole image."""
+"""Draw attribution maps on the whole image."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ TITLES = {
 }
 LUMA = (0.299, 0.587, 0.114)
 SMOOTHING = {"occlusion": 1 / 40, "integrated_gradients": 1 / 120}
-"""Standard deviation of the blur with which a map is drawn, in sides of the input."""
+"""Standard deviation of the blur with which a map is drawn, as a fraction of the input's side."""
 PERCENTILE = 99.5
-"""Of the absolute values of a map of single pixels, which gets the strongest color."""
+"""Percentile of a map's absolute values that gets the strongest color."""
 MAX_VIEW = 2.2
-"""Sides of the network's input that a map's panel is wide or high at most."""
+"""Greatest width and height of the part shown in a map's panel, in sides of the input."""
 CONTOUR = 0.5
-"""Share of Grad-CAM's highest value that the contour encloses."""
+"""Level of the contour, as a fraction of Grad-CAM's highest value."""
 
 
 def draw_whole_image(axes: Axes, e: Explanation) -> None:
-    """The upright image; outside of the network's input it is pale."""
+    """Draw the upright image, pale outside of the network's input."""
     axes.imshow(e.original)
     _show_window(axes, e, pale=0.6)
 
 
 def draw_map(axes: Axes, e: Explanation, method: str) -> None:
-    """One map on the image, in gray; of a very long or high one on the part around the input."""
+    """Draw one map on the image; on a very wide or tall image, only the part around the input."""
     if method == "grad_cam":
         _draw_heat(axes, e)
     elif method == "guided_backprop":
@@ -52,7 +52,7 @@ def draw_map(axes: Axes, e: Explanation, method: str) -> None:
 
 
 def _around(start: float, end: float, limits: tuple[float, float]) -> tuple[float, float]:
-    """Limits of an axis, at most MAX_VIEW times as wide as the input that lies in them."""
+    """The limits of an axis, at most MAX_VIEW times as far apart as the input's edges."""
     beside = (end - start) * (MAX_VIEW - 1) / 2
     return max(limits[0], start - beside), min(limits[1], end + beside)
 
@@ -73,7 +73,7 @@ def _draw_heat(axes: Axes, e: Explanation) -> None:
 
 
 def _draw_signed(axes: Axes, e: Explanation, method: str) -> None:
-    """Red speaks for the class, blue against it."""
+    """Draw a signed map: red supports the class, blue opposes it."""
     values = _smooth(e.maps[method], SMOOTHING[method] * e.maps[method].shape[1])
     high = float(np.percentile(np.abs(values), PERCENTILE)) or 1.0
     strength = np.clip(values / high, -1, 1)
@@ -85,7 +85,7 @@ def _draw_signed(axes: Axes, e: Explanation, method: str) -> None:
 
 
 def _smooth(values: np.ndarray, std: float) -> np.ndarray:
-    """A map [H, W], blurred; `std` in pixels."""
+    """A map [H, W] after a Gaussian blur; `std` in pixels."""
     blurred = gaussian_blur(torch.from_numpy(values)[None, None], max(std, 0.3))
     smooth: np.ndarray = blurred[0, 0].numpy()
     return smooth
@@ -100,13 +100,13 @@ def _draw_edges(axes: Axes, e: Explanation) -> None:
 
 
 def _pale_gray(rgb: np.ndarray) -> np.ndarray:
-    """[h, w] of 160 to 255, on which colors can be seen."""
+    """The image in pale gray, float [h, w] of 160 to 255, on which colors can be seen."""
     gray: np.ndarray = 160 + 95 / 255 * (rgb @ np.array(LUMA))
     return gray
 
 
 def _extent(e: Explanation) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of the network's input in pixels of the shown image."""
+    """Left, right, bottom and top of the network's input in pixels of the image that is drawn."""
     height, width = e.original.shape[:2]
     w = e.window
     return (
@@ -118,7 +118,7 @@ def _extent(e: Explanation) -> tuple[float, float, float, float]:
 
 
 def _show_window(axes: Axes, e: Explanation, pale: float) -> None:
-    """Pale outside of the network's input, with a thin frame around it."""
+    """Make the image pale outside of the network's input, and draw a thin frame around that."""
     height, width = e.original.shape[:2]
     left, right, bottom, top = _extent(e)
     start_x, start_y, end_x, end_y = -0.5, -0.5, width - 0.5, height - 0.5
@@ -170,4 +170,4 @@ CAPTIONS: dict[str, Callable[[Explanation], str]] = {
     "integrated_gradients": _gradients_caption,
     "guided_backprop": _edges_caption,
 }
-"""What is seen in a map, by method."""
+"""Functions that give the caption of a map, by method."""

@@ -21,7 +21,7 @@ from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.transforms.crops import center_crop, denormalize, to_uint8_images
 
 NUM_PATCHES = 9
-"""Of a channel, each from another image."""
+"""Patches per channel, each from another image."""
 BATCH = 32
 """Images that are computed at a time, which limits the memory."""
 OUTSIDE = 128
@@ -37,17 +37,17 @@ class LayerPatches:
 
     layer: str
     num_images: int
-    """Of which the strongest were searched."""
+    """Number of images that were searched."""
     values: np.ndarray
     """float32 [C, P]: a channel's highest outputs, one per image, highest first."""
     images: np.ndarray
     """int64 [C, P]: the images, as indices of the store."""
     positions: np.ndarray
-    """int64 [C, P, 2]: row and column of the output in the layer's map; 0, 0 of a vector."""
+    """int64 [C, P, 2]: row and column of the output in the layer's map; 0, 0 if it has no map."""
     num_dead: Mapping[str, int]
-    """For every layer with a ReLU: channels that are above zero in no image."""
+    """Number of channels that are above zero in no image, by layer with a ReLU."""
     num_channels: Mapping[str, int]
-    """For the same layers: all their channels."""
+    """Number of all channels, for the same layers."""
 
 
 def find_patches(
@@ -57,21 +57,21 @@ def find_patches(
     layer: str,
     on_progress: ProgressCallback = ignore_progress,
 ) -> LayerPatches:
-    """Search the strongest patches of every channel of a layer, in one pass over the images.
+    """Find the strongest patches of every channel of a layer, in one pass over the images.
 
     Outputs are those after the batch norm and the activation function that follow the layer.
 
     Args:
-        classifier: whose network is looked into.
-        store: built with the classifier's resize options.
-        indices: of the images.
+        classifier: the classifier with the network.
+        store: an image store built with the classifier's resize options.
+        indices: indices of the images that are searched.
         layer: a convolution or fully connected layer.
         on_progress: called with (images done, images in all).
 
     Raises:
         UnknownNameError: there is no such layer.
         UsageError: the classifier is optimized, or its network was edited.
-        DataError: no images.
+        DataError: `indices` is empty.
     """
     check_layer(classifier, layer)
     if not len(indices):
@@ -114,7 +114,7 @@ class _Search:
         self.positions = torch.empty(0, 0, 2, dtype=torch.int64)
 
     def add(self, outputs: Tensor, rows: Tensor) -> None:
-        """Outputs [B, C, h, w] or [B, C] of the images `rows` [B]."""
+        """Add the outputs [B, C, h, w] or [B, C] of the images with the indices `rows` [B]."""
         maps = outputs.float() if outputs.ndim == 4 else outputs.float()[..., None, None]
         peaks, places = (one.T.cpu() for one in maps.flatten(2).max(2))
         width = maps.shape[3]
@@ -131,7 +131,7 @@ class _Search:
 
 
 def network_inputs(classifier: Classifier, store: Store, rows: np.ndarray) -> Tensor:
-    """The center crops of some images as the network gets them, float32 [B, C, H, W]."""
+    """The network's inputs for some images, their center crops: float32 [B, C, H, W]."""
     pixels = torch.from_numpy(store.images(rows)).to(classifier.device)
     return center_crop(pixels, classifier.info.preprocessing, classifier.mean_image)
 
@@ -139,9 +139,10 @@ def network_inputs(classifier: Classifier, store: Store, rows: np.ndarray) -> Te
 def cut_patches(
     classifier: Classifier, store: Store, found: LayerPatches, channel: int
 ) -> list[np.ndarray]:
-    """The patches of a channel, strongest first: uint8 [side, side, 3] or, of gray, [side, side].
+    """Cut out the patches of a channel, strongest first.
 
-    Each is the receptive field of the output; gray where that reaches outside of the image.
+    Each is the receptive field of the output, uint8 [side, side, 3], or [side, side] if the network
+    takes gray images; it is gray where the field reaches outside of the image.
     """
     inputs = network_inputs(classifier, store, found.images[channel])
     preprocessing = classifier.info.preprocessing
@@ -154,7 +155,7 @@ def cut_patches(
 
 
 def field_on_image(classifier: Classifier, box: Box) -> Box:
-    """The receptive field; the whole input, where it is larger than that on every side."""
+    """The receptive field `box`; the whole input if the field reaches over it on every side."""
     height, width = classifier.info.architecture.input[1:]
     is_whole = box.top <= 0 and box.left <= 0 and box.bottom >= height and box.right >= width
     return Box(0, 0, height, width) if is_whole else box
@@ -173,7 +174,7 @@ def cut(image: np.ndarray, box: Box) -> np.ndarray:
 
 
 def check_layer(classifier: Classifier, layer: str) -> None:
-    """Check that a layer has weights, and so channels of its own, and that they can be looked at.
+    """Check that a layer is a convolution or fully connected and that its outputs can be searched.
 
     Raises:
         UnknownNameError: it is no convolution or fully connected layer.

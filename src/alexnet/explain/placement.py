@@ -1,4 +1,4 @@
-"""Where the network's input lies on the image as it is."""
+"""Where the network's input lies on the whole image."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from alexnet.config.preprocessing import Preprocessing
 
 
 class CropWindow(NamedTuple):
-    """The part of an image that the network gets, in fractions of its width and height.
+    """The part of an image that the network gets, in fractions of the image's width and height.
 
-    Below 0 and above 1 are the zeros with which an image is padded.
+    Values below 0 and above 1 lie in the zero padding around the image.
     """
 
     left: float
@@ -20,7 +20,7 @@ class CropWindow(NamedTuple):
 
 
 def crop_window(width: int, height: int, preprocessing: Preprocessing) -> CropWindow:
-    """The center crop of an upright image of this size in pixels."""
+    """The center crop of an upright image of `width` x `height` pixels."""
     p = preprocessing
     size = p.resize_size
     first = (size + 2 * p.padding - p.crop_size) // 2 - p.padding

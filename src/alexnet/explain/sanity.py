@@ -1,4 +1,4 @@
-"""Tests of the maps themselves: do they depend on the weights, and do they find what matters."""
+"""Tests of attribution maps: whether they depend on the weights and find the pixels that matter."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ BLOCKS_PER_SIDE = 14
 
 
 def randomized(classifier: Classifier, seed: int = 0) -> Classifier:
-    """The classifier with every weight of its network drawn again, as before a training.
+    """A copy of the classifier with every weight of its network initialized at random.
 
-    Biases and the statistics of batch norms stay.
+    Biases and the statistics of batch norms are kept.
 
     Source: Adebayo et al. 2018, section 3 (all layers randomized).
     """
@@ -41,7 +41,7 @@ def randomized(classifier: Classifier, seed: int = 0) -> Classifier:
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's correlation of the absolute values of two maps, -1 to 1; 0 if one is constant.
 
-    1: they order the pixels alike. Equal values have their mean rank.
+    1 means that both maps order the pixels alike. Equal values get their mean rank.
     """
     ranks = [_mean_ranks(np.abs(one).ravel()) for one in (a, b)]
     deviations = [one - one.mean() for one in ranks]
@@ -50,7 +50,7 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _mean_ranks(values: np.ndarray) -> np.ndarray:
-    """The rank of every value, float64 [n]; equal ones share the mean of theirs."""
+    """The rank of every value, float64 [n]; equal values get the mean of their ranks."""
     _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(sizes)
     means: np.ndarray = (ends - (sizes + 1) / 2)[group]
@@ -60,13 +60,13 @@ def _mean_ranks(values: np.ndarray) -> np.ndarray:
 def randomization_test(
     classifier: Classifier, inputs: Tensor, methods: tuple[str, ...] = METHODS, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """How alike the maps of a network and of one with random weights are.
+    """Compare the maps of a network with those of the same network with random weights.
 
     Args:
-        classifier: what is explained.
+        classifier: the classifier that is explained.
         inputs: preprocessed images [N, C, H, W]; the class of each is the most probable one.
         methods: some of METHODS.
-        seed: of the random weights.
+        seed: seed of the random weights.
 
     Returns:
         Rank correlations float64 [N] by method, near 0 if the method depends on the weights.
@@ -92,19 +92,19 @@ def randomization_test(
 def deletion_test(
     classifier: Classifier, inputs: Tensor, methods: tuple[str, ...] = METHODS, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """By how much the class's probability falls without the parts that a map calls important.
+    """By how much a class's probability falls if the parts that a map calls important are gray.
 
-    A fifth of the image, in blocks of a 14th of its side, becomes gray: those with the highest mean
-    of the map, or random ones.
+    A fifth of the image, in blocks of a 14th of its side, becomes gray: the blocks in which the map
+    has the highest mean, or random ones.
 
     Args:
-        classifier: what is explained.
+        classifier: the classifier that is explained.
         inputs: preprocessed images [N, C, H, W]; the class of each is the most probable one.
         methods: some of METHODS.
-        seed: of the random blocks.
+        seed: seed of the random blocks.
 
     Returns:
-        Drops of the probability float64 [N] by method, and of random blocks as "random".
+        Drops of the probability float64 [N] by method, and for random blocks as "random".
 
     Raises:
         UsageError: as for `randomization_test`.
@@ -148,7 +148,7 @@ def _block_of_pixel(length: int) -> np.ndarray:
 
 
 def probability_drop(classifier: Classifier, x: Tensor, target: int, scores: np.ndarray) -> float:
-    """By how much the probability falls if the blocks with the highest scores are gray, -1 to 1."""
+    """By how much the probability falls, -1 to 1, if the highest-scored blocks are gray."""
     count = round(DELETED_FRACTION * scores.size)
     chosen = np.zeros(scores.size, bool)
     chosen[np.argsort(-scores.ravel(), kind="stable")[:count]] = True

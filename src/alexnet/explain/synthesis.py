@@ -22,12 +22,12 @@ STEPS = 128
 STEP_SIZE = 5.0
 """Standard deviation of the change of an image in one step, on the 0-255 scale."""
 MAX_JITTER = 8
-"""Pixels by which an image is shifted before every step; an eighth of a smaller field."""
+"""Pixels by which an image is shifted at most before every step; at most an eighth of a field."""
 FIRST_BLUR, LAST_BLUR = 4.0, 0.8
 """Standard deviation in pixels of the blur of the gradient, in the first and the last step; at most
 a 16th of a field."""
 DECAY = 0.98
-"""Factor of the contrast in every step."""
+"""Factor by which the contrast decays in every step."""
 MIDDLE_GRAY = 127.5
 BATCH = 8
 """Channels whose images are made at a time."""
@@ -42,23 +42,24 @@ def synthesize(
     seed: int = 0,
     on_progress: ProgressCallback = ignore_progress,
 ) -> list[np.ndarray]:
-    """Images that maximize the output of channels at the middle of their map.
+    """Synthesize images that maximize the output of channels at the middle of their map.
 
-    Gradient ascent on pixels of 0 to 255, from gray noise. For images of shapes in place of noise
-    the gradient is blurred, at first strongly, the image is shifted at random before every step,
-    and its contrast decays. The output is that of the layer itself, before its activation function,
-    so that a channel that is off has a gradient, too.
+    The method is gradient ascent on pixels of 0 to 255, from gray noise. To get shapes and not
+    noise, the gradient is blurred, at first strongly, the image is shifted at random before every
+    step, and its contrast decays. The output is taken before the activation function, so that a
+    channel that is off has a gradient, too.
 
     Args:
-        classifier: whose network is looked into.
+        classifier: the classifier with the network.
         layer: a convolution or fully connected layer.
         channels: indices of its channels.
-        steps: of gradient ascent.
-        seed: of the noise and the shifts; the same seed gives the same images.
+        steps: number of steps of gradient ascent.
+        seed: seed of the noise and the shifts; the same seed gives the same images.
         on_progress: called with (channels done, channels in all).
 
     Returns:
-        The receptive fields of the output, uint8 [side, side, 3], or [side, side] of gray nets.
+        The images, of the size of the output's receptive field: uint8 [side, side, 3], or [side,
+        side] for a network of gray images.
 
     Raises:
         UnknownNameError: there is no such layer.
@@ -107,7 +108,7 @@ def _gradient(
     pixels: Tensor,
     shift: Sequence[int],
 ) -> Tensor:
-    """The gradient of the outputs for shifted images, w.r.t. the pixels."""
+    """The gradient of the channels' outputs for shifted images w.r.t. the pixels, [B, C, H, W]."""
     pixels = pixels.detach().requires_grad_()
     shifted = pixels.roll(tuple(shift), (2, 3)).clone()
     x = normalize(shifted, classifier.info.preprocessing, classifier.mean_image)
@@ -122,7 +123,7 @@ def _gradient(
 
 
 def _middle(classifier: Classifier, layer: str) -> tuple[int, int]:
-    """Row and column of the middle of a layer's map; 0, 0 of a vector."""
+    """Row and column of the middle of a layer's map; 0, 0 if the layer has no map."""
     shapes = {one.layer.name: one.output for one in classifier.info.architecture.layer_infos()}
     shape = shapes[layer]
     return (shape[1] // 2, shape[2] // 2) if len(shape) == 3 else (0, 0)

@@ -1,11 +1,11 @@
-"""A trained network in use: predictions, and a faster network for the CPU.
+"""Inference with a trained network: predictions, and a faster network for the CPU.
 
 - `classifier`: `Classifier` with its class names and preprocessing; `load` reads it from a run.
-- `predictor`: `Predictor`, what a classifier does with images, whatever computes the probabilities.
+- `predictor`: `Predictor`, the base of classifiers: from images to the most probable classes.
 - `inputs`, `arrays`, `decoding`: images in any form, read and resized.
 - `predictions`: `Prediction`, the most probable classes of an image.
 - `optimize`: `optimize_for_inference` folds batch norms and replaces layers by faster ones.
-- `answering`: the classifier with which `alexnet predict` answers, kept in the cache.
+- `answering`: the classifier that `alexnet predict` uses, kept in the cache.
 - `frozen`, `freeze`: a classifier in int8 that needs no torch, and the file that it is read from.
 - `fused`: ReLU, response norm and max pooling in one pass.
 - `winograd`: 3 x 3 and 5 x 5 convolutions by Winograd's filtering, where the CPU lacks bf16.

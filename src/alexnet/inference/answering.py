@@ -1,7 +1,7 @@
-"""The classifier with which `alexnet predict` answers: optimized, or exact.
+"""The classifier that `alexnet predict` uses: optimized, or in float32.
 
-The first answer of a model keeps its optimized network in the cache; the next ones read it from
-there, without torch.
+The first prediction of a model keeps its optimized network in the cache; the next ones read it
+from there, without torch.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 CACHE = "optimized"
 """Folder of the cache with the files of `freeze`."""
 MAX_KEPT = 8
-"""Optimized networks in the cache; of AlexNet they have 60 MB each."""
+"""Optimized networks in the cache at most; AlexNet's have 60 MB each."""
 MADE_BY = ("freeze.py", "frozen.py", "int8.py", "int8_kernels.py", "optimize.py", "quantization.py")
 """The modules on which the content of such a file depends."""
 
 
 def load_answering(path: str | Path, device: str, *, exact: bool) -> Predictor:
-    """The classifier of a model file or a run folder, as `alexnet predict` uses it.
+    """Load the classifier of a model file or a run folder as `alexnet predict` uses it.
 
-    It is optimized, without a copy of the float32 weights in memory. A run that was trained with
-    `--precision float32` answers in float32, as does every one where `exact` is true.
+    It is optimized, without a copy of the float32 weights in memory. It computes in float32 if
+    `exact` is true, or the model was trained with `--precision float32`.
 
     Raises:
         ModelFileError: the file is missing, damaged, or not a model of this program.
@@ -69,7 +69,7 @@ def prepared_to_answer(classifier: Classifier) -> Classifier:
 
 
 def keep(classifier: Classifier, path: Path) -> None:
-    """Keep an optimized classifier in the cache, if its network can be and the disk allows it."""
+    """Write an optimized classifier to the cache, unless its network or the disk prevents it."""
     from alexnet.inference.freeze import freeze
 
     with suppress(OSError, SafetensorError):
@@ -81,10 +81,10 @@ def keep(classifier: Classifier, path: Path) -> None:
 
 
 def kept_path(file: Path, device: str) -> Path | None:
-    """Where the cache has the optimized network of a model file; None where a GPU may compute.
+    """The path in the cache of a model file's optimized network; None if it cannot be cached.
 
-    The name tells the file by its place, size and times, the CPU's kernels, and the code that
-    optimizes.
+    It cannot without the C kernels, or where a GPU may be used. The name is a hash of the model
+    file's path, size and times, the CPU's kernels, and the code that optimizes.
     """
     kernels = load_kernels()
     if kernels is None or device not in ("auto", "cpu") or (device == "auto" and may_have_gpu()):

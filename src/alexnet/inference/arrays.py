@@ -47,13 +47,13 @@ def array_images(array: np.ndarray) -> list[np.ndarray]:
 
 
 def is_tensor(value: object) -> TypeGuard[Tensor]:
-    """Whether it is one of torch's; where torch is not loaded, there are none."""
+    """Whether `value` is a torch tensor; it cannot be one if torch is not imported."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
 
 
 def is_dense_uint8(tensor: Tensor) -> bool:
-    """Whether a tensor can be a numpy array of uint8."""
+    """Whether a tensor can be converted to a numpy array of uint8."""
     import torch
 
     return tensor.dtype == torch.uint8 and tensor.layout == torch.strided and not tensor.is_meta
@@ -95,7 +95,7 @@ def tensor_images(tensor: Tensor) -> list[np.ndarray]:
 
 
 def _hint(is_float: bool, is_transposed: bool, remedy: str) -> str:
-    """How a value of another type or order becomes images."""
+    """The end of a message on how to convert an array of another type or order of axes."""
     if is_float:
         return "; predict normalizes by itself and wants the values 0 to 255 as uint8"
     return f"; {remedy} changes the order of the axes" if is_transposed else ""

@@ -35,7 +35,7 @@ def check_crops(crops: int) -> None:
 
 
 def checked_pixels(pixels: np.ndarray | Tensor, side: int) -> np.ndarray:
-    """Resized images, as an array.
+    """Check resized images, and return them as an array.
 
     Args:
         pixels: uint8 [N, side, side, 3], on any device.

@@ -75,7 +75,7 @@ class Classifier(Predictor):
 
     @property
     def device(self) -> torch.device:
-        """Where the network computes."""
+        """The device on which the network computes."""
         return next(chain(self.network.parameters(), self.network.buffers())).device
 
     @property
@@ -117,22 +117,23 @@ class Classifier(Predictor):
         layer: str = "",
         methods: Sequence[str] = (),
     ) -> Explanation:
-        """The input pixels on which the prediction of one image depends, as arrays.
+        """Explain on which input pixels the prediction of one image depends, as arrays.
 
         In a notebook the result is a figure; `alexnet.explain.sheet(explanation)` draws it
         elsewhere.
 
         Args:
             image: one image, in any of the forms of `ImageInput`.
-            class_name: which class is explained; the most probable one unless given.
-            layer: whose map Grad-CAM weights; the last convolution unless given.
+            class_name: the class that is explained; the most probable one unless given.
+            layer: the layer whose map Grad-CAM uses; the last convolution unless given.
             methods: some of `alexnet.explain.METHODS`; all unless given.
 
         Raises:
-            UsageError: a word is unknown, `image` is not one image, the classifier is optimized or
-                its network was edited, or captum (extra `explain`) is not installed.
+            UsageError: the class, the layer or a method is unknown, `image` is not one image, the
+                classifier is optimized or its network was edited, or captum (extra `explain`) is
+                not installed.
             DataError: the image cannot be read.
-            OSError: as `DataError`.
+            OSError: the image's file cannot be read.
         """
         from alexnet.explain.explainer import explain_image
         from alexnet.explain.explanation import METHODS
@@ -145,8 +146,8 @@ class Classifier(Predictor):
     ) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
-        They are softmax(logits / temperature), with the model's temperature. With ten crops these
-        are averaged. Those of an image whose logits are not finite are NaN.
+        They are softmax(logits / temperature), with the model's temperature. With ten crops the
+        crops' probabilities are averaged. An image whose logits are not finite gets NaN.
 
         Where fp16 overflows, the batch is computed again in float32, with a warning.
 
@@ -160,7 +161,7 @@ class Classifier(Predictor):
 
     @property
     def answering_network(self) -> AnsweringNetwork:
-        """Which network answers, and in which numbers it computes."""
+        """The kind of network that answers, and the type of numbers in which it computes."""
         layers = list(self.network.modules())
         is_int8 = any(isinstance(layer, Int8Layer) for layer in layers)
         weighted = (torch.nn.Conv2d, torch.nn.Linear, WeightOnlyInt8Linear)
@@ -173,7 +174,7 @@ class Classifier(Predictor):
     def logits(self, pixels: np.ndarray | Tensor, batch: int = 128) -> np.ndarray:
         """The network's outputs float32 [N, num_classes] of resized images uint8 [N, S, S, 3].
 
-        Of the center crop, and not divided by the temperature.
+        They are computed for the center crop, and not divided by the temperature.
 
         Raises:
             UsageError: `pixels` have another type or shape.
@@ -218,11 +219,12 @@ class Classifier(Predictor):
     ) -> np.ndarray:
         """The flattened inputs of a layer, float32 [N, D], of resized images uint8 [N, S, S, 3].
 
-        Of the center crop.
+        They are computed for the center crop.
 
         Args:
             pixels: the images.
-            layer: its name; "": the last one with weights, whose input is the last hidden layer.
+            layer: the layer's name; "" for the last layer with weights, whose input is the last
+                hidden layer.
             batch: images computed at once.
 
         Raises:
@@ -235,7 +237,7 @@ class Classifier(Predictor):
         return self._in_batches(pixels, batch, compute, prod(arch.input_shape(layer)))
 
     def logits_from(self, features: np.ndarray, layer: str = "") -> np.ndarray:
-        """The network's outputs float32 [N, num_classes] for what `layer_inputs` gives."""
+        """The network's outputs float32 [N, num_classes], computed from those of `layer_inputs`."""
         layer = layer or self.info.architecture.output_layer
         shape = self.info.architecture.input_shape(layer)
         inputs = torch.from_numpy(np.array(features)).to(self.device).reshape(-1, *shape)
@@ -256,7 +258,7 @@ class Classifier(Predictor):
         compute: Callable[[Classifier, Tensor], np.ndarray],
         length: int | None = None,
     ) -> np.ndarray:
-        """What `compute` gives for all images: float32 [N, length], or [N, num_classes]."""
+        """The results of `compute` for all images: float32 [N, length], or [N, num_classes]."""
         pixels = checked_pixels(pixels, self.info.preprocessing.resize_size)
         results = [np.zeros((0, length or len(self.class_names)), np.float32)]
         with evaluation_mode(self.network):
@@ -270,9 +272,9 @@ class Classifier(Predictor):
     def _computed(
         self, compute: Callable[[Classifier, Tensor], np.ndarray], batch: Tensor
     ) -> np.ndarray:
-        """What `compute` gives for a batch; in float32 where fp16, which ends at 65,504, overflows.
+        """The result of `compute` for a batch; computed again in float32 if fp16 overflows.
 
-        The range of bf16 is that of float32.
+        The largest fp16 number is 65,504; bf16 has the range of float32.
         """
         found = compute(self, batch)
         if self._number_type != "fp16" or np.isfinite(found).all():
@@ -289,7 +291,7 @@ class Classifier(Predictor):
 
     @contextmanager
     def _computing(self) -> Iterator[torch.dtype]:
-        """A context in which the network computes, and the type of its inputs."""
+        """A context in which the network computes; it gives the dtype of the network's inputs."""
         if self._dtype != torch.float32:
             context = no_autocast(self.device.type)
         elif self.precision == "float32":
@@ -301,16 +303,16 @@ class Classifier(Predictor):
 
     @property
     def _number_type(self) -> NumberType:
-        """That of the matrix products of layers that are not quantized."""
+        """The type in which layers that are not quantized compute their matrix products."""
         if self._dtype == torch.float32:
             return number_type(self.device, self.precision)
         return NUMBER_TYPES[self._dtype]
 
     @property
     def _dtype(self) -> torch.dtype:
-        """That of the weights if it is another than float32, as after `network.half()`.
+        """The weights' dtype, which is not float32 after `network.half()`; float32 if optimized.
 
-        An optimized network converts by itself, and other ones are cast by `autocast`.
+        An optimized network casts its inputs itself; `autocast` casts those of float32 weights.
         """
         if is_optimized(self.network):
             return torch.float32
@@ -359,7 +361,7 @@ def _numpy(tensor: Tensor) -> np.ndarray:
 
 
 def load(path: str | Path, device: str = "auto") -> Classifier:
-    """A classifier from a model file, or from a run folder (its best model).
+    """Load a classifier from a model file, or from a run folder (its best model).
 
     Raises:
         ModelFileError: there is no model, or it is damaged or not one of this program.
@@ -377,15 +379,15 @@ def build_classifier(
     *,
     copy: bool = True,
 ) -> Classifier:
-    """A classifier with weights that fit its architecture.
+    """Build a classifier from weights that match its architecture.
 
     Args:
-        weights: its state dict.
+        weights: the network's state dict.
         info: class names, preprocessing and so on.
-        mean_image: subtracted from images, if there is one.
-        device: where it computes.
-        copy: whether it has weights of its own, also on the CPU; otherwise the given ones may not
-            change while it is used.
+        mean_image: the image that preprocessing subtracts; None if there is none.
+        device: the device on which it computes.
+        copy: whether the weights are copied even on the CPU; otherwise the given tensors must not
+            change while the classifier is used.
 
     Raises:
         UsageError: there is no such device.

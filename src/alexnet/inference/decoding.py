@@ -1,4 +1,4 @@
-"""Images of any form, decoded and resized in batches by threads."""
+"""Decode and resize images of any form, in batches by threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DECODE_BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One image as uint8 [S, S, 3]; if it cannot be read, no pixels but the reason."""
+    """One image as uint8 [S, S, 3]; if it cannot be read, `pixels` is None and `error` says why."""
 
     name: str
     pixels: np.ndarray | None = None
@@ -30,10 +30,10 @@ class Decoded:
 
 
 def readable(image: Decoded) -> np.ndarray:
-    """The pixels of an image.
+    """The pixels of a decoded image, uint8 [S, S, 3].
 
     Raises:
-        DataError: it could not be read.
+        DataError: the image could not be read.
     """
     if image.pixels is None:
         raise DataError(f"cannot read {image.name}: {image.error}")
@@ -43,14 +43,14 @@ def readable(image: Decoded) -> np.ndarray:
 def decode_batches(
     inputs: Iterable[Input], preprocessing: Preprocessing, *, prefetch: bool
 ) -> Generator[list[Decoded]]:
-    """All images in batches, resized, decoded by threads.
+    """Yield all images in batches, decoded and resized by threads.
 
     Args:
         inputs: the images.
         preprocessing: how they are resized.
         prefetch: whether the next batch is decoded while the caller computes with one. On the CPU
-            that takes a tenth longer than one after the other: of the threads of a computation,
-            all wait for one that decoding has interrupted.
+            that takes a tenth longer than decoding and computing in turn: all threads of a
+            computation wait for the one that decoding has interrupted.
     """
     pool = ThreadPoolExecutor(num_cores())
     ahead: list[Future[Decoded]] = []
@@ -75,7 +75,7 @@ def decode_batches(
 def _submit(
     pool: ThreadPoolExecutor, image: Input, index: int, preprocessing: Preprocessing
 ) -> Future[Decoded]:
-    """Decode an image in a thread, or now, before its owner changes it."""
+    """Decode an image in a thread, or at once if its owner may change it."""
     if not image.is_changeable:
         return pool.submit(_decode, image, index, preprocessing)
     done: Future[Decoded] = Future()

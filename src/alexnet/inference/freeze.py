@@ -1,4 +1,4 @@
-"""A classifier optimized in int8, kept in the cache as a file that needs no torch."""
+"""Write a classifier optimized in int8 to the cache, as a file that is read without torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from alexnet.ops.norms import MAX_KERNEL_CHANNELS
 
 
 def freeze(classifier: Classifier, path: Path) -> bool:
-    """Write a classifier's network as operations of the kernels; False where it has others.
+    """Write a classifier's network as operations of the C kernels.
+
+    Returns:
+        False, and no file, if a layer is no such operation or the images are not RGB.
 
     Raises:
         OSError: the file cannot be written.
@@ -43,7 +46,7 @@ def freeze(classifier: Classifier, path: Path) -> bool:
 
 
 def frozen_layers(network: Network) -> tuple[FrozenLayer, ...]:
-    """The network's operations; none where a layer is not computed by the kernels in int8."""
+    """The network's operations; () if the kernels do not compute every layer, or not in int8."""
     found = []
     for info in network.architecture.layer_infos():
         module, name = network.get_submodule(info.layer.name), info.layer.name
@@ -80,7 +83,7 @@ def _finite(clamp_min: float) -> float | None:
 
 
 def _arrays(name: str, module: nn.Module) -> dict[str, np.ndarray]:
-    """The weights of a quantized layer, by the names of its fields."""
+    """The weights of a quantized layer by "LAYER.FIELD"; empty for any other layer."""
     if not isinstance(module, Int8Layer):
         return {}
     return {f"{name}.{field}": part.numpy() for field, part in module.weights._asdict().items()}

@@ -1,7 +1,7 @@
-"""A classifier in int8 without torch, whose import takes longer than everything else for one image.
+"""A classifier in int8 without torch, whose import takes longer than predicting one image.
 
-`freeze.py` makes its file in the cache of a classifier whose layers all are computed by the C
-kernels; its predictions have the same bits.
+`freeze.py` writes its file to the cache if the C kernels compute all layers of a classifier. Its
+predictions are bit for bit those of that classifier.
 """
 
 from __future__ import annotations
@@ -46,27 +46,27 @@ BATCH = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrozenLayer:
-    """One operation of the kernels, as a value; the fields of other kinds have their defaults."""
+    """One operation of the C kernels; fields that its kind does not use have their defaults."""
 
     kind: Literal["conv", "linear", "relu_norm_pool", "response_norm", "flatten"]
     name: str
     clamp_min: float | None = None
-    """Of conv and linear: the smallest output, 0 where a ReLU is fused."""
+    """Smallest output of conv and linear: 0 if a ReLU is fused; None for no limit."""
     window: Window | None = None
-    """Of conv."""
+    """Window of conv."""
     is_bf16: bool = False
-    """Of conv: whether its outputs are; otherwise they are float32."""
+    """Whether the outputs of conv are bf16; otherwise they are float32."""
     norm: Layer | None = None
-    """A `ResponseNorm`, of response_norm, and of relu_norm_pool where it has one."""
+    """The `ResponseNorm` of response_norm, or of relu_norm_pool if it has one."""
     pool: tuple[int, int] = (1, 1)
-    """Of relu_norm_pool: window and stride."""
+    """Window and stride of the pooling of relu_norm_pool."""
     order: FlattenOrder = "chw"
-    """Of flatten."""
+    """Order in which flatten reads the axes of a feature map."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FrozenHeader:
-    """What is in the file beside the arrays."""
+    """The header of a frozen classifier's file, besides its arrays."""
 
     info: ModelInfo
     layers: tuple[FrozenLayer, ...]
@@ -81,12 +81,12 @@ class FrozenClassifier(Predictor):
     info: ModelInfo
     layers: tuple[FrozenLayer, ...]
     arrays: Mapping[str, np.ndarray]
-    """LAYER.blocks and so on, the fields of `PackedWeights`; the mean image, where there is one."""
+    """The fields of `PackedWeights` as "LAYER.FIELD", and the mean image if there is one."""
     kernels: KernelLibrary
 
     @property
     def answering_network(self) -> AnsweringNetwork:
-        """int8, and so the same whichever images are computed together."""
+        """An optimized network in int8, whose answers do not depend on the batch."""
         return AnsweringNetwork(is_optimized=True, number_type="int8", depends_on_batch=False)
 
     def probabilities(self, pixels: np.ndarray | Tensor, crops: Crops = 1) -> np.ndarray:
@@ -134,7 +134,7 @@ class FrozenClassifier(Predictor):
 
 
 def flatten(x: np.ndarray, order: FlattenOrder) -> np.ndarray:
-    """Feature maps [N, H, W, C] as rows [N, C * H * W], in this order."""
+    """Flatten feature maps [N, H, W, C] to rows [N, C * H * W], in the given order of the axes."""
     x = x if order == "hwc" else x.transpose(0, 3, 1, 2)
     return np.ascontiguousarray(x.reshape(len(x), -1))
 
@@ -146,14 +146,14 @@ def normalized_crops(
     crops: Crops,
     kernels: KernelLibrary,
 ) -> Iterator[np.ndarray]:
-    """The center crop or the paper's ten, as `transforms.crops` makes them, to the bit.
+    """Yield the center crop or the paper's ten crops, bit for bit as `transforms.crops` makes them.
 
     Args:
         pixels: uint8 [N, S, S, 3].
-        preprocessing: of color images.
+        preprocessing: preprocessing of RGB images.
         mean_image: [3, side, side], subtracted in place of `preprocessing.mean`.
         crops: 1 or 10.
-        kernels: those that resize.
+        kernels: the C kernels.
     """
     padding, size, side = preprocessing.padding, preprocessing.crop_size, preprocessing.input_side
     pixels = np.pad(pixels, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
@@ -176,7 +176,7 @@ def normalized_crops(
 
 
 def crop_places(end: int, crops: Crops) -> Sequence[tuple[int, int, bool]]:
-    """Top, left, and whether it is flipped, of each crop; `end` is that of the last corner."""
+    """Top, left and whether it is flipped, for each crop; the last corner is at (`end`, `end`)."""
     middle = end // 2
     if crops == 1:
         return [(middle, middle, False)]
@@ -193,7 +193,7 @@ def checksum(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def read_frozen(path: Path, kernels: KernelLibrary) -> FrozenClassifier | None:
-    """The classifier in a file that `freeze` wrote; None where it is missing or damaged."""
+    """Read a classifier from a file that `freeze` wrote; None if it is missing or damaged."""
     try:
         with safe_open(path, framework="numpy") as file:
             header = from_dict(FrozenHeader, parse_json(file.metadata()[HEADER_KEY]))

@@ -12,7 +12,7 @@ from alexnet.ops.tensors import supported_type
 
 
 class FusedReluNormPool(nn.Module):
-    """ReLU, response norm where there is one, and max pooling in one pass over memory."""
+    """A layer of ReLU, response norm if there is one, and max pooling, in one pass over memory."""
 
     def __init__(
         self, norm: ResponseNorm | None, pool: nn.MaxPool2d, kernels: KernelLibrary
@@ -23,7 +23,7 @@ class FusedReluNormPool(nn.Module):
         self.kernels = kernels
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activations [N, C, H, W] to pooled ones, channels last: bf16 to bf16, others to float32.
+        """Pool activations [N, C, H, W] to channels last, bf16 if `x` is bf16, else float32.
 
         Raises:
             ValueError: the feature maps are smaller than the pooling window.

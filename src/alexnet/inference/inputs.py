@@ -1,4 +1,4 @@
-"""What `Classifier.predict` takes: one image or many, in every form that images have in Python."""
+"""The inputs of `Classifier.predict`: one image or many, in every form that Python has for them."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ KINDS = (
     "[N, 3, H, W], or a list of these"
 )
 IMAGE_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_path", "img", "fname")
-"""Names of columns of a table that hold paths."""
+"""Usual names of a table's column of image paths."""
 _shared = Lock()
-"""Held while a Pillow image or a file of the caller is used: they are not safe for threads, and the
-same one may be given twice."""
+"""Lock that is held while a Pillow image or a file of the caller is used, since these are not
+thread-safe and the same one may be given twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +61,20 @@ class Input:
     """One image that has not been read yet."""
 
     open: Callable[[int], AbstractContextManager[Image.Image]]
-    """The image, for a `with` block, from the side to which it will be shrunk (`open_image`);
-    raises one of IMAGE_ERRORS."""
+    """Opens the image for a `with` block; takes the side to which it will be resized
+    (`open_image`), and raises one of IMAGE_ERRORS."""
     name: str = ""
-    """Its path or address; empty for an image that has none."""
+    """Path or address of the image; empty if it has none."""
     content: Callable[[], bytes] | None = None
-    """The bytes of its file; None for an image that has no file."""
+    """Returns the bytes of the image's file; None for an image that has no file."""
     is_changeable: bool = False
-    """Whether its owner may change or close it; from an iterator it must be read at once."""
+    """Whether the image's owner may change or close it; one from an iterator must then be read
+    at once."""
 
 
 @dataclass(frozen=True)
 class _Files:
-    """Image files by their paths: millions of them need the memory of their names alone."""
+    """Image files as a sequence of paths, so that millions need no more memory than their names."""
 
     paths: Sequence[str]
 
@@ -89,10 +90,10 @@ def _file(path: str, name: str) -> Input:
 
 
 def read_inputs(images: ImageInput | Iterable[ImageInput]) -> Iterable[Input]:
-    """All images of a value, with a length, or an iterator where the value is one.
+    """All images of a value: a sized collection, or an iterator if the value is iterated lazily.
 
     Raises:
-        UsageError: the value, or one in it, is none of KINDS.
+        UsageError: the value, or an element of it, is none of KINDS.
     """
     if _is_one_value(images):
         return expand(images)
@@ -114,15 +115,15 @@ def _is_one_value(images: object) -> bool:
 
 
 def _is_file(value: object) -> TypeGuard[IO[bytes]]:
-    """Whether it is read as a file; an archive and a camera have `read`, too."""
+    """Whether `value` is a file object; archives and cameras have `read` but are none."""
     return hasattr(value, "read") and (hasattr(value, "seek") or hasattr(value, "readable"))
 
 
 def expand(value: object) -> list[Input] | _Files:
-    """The images of one value: one, or those of a folder, a pattern or a batch.
+    """The images of one value: a single image, or all of a folder, a pattern or a batch.
 
     Raises:
-        UsageError: it is none of KINDS.
+        UsageError: the value is none of KINDS.
     """
     if isinstance(value, str | os.PathLike):
         return _expand_text(expand_home(value))
@@ -145,10 +146,10 @@ def expand(value: object) -> list[Input] | _Files:
 
 
 def _check_no_table(value: object) -> None:
-    """Reject a table of pandas, which gives the names of its columns one by one.
+    """Reject a pandas DataFrame, which would be iterated by the names of its columns.
 
     Raises:
-        UsageError: it is one; names the column that the images are most likely in.
+        UsageError: `value` is one; the message names the column that most likely has the images.
     """
     if not is_table(value):
         return
@@ -161,7 +162,7 @@ def _check_no_table(value: object) -> None:
 
 
 def _expand_one_of_many(value: object) -> list[Input] | _Files:
-    """As `expand`; a folder or a pattern without images is one that cannot be read."""
+    """`expand`, but a folder or a pattern without images becomes one image that cannot be read."""
     if _lacks_images(value):
         text = expand_home(value)
         return [Input(partial(_open_missing, text), text)]
@@ -169,7 +170,7 @@ def _expand_one_of_many(value: object) -> list[Input] | _Files:
 
 
 def _lacks_images(value: object) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether it is a folder or a pattern without images."""
+    """Whether `value` is a folder or a pattern without images."""
     if not isinstance(value, str | os.PathLike):
         return False
     text = expand_home(value)
@@ -196,10 +197,10 @@ def _expand_text(text: str) -> list[Input] | _Files:
 
 
 def _check_not_base64(content: str | bytes) -> None:
-    """Reject a file as text.
+    """Reject an image file's content in base64.
 
     Raises:
-        UsageError: the content, or a text in place of a path, is base64.
+        UsageError: the bytes are base64, or a str that is no existing path is.
     """
     is_path = isinstance(content, str) and os.path.exists(content)  # noqa: PTH110 - a long text
     if looks_like_base64(content) and not is_path:
@@ -223,8 +224,8 @@ def check_address(url: str) -> None:
     """Check that an address may be read.
 
     Raises:
-        UsageError: it is neither https nor an image in a `data:` address, or it is https and
-            `$ALEXNET_OFFLINE` is set.
+        UsageError: the address is neither https nor a base64 image in a `data:` address, or it is
+            https and `$ALEXNET_OFFLINE` is set.
     """
     if is_data_image(url):
         return
@@ -270,10 +271,10 @@ def _read_path(path: str) -> bytes:
 
 @contextmanager
 def _open_shared(image: Image.Image, side: int) -> Iterator[Image.Image]:
-    """A Pillow image, which the caller closes.
+    """Give a Pillow image that belongs to the caller, and leave it open.
 
     Raises:
-        UsageError: it is closed already.
+        UsageError: the image is closed already.
     """
     with _shared:
         if _is_closed(image):
@@ -282,7 +283,7 @@ def _open_shared(image: Image.Image, side: int) -> Iterator[Image.Image]:
 
 
 def _is_closed(image: Image.Image) -> bool:
-    """Whether Pillow can no longer decode it; a damaged image keeps its file open."""
+    """Whether a Pillow image is closed; a damaged one cannot be decoded either, but is open."""
     try:
         with silence_warnings:
             image.load()
@@ -293,7 +294,7 @@ def _is_closed(image: Image.Image) -> bool:
 
 @contextmanager
 def _open_file(file: IO[bytes], side: int) -> Iterator[Image.Image]:
-    """The image that a file holds from its start; the caller closes the file."""
+    """Open the image in a file of the caller, which is read from its start and left open."""
     with _open_bytes(_read_shared(file), side) as image:
         yield image
 
@@ -304,11 +305,11 @@ def _read_shared(file: IO[bytes]) -> bytes:
 
 
 def _read_file(file: IO[bytes]) -> bytes:
-    """The content of a file from its start, or of a stream from where it is.
+    """The content of a file from its start, or of a stream from its current position.
 
     Raises:
-        UsageError: it is closed, or gives no bytes.
-        OSError: it cannot be read.
+        UsageError: the file is closed, or is not open for reading bytes.
+        OSError: the file cannot be read.
     """
     if getattr(file, "closed", False):
         raise UsageError(f"{_kind(file)} is closed; predict needs an open file")
@@ -323,5 +324,5 @@ def _read_file(file: IO[bytes]) -> bytes:
 
 
 def _kind(value: object) -> str:
-    """The class of a value, in words for a message."""
+    """The name of a value's type for a message."""
     return "None" if value is None else type(value).__name__

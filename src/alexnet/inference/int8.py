@@ -33,11 +33,12 @@ MAX_WEIGHT_ONLY_BATCH = 8
 no int8 dot products."""
 
 MAX_WEIGHT_ONLY_BATCH_BESIDE_TILES = 2
-"""The same where torch multiplies bf16 by tiles (AMX): at batch size 8 an image of the paper's net
-took 1.25 times as long with int8 weights as without (docs/performance.md)."""
+"""MAX_WEIGHT_ONLY_BATCH for CPUs on which torch multiplies bf16 by tiles (AMX): at batch size 8 an
+image of the paper's net took 1.25 times as long with int8 weights as without
+(docs/performance.md)."""
 
 MAX_ACCUMULATED_INPUTS = 2**31 // (255 * MAX_INT8)
-"""Inputs of an output whose sum of products fits in int32, whatever their values."""
+"""Largest number of products of an output whose sum fits in int32, whatever the values."""
 
 
 def has_fast_int8(kernels: KernelLibrary | None) -> bool:
@@ -46,7 +47,7 @@ def has_fast_int8(kernels: KernelLibrary | None) -> bool:
 
 
 def has_only_bf16_tiles(kernels: KernelLibrary | None) -> bool:
-    """Whether torch multiplies bf16 by tiles (AMX), and the kernels int8 by vectors at best."""
+    """Whether torch multiplies bf16 by tiles (AMX), but the kernels do not do so with int8."""
     return has_tiles() and (kernels is None or kernels.instruction_set != "amx_int8")
 
 
@@ -59,10 +60,10 @@ class FusedReluLayer(nn.Module):
     """A layer that can clamp its outputs at 0, in place of a ReLU after it."""
 
     clamp_min = -math.inf
-    """Smallest output."""
+    """Value to which smaller outputs are clamped."""
 
     def fuse_relu(self) -> None:
-        """Take over the ReLU after the layer."""
+        """Fuse the ReLU after the layer into it: clamp the outputs at 0."""
         self.clamp_min = 0.0
 
 
@@ -86,7 +87,7 @@ class Int8Layer(FusedReluLayer):
 
     @property
     def weights(self) -> PackedWeights[Tensor]:
-        """As the kernels read them."""
+        """The weights in the order in which the kernels read them."""
         found = PackedWeights(self.blocks, self.scales, self.weight_sums, self.bias)
         check_float32(found.scales, found.bias)
         return found
@@ -108,10 +109,11 @@ class Int8Conv2d(Int8Layer):
         self.is_bf16 = dtype == torch.bfloat16
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activations [N, C, H, W] to [N, K, H', W'], float32 or bf16, channels last.
+        """Convolve activations [N, C, H, W] to [N, K, H', W'], float32 or bf16, channels last.
 
         Raises:
-            ValueError: the activations have other channels, or are smaller than the kernel.
+            ValueError: the activations have another number of channels than C, or are smaller than
+                the kernel.
         """
         check_inputs(x, self.inputs, ndim=4)
         x = supported_type(x)
@@ -132,7 +134,7 @@ class Int8Linear(Int8Layer):
         super().__init__(weights, layer.in_features, kernels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, inputs] to float32 [N, outputs].
+        """Multiply `x` [N, inputs] by the weights: float32 [N, outputs].
 
         Raises:
             ValueError: `x` has another number of inputs.
@@ -168,7 +170,7 @@ class WeightOnlyInt8Linear(FusedReluLayer):
         self.kernels = kernels
 
     def forward(self, x: Tensor) -> Tensor:
-        """[N, inputs] to [N, outputs].
+        """Multiply `x` [N, inputs] by the weights: [N, outputs].
 
         Raises:
             ValueError: `x` has another number of inputs.
@@ -191,9 +193,9 @@ def int8_weight_only_linear(
     clamp_min: float,
     kernels: KernelLibrary,
 ) -> Tensor:
-    """Outputs float32 [N, m] of x [N, n], int8 weights [m, n] and their scales [m, n / 64].
+    """Multiply x [N, n] by int8 weights [m, n] with scales [m, n / 64]: float32 [N, m].
 
-    The result is clamped from below at `clamp_min`.
+    Outputs below `clamp_min` are clamped to it.
     """
     check_float32(x, scales, bias)
     y = x.new_empty(len(x), len(weights))

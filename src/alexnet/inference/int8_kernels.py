@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 A = TypeVar("A", "np.ndarray", "Tensor")
 Type: TypeAlias = Literal["f32", "bf16", "u8", "i32"]
-"""Of numbers; the first two are also the ends of the kernels' names."""
+"""Types of numbers; kernels' names end in one of the first two."""
 TYPES: dict[str, Type] = {
     "torch.float32": "f32", "torch.bfloat16": "bf16", "float32": "f32", "uint16": "bf16",
 }  # fmt: skip
-"""Of activations, by the name of their dtype."""
+"""Types of activations by the name of their dtype."""
 TORCH_DTYPES: dict[Type, str] = {
     "f32": "float32", "bf16": "bfloat16", "u8": "uint8", "i32": "int32",
 }  # fmt: skip
@@ -35,21 +35,21 @@ NUMPY_DTYPES: dict[Type, np.dtype] = {
     "i32": np.dtype(np.int32),
 }  # fmt: skip
 STEP_WORDS = 16
-"""Words of four bytes that the kernels multiply at a time at most: a row of a tile (AMX)."""
+"""Most words of four bytes that the kernels multiply at a time: a row of a tile (AMX)."""
 READ_PADDING = 4 * STEP_WORDS - 1
 """Bytes after the quantized activations that the kernels may read and multiply by 0."""
 MIN_IMAGES_AT_A_TIME = 8
-"""Images that a quantized convolution computes at a time, so that they stay in the CPU's caches."""
+"""Fewest images that a quantized convolution computes at a time, to stay in the CPU's caches."""
 BYTES_AT_A_TIME = 1 << 20
-"""Of quantized inputs and outputs; it computes more images at a time as long as they have fewer."""
+"""Bytes of quantized inputs and outputs up to which it computes more images at a time."""
 MIN_MAPS_AT_A_TIME = 32
-"""Images of which a network in int8 has the feature maps in memory, however large its batch is."""
+"""Fewest images that an int8 network computes at a time, to limit the feature maps in memory."""
 VALUES_AT_A_TIME = 1 << 16
-"""Of images; the maps of more small images are in memory, as long as these have fewer values."""
+"""Numbers of values of the images up to which it computes more of them at a time."""
 QUANTIZATION_BYTES = 8
-"""Of an image's scale, float32, and zero point, int32."""
+"""Bytes of an image's scale, float32, and zero point, int32."""
 ALIGNMENT = 64
-"""Of results, in bytes: a line of the cache."""
+"""Alignment of results in bytes: a cache line."""
 
 
 class PackedWeights(NamedTuple, Generic[A]):
@@ -77,13 +77,13 @@ class Window:
     stride: tuple[int, int]
     groups: int
     padding: tuple[int, int]
-    """Rows and columns of zeros before an image, and after it."""
+    """Rows and columns of zeros before an image and after it."""
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the output for activations of this size.
 
         Raises:
-            ValueError: with their padding they are smaller than the kernel.
+            ValueError: the padded activations are smaller than the kernel.
         """
         height, width = height + sum(self.padding), width + sum(self.padding)
         (kernel_h, kernel_w), (stride_h, stride_w) = self.kernel, self.stride
@@ -93,7 +93,7 @@ class Window:
 
 
 def maps_at_a_time(image_values: int) -> int:
-    """The images whose feature maps are computed at a time, for images of so many values."""
+    """The number of images of `image_values` values that an int8 network computes at a time."""
     return max(MIN_MAPS_AT_A_TIME, VALUES_AT_A_TIME // max(image_values, 1))
 
 
@@ -105,10 +105,10 @@ def int8_conv2d(
     clamp_min: float,
     kernels: KernelLibrary,
 ) -> A:
-    """Activations [N, H, W, C] to float32 or bf16 [N, H', W', K], clamped from below.
+    """Convolve activations [N, H, W, C] to float32 or bf16 [N, H', W', K], clamped at `clamp_min`.
 
-    They are quantized to bytes, each image by its own range (`ops/csrc/quantize.h`). They are
-    contiguous, or a view of contiguous [N, C, H, W].
+    The activations are quantized to uint8, each image by its own range (`ops/csrc/quantize.h`).
+    They must be contiguous, or a view of contiguous [N, C, H, W].
 
     Raises:
         ValueError: the activations are smaller than the kernel.
@@ -128,13 +128,13 @@ def int8_conv2d(
 
 
 def _images_at_a_time(x: A, y: A) -> int:
-    """Of a convolution's inputs and outputs; an input is a byte when it is quantized."""
+    """The images that a convolution computes at a time; a quantized input has one byte."""
     image_bytes = prod(x.shape[1:]) + prod(y.shape[1:]) * y.itemsize
     return max(MIN_IMAGES_AT_A_TIME, BYTES_AT_A_TIME // image_bytes)
 
 
 def int8_linear(x: A, weights: PackedWeights[A], clamp_min: float, kernels: KernelLibrary) -> A:
-    """Activations [N, inputs] to float32 [N, outputs], clamped from below at `clamp_min`."""
+    """Multiply activations [N, inputs] by the weights: float32 [N, outputs] >= `clamp_min`."""
     n, inputs = x.shape
     y = _empty(x, (n, len(weights.bias)), "f32")
     memory, bytes_at = _memory_of_bytes(x, n, inputs)
@@ -144,7 +144,7 @@ def int8_linear(x: A, weights: PackedWeights[A], clamp_min: float, kernels: Kern
 
 
 def _memory_of_bytes(x: A, images: int, image_bytes: int) -> tuple[A, int]:
-    """Memory for the scales, zero points and bytes of quantized images; where their bytes begin."""
+    """Memory for the scales, zero points and values of quantized images, and the values' offset."""
     bytes_at = -(-QUANTIZATION_BYTES * images // ALIGNMENT) * ALIGNMENT
     return _empty(x, (bytes_at + images * image_bytes + READ_PADDING,), "u8"), bytes_at
 
@@ -152,7 +152,7 @@ def _memory_of_bytes(x: A, images: int, image_bytes: int) -> tuple[A, int]:
 def relu_norm_pool(
     x: A, norm: ResponseNorm | None, window: int, stride: int, kernels: KernelLibrary
 ) -> A:
-    """ReLU, response norm where there is one, and max pooling: [N, H, W, C] to [N, H', W', C].
+    """Apply ReLU, response norm unless None, and max pooling: [N, H, W, C] to [N, H', W', C].
 
     Raises:
         ValueError: the feature maps are smaller than the pooling window.
@@ -189,7 +189,7 @@ def _constants(norm: ResponseNorm) -> tuple[int, float, float, float]:
 
 
 def _type(x: Any) -> Type:
-    """Of activations."""
+    """The type of activations, from their dtype."""
     return TYPES[str(x.dtype)]
 
 
@@ -206,7 +206,7 @@ def _torch_dtype(type_: Type) -> torch.dtype:
 
 
 def _empty(like: A, shape: tuple[int, ...], type_: Type) -> A:
-    """A tensor or an array, with undefined values; its memory begins at a line of the cache."""
+    """An uninitialized tensor or array like `like`; its memory is aligned to a cache line."""
     if not isinstance(like, np.ndarray):
         return like.new_empty(shape, dtype=_torch_dtype(type_))
     dtype = NUMPY_DTYPES[type_]

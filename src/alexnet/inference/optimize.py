@@ -41,7 +41,7 @@ from alexnet.runtime.device import compute_dtype
 def optimize_for_inference(
     network: Network, precision: Precision = "auto", *, int8: bool = True
 ) -> Network:
-    """The same network for inference alone; the given one is not changed.
+    """A copy of a network, optimized for inference; the given one is not changed.
 
     Batch norms are folded into the layer before them. On the CPU a ReLU is fused with the response
     norm and max pooling after it, or with the quantized layer before it, so `intermediate_outputs`
@@ -49,14 +49,14 @@ def optimize_for_inference(
 
     Where int8 is allowed and is the fastest type of the CPU, layers compute in int8 (`int8.py`).
     Elsewhere fully connected layers read int8 weights for small batches. The other weights are bf16
-    where the CPU has it; where it has not, convolutions of 3 x 3 and 5 x 5 use Winograd's filtering
+    where the CPU has it; elsewhere convolutions of 3 x 3 and 5 x 5 use Winograd's filtering
     (float32, about 1e-5 of the largest output away from the direct sum).
 
     The result can be copied and pickled, for CPUs of the same kind.
 
     Args:
         network: a trained network.
-        precision: type in which layers compute that are not quantized.
+        precision: type in which layers that are not quantized compute.
         int8: whether weights and activations may be quantized to 8 bits.
 
     Raises:
@@ -79,10 +79,10 @@ class OptimizedNetwork(Network):
     """The network that `optimize_for_inference` makes."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, as of `Network`.
+        """The logits, as `Network.forward` returns them.
 
-        In int8, where an image's bits do not depend on its batch, the feature maps are those of
-        `maps_at_a_time` images.
+        In int8, where an image's logits do not depend on its batch, the convolutional layers are
+        computed for `maps_at_a_time` images at a time, to limit memory.
         """
         at_a_time = maps_at_a_time(images[:1].numel())
         if len(images) <= at_a_time or not self._is_int8():
@@ -95,7 +95,7 @@ class OptimizedNetwork(Network):
         return forward_layers(layers[count:], features)
 
     def _is_int8(self) -> bool:
-        """Whether every convolution is."""
+        """Whether every convolution is in int8."""
         return not any(isinstance(one, nn.Conv2d | WinogradConv2d) for one in self.modules())
 
 
@@ -106,7 +106,7 @@ def is_optimized(network: Network) -> bool:
 
 
 def to_float32(network: Network) -> Network:
-    """The network with layers that compute in float32; a copy if those of the given one do not."""
+    """The network, if no weight is in fp16 or bf16, else a copy that computes in float32."""
     is_half = any(p.dtype in (torch.float16, torch.bfloat16) for p in network.parameters())
     if not is_half:
         return network
@@ -120,17 +120,17 @@ def to_float32(network: Network) -> Network:
 def unoptimized_weights(
     network: Network, arch: Architecture, done: str, *, allow_hooks: bool = True
 ) -> dict[str, Tensor]:
-    """The weights of a network that is as its architecture says.
+    """The state dict of a network, after a check that it is not optimized or edited.
 
     Args:
-        network: of a classifier.
-        arch: of the classifier.
-        done: for messages, what cannot be done with others: "saved".
-        allow_hooks: whether its layers may have hooks on their forward pass.
+        network: a classifier's network.
+        arch: the classifier's architecture.
+        done: what cannot be done with another network, for the message: "saved".
+        allow_hooks: whether layers may have hooks on their forward pass.
 
     Raises:
-        UsageError: it is optimized for inference, a layer was replaced or has other settings or a
-            hook, a weight does not fit, or is not finite.
+        UsageError: the network is optimized for inference, a layer was replaced or has other
+            settings or a hook, or a weight does not fit or is not finite.
     """
     if is_optimized(network):
         raise UsageError(f"an optimized classifier cannot be {done}; use the one it was made of")
@@ -157,10 +157,10 @@ def _check(
 
 @dataclass(frozen=True, kw_only=True)
 class LayerOptimizer:
-    """Replaces each layer by the fastest equivalent that the CPU supports."""
+    """An optimizer that replaces each layer by the fastest equivalent that the CPU supports."""
 
     dtype: torch.dtype
-    """Type in which layers compute that are not quantized."""
+    """Type in which layers that are not quantized compute."""
     kernels: KernelLibrary | None
     """The C kernels; None on a GPU or without a compiler."""
     int8: bool
@@ -245,7 +245,7 @@ def fold_batch_norm(network: Network) -> dict[str, nn.Module]:
 
 
 def _folded(layer: nn.Module | None, norm: nn.Module) -> nn.Module | None:
-    """A layer with the batch norm after it in its weights; None if these are not such layers."""
+    """The layer with `norm` folded into its weights; None if the two cannot be folded."""
     if layer is None or has_own_forward(layer) or has_own_forward(norm):
         return None
     match layer, norm:
@@ -257,10 +257,10 @@ def _folded(layer: nn.Module | None, norm: nn.Module) -> nn.Module | None:
 
 
 def fuse_relu(layers: dict[str, nn.Module], kernels: KernelLibrary) -> dict[str, nn.Module]:
-    """The layers by name, with every ReLU fused with its neighbors; an identity takes its place.
+    """The layers by name, with ReLUs fused with their neighbors and replaced by an identity.
 
-    (ReLU, response norm or none, max pooling) becomes one layer. Any other ReLU goes into the
-    `FusedReluLayer` before it, which is changed; without one it stays.
+    ReLU, response norm (or none) and max pooling become one layer. Any other ReLU is fused into
+    the `FusedReluLayer` before it, which is changed, or stays if there is none.
     """
     result, names, modules = dict(layers), list(layers), list(layers.values())
     before: nn.Module | None = None
@@ -286,7 +286,7 @@ def fuse_relu(layers: dict[str, nn.Module], kernels: KernelLibrary) -> dict[str,
 
 
 class _Cast(nn.Module):
-    """A layer with its weights and outputs in the type in which it computes."""
+    """A layer whose weights, inputs and outputs are cast to the type in which it computes."""
 
     def __init__(self, layer: nn.Conv2d | nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
@@ -295,12 +295,12 @@ class _Cast(nn.Module):
         self.dtype = dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activations of any floating-point type to outputs of type `dtype`."""
+        """The layer's outputs, of type `dtype`, for activations of any floating-point type."""
         with torch.autocast(x.device.type, enabled=False):
             y: Tensor = self.layer(x.to(self.dtype))
         return y
 
 
 def _converted(parameter: nn.Parameter, dtype: torch.dtype) -> nn.Parameter:
-    """A copy of another type."""
+    """A copy of a parameter with another dtype, without gradients."""
     return nn.Parameter(parameter.detach().to(dtype, copy=True), requires_grad=False)

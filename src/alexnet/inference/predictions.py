@@ -1,4 +1,4 @@
-"""What a classifier says of images."""
+"""The predictions of a classifier, and how a notebook shows them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ NumberType: TypeAlias = Literal["int8", "bf16", "fp16", "float32", "float64"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AnsweringNetwork:
-    """Which network has answered, and in which numbers it computes."""
+    """The kind of network that made a prediction, and the type of numbers in which it computes."""
 
     is_optimized: bool
-    """Whether it is prepared for inference; otherwise it is the network as it was trained."""
+    """Whether the network is optimized for inference; otherwise it is as it was trained."""
     number_type: NumberType
-    """Of the matrix products: int8 where layers have quantized weights and activations."""
+    """Type of the matrix products: int8 if layers have quantized weights and activations."""
     depends_on_batch: bool
-    """Whether an answer may depend on which images are computed with it. In int8 it never does;
-    in float32 in its last digits; in bf16 a logit changed by up to .036, and fp16 rounds less."""
+    """Whether a prediction may depend on the rest of the batch. In int8 it never does; in float32
+    its last digits do; in bf16 a logit changed by up to 0.036, and fp16 rounds less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class Prediction:
     """The most probable classes of one image, best first, or why there are none."""
 
     image: str
-    """The file's path, or "image 3" for the image at index 3 that is no file."""
+    """The file's path, or "image 3" for the image at index 3 if it has no path."""
     top_classes: tuple[ClassProbability, ...] = ()
     error: str = ""
     is_unsure: bool = False
-    """Whether the highest probability is below the one that was asked for."""
+    """Whether the highest probability is below the `min_probability` that was asked for."""
     thumbnail: bytes = field(default=b"", repr=False, compare=False)
-    """A small JPEG of what the network got, of the first images of a call in a notebook."""
+    """A small JPEG of the resized image, for the first images of a call in a notebook."""
 
     @property
     def label(self) -> str | None:
@@ -65,11 +65,11 @@ class Prediction:
 
     @property
     def probability(self) -> float | None:
-        """That of the most probable class, also if it is unsure; None with an error."""
+        """The probability of the most probable class, also if unsure; None if there is an error."""
         return self.top_classes[0].probability if self.top_classes else None
 
     def _repr_html_(self) -> str:
-        """The image, if it is a file that is still there or has a thumbnail, and bars."""
+        """HTML of the image, if its file is readable or it has a thumbnail, and of the classes."""
         answer = f"no answer: {self.error}" if self.error else "unsure" if self.is_unsure else ""
         rows = "".join(
             f'<tr><td style="text-align: left">{escape(c.label)}</td><td>{bar(c.probability)}</td>'
@@ -86,7 +86,7 @@ class Prediction:
         )
 
     def _ranked(self) -> list[tuple[int | None, str | None, float | None]]:
-        """Rank, label and probability of its rows; an unsure one has one, without a label."""
+        """Rank, label and probability of each row; an unsure prediction has one without a label."""
         if self.error or self.is_unsure:
             return [(None if self.error else 1, None, self.probability)]
         return [(i, c.label, c.probability) for i, c in enumerate(self.top_classes, 1)]
@@ -109,7 +109,7 @@ class Predictions(list[Prediction]):
         ]
 
     def _repr_html_(self) -> str:
-        """The first predictions."""
+        """HTML of the first MAX_SHOWN predictions."""
         shown = "\n".join(prediction._repr_html_() for prediction in self[:MAX_SHOWN])
         more = len(self) - MAX_SHOWN
         return f"<div>{shown}{f'<div>and {more:,} more</div>' if more > 0 else ''}</div>"

@@ -1,4 +1,4 @@
-"""Predictions of images, whatever computes the probabilities: read, decode, name the classes."""
+"""The base of classifiers: read and decode images, and name the most probable classes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOT_FINITE = "the network's outputs are not finite"
 
 
 class Predictor(ABC):
-    """Predictions of images by their probabilities, which a subclass computes."""
+    """A base class that predicts images from the probabilities that a subclass computes."""
 
     info: ModelInfo
 
@@ -56,7 +56,7 @@ class Predictor(ABC):
     @property
     @abstractmethod
     def answering_network(self) -> AnsweringNetwork:
-        """Which network answers, and in which numbers it computes."""
+        """The kind of network that answers, and the type of numbers in which it computes."""
 
     @check_keywords
     def __call__(
@@ -67,7 +67,7 @@ class Predictor(ABC):
         *,
         min_probability: float = 0.0,
     ) -> list[Prediction]:
-        """`predict`: the `top` most probable classes of every image."""
+        """Call `predict`: the `top` most probable classes of every image."""
         return self.predict(images, top, crops, min_probability=min_probability)
 
     @check_keywords
@@ -92,14 +92,14 @@ class Predictor(ABC):
                 128 images ahead at most.
             top: number of classes per image; all if there are fewer.
             crops: 10 averages the center and the corners, each also flipped.
-            on_progress: called with (images classified, images in all); the second number is the
-                first where `images` is an iterator, whose length nobody knows.
-            min_probability: a prediction whose most probable class has less is unsure, 0 to 1.
+            on_progress: called with (images classified, images in all); the second number equals
+                the first if `images` is an iterator, whose length is unknown.
+            min_probability: probability, 0 to 1, below which the most probable class is unsure.
 
         Raises:
             UsageError: a value is no image, no folder or pattern has an image, or `top`,
                 `crops` or `min_probability` cannot be used.
-            DataError: the machine, and not the image, makes reading impossible.
+            DataError: images cannot be read because of the machine, not of an image.
         """
         batches = self.predict_batches(
             images, top, crops, on_progress, min_probability=min_probability
@@ -116,7 +116,7 @@ class Predictor(ABC):
         *,
         min_probability: float = 0.0,
     ) -> Iterator[Predictions]:
-        """As `predict`, 64 images at a time; for any number."""
+        """Yield the predictions of `predict` for 64 images at a time, for any number of images."""
         check_top(top)
         check_crops(crops)
         check_min_probability(min_probability)
@@ -161,7 +161,7 @@ class Predictor(ABC):
 def _with_thumbnails(
     predictions: Sequence[Prediction], images: Sequence[Decoded]
 ) -> list[Prediction]:
-    """The predictions; the first, as many as there are images, with their images for a notebook."""
+    """The predictions, the first len(images) of which get a thumbnail for a notebook."""
     jpegs = [b"" if image.pixels is None else small_jpeg(image.pixels) for image in images]
     pairs = zip(predictions, jpegs, strict=False)
     return [*(replace(one, thumbnail=jpeg) for one, jpeg in pairs), *predictions[len(jpegs) :]]
@@ -170,13 +170,12 @@ def _with_thumbnails(
 def class_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     """softmax(logits / temperature), averaged over crops: float32 [N, num_classes].
 
-    NaN for an image with a logit that is not finite.
-
-    Computed in float64, so that equal logits give equal bits, whatever computed them.
+    An image with a logit that is not finite gets NaN. The softmax is computed in float64, so that
+    equal logits give equal bits on any device.
 
     Args:
         logits: float32 [crops, N, num_classes].
-        temperature: of the model.
+        temperature: the model's temperature.
     """
     scaled = logits.astype(np.float64) / temperature
     with np.errstate(invalid="ignore"):  # of an image whose logits are not finite
@@ -188,6 +187,6 @@ def class_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def _unsure_below(min_probability: float, prediction: Prediction) -> Prediction:
-    """The prediction, unsure if its most probable class has less than this probability."""
+    """The prediction, marked as unsure if its highest probability is below `min_probability`."""
     top = prediction.top_classes
     return replace(prediction, is_unsure=bool(top) and top[0].probability < min_probability)

@@ -1,4 +1,4 @@
-"""Weights as int8 numbers with float32 scales, and their order in memory for the C kernels."""
+"""Quantize weights to int8 with float32 scales, and order them in memory for the C kernels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INPUT_CORRELATION = 0.9
 
 
 WEIGHTS_AT_A_TIME = 1 << 22
-"""Weights that are rounded at a time, which limits the memory in between to 16 megabytes."""
+"""Weights that are rounded at a time, which limits temporary memory to 16 megabytes."""
 
 
 def quantize_per_channel(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,7 +63,7 @@ def quantize_with_error_feedback(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _error_feedback(weight: Tensor) -> Tensor:
-    """U of `quantize_with_error_feedback` for kernels [K, C, h, w]: float32 [h * w, h * w]."""
+    """The matrix U of `quantize_with_error_feedback` for kernels [K, C, h, w]: [h * w, h * w]."""
     sides = (torch.arange(side, device=weight.device) for side in weight.shape[2:])
     pixels = torch.cartesian_prod(*sides).double()  # [P, 2]
     correlation = INPUT_CORRELATION ** torch.cdist(pixels, pixels)
@@ -74,10 +74,10 @@ def _error_feedback(weight: Tensor) -> Tensor:
 def pack_weights(
     quantized: Tensor, scales: Tensor, bias: Tensor, groups: int, output_block: int
 ) -> PackedWeights[Tensor]:
-    """Weights in the kernels' order, padded with zeros to whole blocks.
+    """Put weights into the kernels' order, padded with zeros to whole blocks.
 
     Args:
-        quantized: int8 [outputs, kernel rows, length]; a row lies contiguous in the input.
+        quantized: int8 [outputs, kernel rows, length]; a row's inputs are contiguous in memory.
         scales: float32 [outputs].
         bias: float32 [outputs].
         groups: groups of outputs that read different inputs; a block lies in one group.
@@ -96,7 +96,7 @@ def pack_weights(
 
 
 def padded_words(length: int) -> int:
-    """The words of four bytes as which the kernels read a row of bytes: steps of equal size."""
+    """The number of words of four bytes to which a row is padded, so that its steps are equal."""
     words = -(-length // 4)
     steps = -(-words // STEP_WORDS)
     return steps * -(-words // steps)

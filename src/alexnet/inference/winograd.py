@@ -14,13 +14,13 @@ from alexnet.ops.tensors import check_float32, check_inputs
 TILE = 6
 """Side of an input tile, in pixels."""
 CHUNK_BYTES = 16 * 2**20
-"""Transformed tiles of this size stay in the CPU's cache."""
+"""Size of the transformed tiles computed at a time, which stay in the CPU's cache."""
 MIN_CHANNELS = 32
 """Input channels of a group below which the transforms cost more than they save."""
 
 
 def can_use_winograd(layer: nn.Conv2d) -> bool:
-    """Whether a convolution can be computed in tiles, and is faster so."""
+    """Whether a convolution can be computed by Winograd's filtering, and is faster that way."""
     is_square = layer.kernel_size in ((3, 3), (5, 5)) and len({*layer.padding}) == 1
     is_plain = layer.stride == layer.dilation == (1, 1) and not getattr(layer, "extra_padding", 0)
     return is_square and is_plain and layer.in_channels // layer.groups >= MIN_CHANNELS
@@ -31,7 +31,7 @@ class Tiling:
     """How the activations of a convolution are cut into overlapping tiles of 6 x 6 pixels."""
 
     kernel: int
-    """3 or 5."""
+    """Side of the kernel: 3 or 5."""
     padding: int
     groups: int
 
@@ -72,10 +72,10 @@ class WinogradConv2d(nn.Module):
         self.register_buffer("bias", bias_of(layer))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activations [N, C, H, W] to float32 [N, K, H', W'], channels last.
+        """Convolve activations [N, C, H, W] to float32 [N, K, H', W'], channels last.
 
         Raises:
-            ValueError: the activations have other channels.
+            ValueError: the activations have another number of channels than C.
         """
         check_inputs(x, self.inputs, ndim=4)
         x = x.float().contiguous(memory_format=torch.channels_last)

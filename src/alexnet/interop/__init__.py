@@ -1,16 +1,16 @@
-"""Networks of other programs (torchvision, Keras, ONNX) in; ours out (ONNX, Keras, torch.export).
+"""Import networks of torchvision, Keras, ONNX and Caffe; export to ONNX, Keras, torch.export, ..
 
 Code inside a file is never run. Wherever a file has a graph of its own, its logits are compared
 with our network's.
 
 - `importer`: import a file as a model; `exporter`: export a model to a file, with a report.
 - `export_module`: a classifier as a plain torch module, and its torch.export archive.
-- `export_report`: what is said of an exported file.
+- `export_report`: the report beside an exported file.
 - `agreement`, `real_images`: files in float16 and int8, compared with the model on images.
 - `torchvision_export`: state dicts for torchvision's `alexnet`.
 - `class_names`: lists of class names in text, CSV and JSON files.
 - `match`: match the layers read from a file against an architecture.
-- `metadata`: what an exported file says of its class names and preprocessing.
+- `metadata`: the class names and the preprocessing inside an exported file.
 - `parity`: compare the logits of two implementations on random images.
 - `published_preprocessing`: the preprocessing of torchvision, Caffe and the notebook.
 - `state_dict`: state dicts, matched by names and shapes.

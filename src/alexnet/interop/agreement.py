@@ -1,4 +1,4 @@
-"""Whether a rounded file agrees with its model on real images."""
+"""Compare a file in float16 or int8 with its model on real images."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class ImageAgreement:
     """A file's predictions compared with those of the model in float32."""
 
     precision: str
-    """What the file computes in, such as "float16"."""
+    """Type of numbers in which the file computes, such as "float16"."""
     images: str
-    """Which images were compared."""
+    """Name of the images that were compared."""
     num_images: int
     num_same_top1: int
-    """Images with the same most probable class."""
+    """Number of images with the same most probable class."""
     max_probability_difference: float
-    """The largest, over all images and classes."""
+    """Largest difference of a probability, over all images and classes."""
 
     @property
     def top1_agreement(self) -> float:
@@ -38,7 +38,7 @@ class ImageAgreement:
 
     @property
     def rank(self) -> tuple[int, float]:
-        """The better agreement has the higher one."""
+        """A sort key that is higher for the better agreement."""
         return self.num_same_top1, -self.max_probability_difference
 
     def summary(self) -> str:
@@ -57,10 +57,10 @@ def measure_agreement(
     """Compare a file with its model on real images.
 
     Args:
-        classifier: computes in float32 here.
-        run: what the file computes, as `Runner` says.
-        images: of which `compared` is used.
-        precision: what the file computes in, in words.
+        classifier: the model; it computes in float32 here.
+        run: a function that runs the file, see `Runner`.
+        images: the images, of which `compared` is used.
+        precision: the type of numbers in which the file computes, in words.
         is_whole: whether the file takes images and gives probabilities.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Lists of class names as people have them.
+"""Read lists of class names in the forms in which they are common.
 
 | what | for example |
 |---|---|
@@ -36,11 +36,11 @@ from alexnet.io.limits import MAX_TEXT_BYTES
 from alexnet.io.text import short_repr
 
 KEYS = ("id2label", "class_names", "classes", "names", "labels", "categories", "class_to_idx")
-"""Of an object with more than names, in this order."""
+"""Keys under which an object has the names, in the order in which they are tried."""
 MAX_LITERAL = 1 << 18
 """Characters of a Python literal, whose syntax tree takes several hundred times their memory."""
 MIN_WNIDS = 100
-"""Fewer classes that have wnids may be somebody's own, in an order of their own."""
+"""Number of classes with wnids below which they may be a user's own, in an order of their own."""
 NAME_COLUMNS = ("name", "class_name", "class", "label", "words")
 NUMBER = re.compile(r"\d{1,7}")
 NUMBERED = re.compile(r"\s*(\d{1,7})\s*[:,;\s]\s*(\S.*?),?\s*")
@@ -67,9 +67,9 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 
 
 def fit_to_outputs(names: tuple[str, ...], num_classes: int) -> tuple[str, ...]:
-    """The names without or with a first class `background`, if so they are as many as the outputs.
+    """Add or remove a first class `background` if that makes as many names as outputs.
 
-    TensorFlow's models of ImageNet have that class, other programs' have not.
+    TensorFlow's models of ImageNet have that class, those of other programs do not.
     """
     if len(names) == num_classes + 1 and names[0].lower() in BACKGROUND:
         return names[1:]
@@ -168,7 +168,7 @@ def _in_order(path: Path, names: dict[Any, Any]) -> list[Any]:
 
 
 def _is_range(numbers: Sequence[int]) -> bool:
-    """Whether numbers are all from 0, or all from 1, in any order."""
+    """Whether the numbers are 0 to n - 1, or 1 to n, in any order."""
     first = min(numbers, default=2)
     return first in (0, 1) and sorted(numbers) == list(range(first, first + len(numbers)))
 
@@ -185,7 +185,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _from_numbered_lines(lines: list[str]) -> list[str]:
-    """The names of lines such as "0: tench"; none if a line is otherwise."""
+    """The names in lines such as "0: tench"; [] if a line has another form."""
     matches = [match for line in lines if (match := NUMBERED.fullmatch(line))]
     numbers = [int(match[1]) for match in matches]
     if len(matches) < len(lines) or not _is_range(numbers):
@@ -194,7 +194,7 @@ def _from_numbered_lines(lines: list[str]) -> list[str]:
 
 
 def _from_table(lines: list[str], header: str) -> list[str]:
-    """The names in a table with a column of numbers; none if it is no such table."""
+    """The names in a table with a column of numbers; [] if the lines are no such table."""
     for separator in (",", ";", "\t", "|"):
         try:
             rows = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
@@ -215,7 +215,10 @@ def _from_table(lines: list[str], header: str) -> list[str]:
 
 
 def _name_column(columns: list[list[str]], numbers: list[str], titles: list[str]) -> list[str]:
-    """The column of wnids if there is one, else that with such a title, else the first other."""
+    """The names in a table: the column titled as names, else the first that can have them.
+
+    If a column has wnids, each name is preceded by its wnid.
+    """
     titled = dict(zip(titles, columns, strict=False))
     others = [column for column in columns if column is not numbers]
     wnids = [column for column in others if all(map(WNID.fullmatch, column))]
@@ -235,13 +238,13 @@ def _by_wnid_number(names: list[str]) -> list[str]:
 
 
 def _imagenet_name(name: str) -> str:
-    """The name of a class with a wnid; any other name as it is."""
+    """ImageNet's name of a class with a wnid; any other name unchanged."""
     match = WNID_AND_WORDS.fullmatch(name)
     return class_name(match[1], match[2] or "") if match else name
 
 
 def _distinct(path: Path, names: list[str]) -> list[str]:
-    """The names, with that of `class_name` where two are equal but their wnids differ."""
+    """The names; those that are equal but have different wnids are replaced by `class_name`."""
     wnids = match_wnids(names)
     count = Counter(names)
     named = [

@@ -1,4 +1,4 @@
-"""What an import assumes where the caller does not say."""
+"""Defaults of an import for what the caller does not give."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 def chosen_architecture(
     arch: str | Architecture, file: str, weights: str, input_size: int | None = None
 ) -> tuple[Architecture, tuple[str, ...]]:
-    """The architecture to import, if it can be one, and a note if the file told it.
+    """The architecture to import, and a note if it was found from the file.
 
     Args:
-        arch: a name, a table or a file with one, as the user says; or "".
+        arch: a name, an `Architecture` or a file with one, as the user gave it; or "".
         file: the file to import, or "".
         weights: "torchvision" for its published weights instead of a file.
         input_size: side of the input in pixels, where the file does not say; None: as published.
 
     Raises:
-        UsageError: neither a file nor torchvision, or both; or the architecture is needed, since
-            not exactly one fits: names those that fit, or the nearest and its first mismatch.
+        UsageError: neither a file nor torchvision is given, or both are; or `arch` is needed, since
+            not exactly one architecture fits: the message names those that fit, or the nearest and
+            its first mismatch.
         ModelFileError: there is no such file, or it cannot be read as any architecture.
         UnknownNameError: there is no such architecture.
     """

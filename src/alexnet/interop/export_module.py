@@ -23,25 +23,25 @@ from alexnet.transforms.crops import normalize, pad, to_float_chw
 from alexnet.transforms.lanczos import lanczos_resize
 
 EXAMPLE_SIZE = (50, 60)
-"""Height and width of the image with which a program is traced; any other size fits, too."""
+"""Height and width of the image with which a program is traced; it takes other sizes, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
-    """What an exported file gets besides the network."""
+    """Options of an exported file."""
 
     name: str = ""
-    """Of the file."""
+    """Name of the file."""
     takes: Takes = "normalized"
     """"image": the file takes an image, uint8 [H, W, 3] of any size, and gives probabilities."""
     metadata: dict[str, str] = field(default_factory=dict)
-    """Texts by key, stored inside the file."""
+    """Texts by key that are stored inside the file."""
     opset: int | None = None
-    """ONNX's version of operations; None: the default of `onnx_bytes`."""
+    """ONNX's version of its operations; None for the default of `onnx_bytes`."""
 
 
 class Preprocess(nn.Module):
-    """One image of any size as the network's input: its resize and `center_crop`."""
+    """A module that makes one image of any size the network's input: resize and `center_crop`."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Preprocess(nn.Module):
         self.register_buffer("resize", resize_matrix(self.preprocessing))
 
     def forward(self, image: Tensor) -> Tensor:
-        """uint8 [H, W, 3] to float32 [1, C, side, side]."""
+        """Preprocess an image, uint8 [H, W, 3], to float32 [1, C, side, side]."""
         own = self.preprocessing
         pixels = pad(lanczos_resize(image, own.resize, own.resize_size)[None], own.padding)
         start = (pixels.shape[1] - own.crop_size) // 2
@@ -64,9 +64,9 @@ class Preprocess(nn.Module):
 
 
 def resize_matrix(preprocessing: Preprocessing) -> Tensor | None:
-    """The resize of the crop to the input as a matrix [side, crop_size]; None: there is none.
+    """The matrix [side, crop_size] that resizes the crop to the input; None if sizes are equal.
 
-    ONNX's antialiased Resize is another one than torch's, and not in opsets before 18.
+    ONNX's antialiased Resize differs from torch's, and opsets before 18 do not have it.
     """
     size, side = preprocessing.crop_size, preprocessing.input_side
     if size == side:
@@ -76,23 +76,23 @@ def resize_matrix(preprocessing: Preprocessing) -> Tensor | None:
 
 
 class Probabilities(nn.Module):
-    """The logits of one image as probabilities."""
+    """A module that turns the logits of one image into probabilities."""
 
     def __init__(self, temperature: float) -> None:
         super().__init__()
         self.temperature = temperature
 
     def forward(self, logits: Tensor) -> Tensor:
-        """[1, num_classes] to [num_classes]."""
+        """The probabilities [num_classes] for logits [1, num_classes]."""
         return (logits / self.temperature).softmax(1)[0]
 
 
 def network_module(classifier: Classifier, *, for_onnx: bool = False) -> nn.Sequential:
-    """The classifier's layers by name, on the CPU and in evaluation mode.
+    """A module of the classifier's layers by name, on the CPU and in evaluation mode.
 
     Args:
-        classifier: shares its layers with the module, which are moved and changed to this mode.
-        for_onnx: norms are replaced by modules that ONNX can write.
+        classifier: the classifier; the module shares its layers, whose device and mode change.
+        for_onnx: whether norms are replaced by modules that can be exported to ONNX.
     """
     network = classifier.network
     layers = onnx_modules(network) if for_onnx else OrderedDict(network.named_children())
@@ -100,7 +100,7 @@ def network_module(classifier: Classifier, *, for_onnx: bool = False) -> nn.Sequ
 
 
 def whole_module(classifier: Classifier) -> nn.Sequential:
-    """From an image, uint8 [H, W, 3] of any size, to probabilities [num_classes]."""
+    """A module from an image, uint8 [H, W, 3] of any size, to probabilities [num_classes]."""
     layers = OrderedDict(
         preprocess=Preprocess(classifier),
         network=network_module(classifier),
@@ -130,9 +130,9 @@ def example_image() -> tuple[Tensor, tuple[dict[int, torch.export.Dim]]]:
 
 
 def torch_bytes(classifier: Classifier, options: FileOptions) -> tuple[bytes, Runner, str]:
-    """The torch.export archive of a model, what the archive computes, and torch's version.
+    """The torch.export archive of a model, a function that runs it, and torch's version.
 
-    Its metadata are the archive's extra files.
+    The metadata are the archive's extra files.
     """
     if options.takes == "image":
         module, (example, axes) = whole_module(classifier), example_image()

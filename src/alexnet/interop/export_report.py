@@ -1,4 +1,4 @@
-"""What is said of an exported file."""
+"""The report of an exported file."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ Format: TypeAlias = Literal["onnx", "torch", "keras", "torchvision"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportReport:
-    """What is written beside an exported file, as JSON."""
+    """The report that is written beside an exported file, as JSON."""
 
     format: Format
     file: str
     files: tuple[str, ...]
-    """The names of all files that were written, this report's too; all are in one folder."""
+    """Names of all files that were written, including this report; all are in one folder."""
     architecture: str
     class_names: tuple[str, ...]
     takes: Takes
     """"image": any image, uint8 [H, W, 3]; "pixels": the network's input, of 0 to 255;
     "normalized": that input as `preprocessing` says."""
     input: str
-    """Type and shape of what goes in."""
+    """Type and shape of the file's input."""
     output: str
-    """What comes out, and its shape."""
+    """Meaning and shape of the file's output."""
     input_shape: Shape
     """(channels, height, width) of the network's input, RGB or gray."""
     steps: tuple[str, ...]
-    """What is to be done to an image before it goes in, in words."""
+    """Steps, in words, that prepare an image for the file."""
     preprocessing: Preprocessing
     temperature: float
     """Probabilities are softmax(logits / temperature)."""
     parity: Parity
-    """Of the file, or of the file before its weights were rounded."""
+    """Comparison with the model on random images; of a rounded file, before it was rounded."""
     relative_difference: FloatOrNaN
     is_close: bool
     agreement: ImageAgreement | None
-    """Of a file in float16 or int8 with the model, on real images."""
+    """Comparison of a file in float16 or int8 with the model on real images, else None."""
     notes: tuple[str, ...]
-    """What a user of the file should know."""
+    """Notes for the file's user."""
     versions: tuple[str, ...]
     weights_checksum: str
-    """Eight hex digits of the model's weights (CRC-32), by which an export tells a file of others
-    that is in its place."""
+    """CRC-32 of the model's weights, eight hex digits, by which a later export recognizes an
+    existing file of other weights."""
 
 
 def make_report(
@@ -67,18 +67,18 @@ def make_report(
     packages: tuple[str, ...],
     weights_checksum: str,
 ) -> ExportReport:
-    """The report of a file.
+    """Make the report of an exported file.
 
     Args:
         classifier: the model.
-        file_format: of the file.
-        files: names of what is written, the file itself first.
+        file_format: the file's format.
+        files: names of all files that are written, the exported file first.
         takes: what the file takes.
-        parity: of its outputs.
-        agreement: of a rounded file.
-        notes: for its user.
-        packages: whose versions matter.
-        weights_checksum: of the model.
+        parity: the comparison on random images.
+        agreement: the comparison of a rounded file on real images; None for other files.
+        notes: notes for the file's user.
+        packages: names of the packages whose versions are recorded.
+        weights_checksum: checksum of the model's weights.
     """
     arch, info = classifier.info.architecture, classifier.info
     count = len(classifier.class_names)

@@ -44,8 +44,8 @@ from alexnet.reporter import Reporter
 from alexnet.runtime.extras import require_extra
 
 Exporter: TypeAlias = Callable[[Classifier, FileOptions], tuple[bytes, Runner, str]]
-"""From a model and options to a file's content, a function that runs the file, and the runtime's
-name."""
+"""A function from a model and options to a file's content, a function that runs the file, and the
+runtime's name."""
 EXPORTERS: dict[Format, Exporter] = {
     "onnx": onnx_bytes,
     "torch": torch_bytes,
@@ -58,7 +58,7 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "keras": (".keras", ".weights.h5"),
     "torchvision": (".pth", ".safetensors"),
 }
-"""The endings of a format's files; the first is the usual one."""
+"""Suffixes of each format's files; the first is the default."""
 REQUIRED_PACKAGES: dict[Format, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxscript"),
     "torch": (),
@@ -85,25 +85,26 @@ def export_model(
 ) -> ExportReport:
     """Export a classifier, run the file, and compare what it computes with the model.
 
-    The file is written only if it computes the same; class names and preprocessing are inside (see
-    `metadata.py`). The report is always written, to the file's name plus `.json`. Beside an ONNX
-    file is a script that predicts with it.
+    The file is written only if it computes the same; it includes class names and preprocessing
+    (see `metadata.py`). The report is always written, to the file's name plus `.json`. A script
+    that predicts with it is written beside an ONNX file.
 
     Args:
         classifier: the model, on any device; it stays as it is.
         out: the file to write.
         file_format: "onnx", "torch" (torch.export), "keras" or "torchvision" (a state dict).
-        with_preprocessing: the file takes an image, uint8 [H, W, 3] of any size, and gives
+        with_preprocessing: whether the file takes an image, uint8 [H, W, 3] of any size, and gives
             probabilities. A whole model of Keras takes the network's input with values of 0 to
             255, unless it has a mean image.
-        half: round the weights of an ONNX file to float16, and compute in it.
-        int8: round the weights of an ONNX file to 8 bits; static or dynamic, as agrees better.
+        half: whether an ONNX file has its weights in float16 and computes in it.
+        int8: whether an ONNX file is quantized to 8 bits; statically or dynamically, whichever
+            agrees better with the model.
         data: images to calibrate and compare a rounded file on, as for `load_real_images`.
         data_root: folder searched for data sets first.
         reporter: receives notes on these images.
-        batch_sizes: of the random images that are compared.
-        opset: of an ONNX file; None: 18.
-        weights_license: of the weights, by its SPDX name, for the file's metadata.
+        batch_sizes: sizes of the batches of random images that are compared.
+        opset: opset of an ONNX file; None for 18.
+        weights_license: SPDX name of the weights' license, for the file's metadata.
 
     Raises:
         UsageError: a file exists, an optional package is missing, the format cannot have what is
@@ -141,10 +142,10 @@ def export_model(
 
 
 def _on_cpu(classifier: Classifier) -> Classifier:
-    """The same classifier with a network of its own on the CPU, which exporters may change.
+    """A copy of the classifier with its network on the CPU, which exporters may change.
 
     Raises:
-        UsageError: as for `export_model`, of the classifier.
+        UsageError: the classifier is optimized or was edited, or has a weight that is not finite.
     """
     arch, mean = classifier.info.architecture, classifier.mean_image
     weights = unoptimized_weights(classifier.network, arch, "exported", allow_hooks=False)
@@ -156,7 +157,7 @@ def _on_cpu(classifier: Classifier) -> Classifier:
 
 
 def _new_paths(out: Path, weights_checksum: str, *, has_script: bool) -> list[Path]:
-    """The files of an export, none of which may exist."""
+    """The paths of an export's files; UsageError if one of them exists."""
     paths = [out, report_path(out), *([script_path(out)] if has_script else [])]
     for path in paths:
         if path.exists():
@@ -168,7 +169,7 @@ def _new_paths(out: Path, weights_checksum: str, *, has_script: bool) -> list[Pa
 
 
 def _is_of_others(out: Path, weights_checksum: str) -> bool:
-    """Whether the report beside an exported file tells that it has other weights."""
+    """Whether the report beside an exported file says that the file has other weights."""
     try:
         report = parse_json(read_regular(report_path(out), MAX_RESULT_BYTES))
     except (OSError, ConfigError):
@@ -178,10 +179,10 @@ def _is_of_others(out: Path, weights_checksum: str) -> bool:
 
 
 def chosen_rounding(half: bool, int8: bool, data: str) -> Rounding | None:
-    """The rounding that flags ask for.
+    """The rounding that the flags `half` and `int8` ask for; None if neither is set.
 
     Raises:
-        UsageError: both are asked for, or images without either.
+        UsageError: both are set, or `data` is given without either.
     """
     if half and int8:
         raise UsageError("--half and --int8 exclude each other; write two files")
@@ -191,10 +192,10 @@ def chosen_rounding(half: bool, int8: bool, data: str) -> Rounding | None:
 
 
 def check_options(file_format: Format, rounding: Rounding | None, opset: int | None) -> None:
-    """Check that a format can have what is asked for, and that its packages are installed.
+    """Check that a format supports the options, and that its packages are installed.
 
     Raises:
-        UsageError: it cannot, or one is not.
+        UsageError: the format does not support an option, or a package is missing.
     """
     if opset is not None and file_format != "onnx":
         raise UsageError(f"--opset is for ONNX files only, not for --format {file_format}")
@@ -208,10 +209,10 @@ def check_options(file_format: Format, rounding: Rounding | None, opset: int | N
 
 
 def _takes(classifier: Classifier, out: Path, file_format: Format, is_asked: bool) -> Takes:
-    """What a file takes.
+    """The kind of input that an exported file takes.
 
     Raises:
-        UsageError: the format has no place for the preprocessing.
+        UsageError: the preprocessing is asked for, and the format cannot include it.
     """
     if file_format == "torchvision" and is_asked:
         raise UsageError(
@@ -252,14 +253,14 @@ def _file(
 
 
 def _notes(classifier: Classifier, file_format: Format, *, has_script: bool) -> tuple[str, ...]:
-    """What a user of the file should know."""
+    """Notes for the file's user."""
     if file_format == "keras":
         return backend_notes(classifier)
     return () if has_script or file_format != "onnx" else (NO_SCRIPT,)
 
 
 def _write(out: Path, content: bytes, script: str, report: ExportReport) -> None:
-    """Write the report; and, if the file computes what the model does, also the other files."""
+    """Write the report, and the other files only if the file computes the same as the model."""
     if report.is_close:
         with atomic_write(out) as temporary:
             temporary.write_bytes(content)

@@ -40,9 +40,9 @@ FORMATS_BY_SUFFIX: dict[str, FileFormat] = {
     ".hdf5": "hdf5",
     ".caffemodel": "caffemodel",
 }
-"""Of files whose content does not tell; all others are read as state dicts."""
+"""Formats by suffix, for files whose content does not show it; others are read as state dicts."""
 NUMPY_FORMATS = ("npy", "npz")
-"""In which the weights of Caffe's networks are passed on, and those of others, too."""
+"""Formats in which weights of Caffe's networks are distributed, but others, too."""
 CAFFE_ARCHITECTURES = ("alexnet_caffe", "caffenet")
 BGR_NOTE = (
     "{file} is taken to expect blue, green, red, as Caffe's networks do, and the model takes red, "
@@ -54,9 +54,9 @@ RGB_NOTE = (
 )
 ChannelOrderOption: TypeAlias = Literal["auto"] | ChannelOrder
 PreprocessingOption: TypeAlias = Literal["auto"] | PublishedOption
-"""`auto`: as the file says; if it does not, as published."""
+"""`auto` is the preprocessing in the file, or the published one if the file has none."""
 Source: TypeAlias = Literal["file", "user", "imagenet", "default"]
-"""Who gave a fact about the model; the default is what is published for its architecture."""
+"""Origin of a fact about the model; "default" is what is published for its architecture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,25 +66,25 @@ class ImportedModel:
     info: ModelInfo
     weights: dict[str, Tensor]
     parity: Parity | None
-    """The file's own graph compared with our network; None for files of weights alone."""
+    """Comparison of the file's own graph with our network; None for files of weights alone."""
     mean_image: Tensor | None = None
-    """Subtracted from every image if the preprocessing has a mean image."""
+    """Image that is subtracted from every image; None if the preprocessing has no mean image."""
     preprocessing_source: Source = "default"
     class_names_source: Source = "default"
-    """`imagenet`: its 1,000 names, in sorted order of wnids; `default`: "class 0" and so on."""
+    """"imagenet" for its 1,000 names, sorted by wnid; "default" for "class 0" and so on."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how the file was read: sentences, usually none."""
+    """Sentences for the user on how the file was read; usually none."""
 
     def __repr__(self) -> str:
         arch, classes = self.info.architecture.name, f"{len(self.info.class_names):,} classes"
         return f"ImportedModel({arch!r}, {classes}, {len(self.weights)} tensors)"
 
     def save(self, out: Path) -> None:
-        """Write it as a model file."""
+        """Write the model as a model file."""
         save_model(out, self.weights, self.info, self.mean_image)
 
     def classifier(self, device: str = "auto") -> Classifier:
-        """A classifier of it, on a device as for `load`."""
+        """A classifier of the model; `device` as for `alexnet.load`."""
         return build_classifier(self.weights, self.info, self.mean_image, device)
 
 
@@ -103,13 +103,13 @@ def import_model(
     Args:
         path: an ONNX or Keras file, or a state dict of torch; the content tells which.
         arch: the architecture in the file, or its name.
-        class_names: in the order of the outputs; unless given, those in the file; unless there
-            are any, ImageNet's if there are 1,000 outputs, else "class 0" and so on.
-        channel_order: in which the file's network takes the colors; the imported model takes RGB.
-            `auto`: BGR for Caffe files, and for numpy files of Caffe's networks; else RGB.
-        preprocessing: which program's preprocessing the model records; `auto`: the file's own if
-            it says one, else the published one.
-        input_size: side of the input in pixels, where the file does not say; None: as published.
+        class_names: names in the order of the outputs. If empty, those in the file; if the file has
+            none, ImageNet's for 1,000 outputs, else "class 0" and so on.
+        channel_order: order in which the file's network takes the colors; the imported model takes
+            RGB. `auto`: BGR for Caffe files, and for numpy files of Caffe's networks; else RGB.
+        preprocessing: the program whose preprocessing the model records; `auto`: the file's own if
+            it has one, else the published one.
+        input_size: side of the input in pixels if the file does not give it; None: as published.
         average: whether to take the averaged (EMA) weights of a state dict that has both.
 
     Raises:
@@ -151,7 +151,7 @@ def read_network(
     *,
     average: bool = False,
 ) -> tuple[MatchedModel, Graph | None]:
-    """The model in a file, whose content tells the format, and its graph if it is ONNX.
+    """Read the model in a file, whose format its content shows, and its graph if it is ONNX.
 
     Raises:
         ModelFileError: the file is damaged, or is another network.
@@ -179,7 +179,7 @@ def read_network(
 def _with_rgb(
     path: Path, matched: MatchedModel, found: FileFormat, order: ChannelOrderOption
 ) -> MatchedModel:
-    """A model of RGB images; Caffe's networks and their conversions take BGR."""
+    """The model with weights for RGB images; Caffe's networks and their conversions take BGR."""
     if matched.architecture.input[0] == 3 and order == "auto":
         is_caffe = matched.architecture.name in CAFFE_ARCHITECTURES
         if found == "caffemodel" or (is_caffe and found in NUMPY_FORMATS):
@@ -192,7 +192,7 @@ def _with_rgb(
 
 
 def _format(path: Path) -> FileFormat:
-    """The format of a file, by its name where the content is damaged or says nothing."""
+    """The format of a file by its content, or by its name if the content does not show it."""
     by_suffix = FORMATS_BY_SUFFIX.get(path.suffix.lower(), "unknown")
     try:
         found = file_format(path)
@@ -204,7 +204,7 @@ def _format(path: Path) -> FileFormat:
 def _class_names(
     path: Path, matched: MatchedModel, given: tuple[str, ...]
 ) -> tuple[tuple[str, ...], Source]:
-    """The user's class names, else the file's, else `default_class_names`."""
+    """The user's class names, else the file's, else `default_class_names`; and their origin."""
     count = matched.architecture.num_classes
     given = fit_to_outputs(given, count)
     if given and len(given) != count:
@@ -227,7 +227,11 @@ def _class_names(
 def _preprocessing(
     path: Path, matched: MatchedModel, option: PreprocessingOption
 ) -> tuple[Preprocessing, Tensor | None, Source]:
-    """The preprocessing that the user chose, else the file's, else the published one."""
+    """The preprocessing that the user chose, else the file's, else the published one.
+
+    Returns:
+        The preprocessing, its mean image if it has one, and its origin.
+    """
     arch, own = matched.architecture, matched.preprocessing
     if option != "auto":
         return published_preprocessing(option, arch), None, "user"

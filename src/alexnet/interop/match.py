@@ -28,8 +28,8 @@ from alexnet.models.layers import (
 )
 
 IGNORED_FIELDS = {"name", "init", "channels", "features", "bias", "momentum", "ceil", "p"}
-"""Fields in which a file may differ: widths are taken from it, the others matter only in training
-or are compared otherwise."""
+"""Fields in which a file may differ from the architecture: widths are taken from the file, the
+others matter only in training or are compared in another way."""
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 """A batch norm's arrays, in the order of Keras and ONNX."""
 SCALE_AND_BIAS = {"weight", "bias"}
@@ -38,11 +38,11 @@ L = TypeVar("L", bound=Layer)
 
 
 class OtherNetworkError(ModelFileError):
-    """A file is another network than the architecture as which it is read.
+    """A file has another network than the architecture as which it is read.
 
     Args:
-        message: names the first mismatch.
-        num_matched: how many layers, or tensors of a state dict, do match.
+        message: the message, which names the first mismatch.
+        num_matched: number of layers, or of tensors of a state dict, that match.
     """
 
     def __init__(self, message: str, num_matched: int = 0) -> None:
@@ -55,11 +55,11 @@ class ParsedLayer:
     """One layer of a file."""
 
     layer: Layer
-    """Its kind and hyperparameters, under the file's name."""
+    """The layer's kind and hyperparameters, as one of our layers with the name in the file."""
     description: str
-    """Its type and name in the file, for messages: "LRN 'n2'"."""
+    """The layer's type and name in the file, for messages: "LRN 'n2'"."""
     weights: dict[str, np.ndarray] = field(default_factory=dict)
-    """By torch's names and in torch's layout: weight, bias, running_mean, running_var."""
+    """Arrays by torch's names (weight, bias, running_mean, running_var), in torch's layout."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,15 +69,15 @@ class MatchedModel:
     architecture: Architecture
     weights: dict[str, Tensor]
     preprocessing: Preprocessing | None = None
-    """How the file says that images become its input; None: it does not say."""
+    """Preprocessing given by the file; None if it gives none."""
     mean_image: Tensor | None = None
-    """Float32 [C, H, W]; given if and only if `preprocessing` has a mean image."""
+    """Float32 [C, H, W] if `preprocessing` has a mean image, else None."""
     class_names: tuple[str, ...] = ()
-    """As the file says, in the order of the outputs; empty: it does not say."""
+    """Class names given by the file, in the order of the outputs; empty if it gives none."""
     temperature: float = 1.0
-    """As the file says, of its logits; 1: it does not say."""
+    """Temperature of the logits given by the file; 1 if it gives none."""
     notes: tuple[str, ...] = ()
-    """What a user should know of how the file was read: sentences, usually none."""
+    """Sentences for the user on how the file was read; usually none."""
 
 
 def match_layers(
@@ -87,17 +87,17 @@ def match_layers(
 
     Widths and the input shape come from the file. Dropout is ignored on both sides. Where the file
     has folded a batch norm into the layer before it, ours becomes the identity plus that bias.
-    Where it flattens in another order, the weights behind are reordered.
+    Where it flattens in another order, the weights of the next layers are reordered.
 
     Args:
         file: its name, for messages.
-        parsed: its layers; each is taken when its turn comes, so that an error in a layer that
-            cannot be parsed does not hide a mismatch before it.
-        arch: the architecture that they should be.
+        parsed: the file's layers; each is parsed when its turn comes, so that an error in a layer
+            that cannot be parsed does not hide a mismatch before it.
+        arch: the architecture that the layers should have.
         input_shape: (channels, height, width) of the file's input.
 
     Raises:
-        ModelFileError: they are another network; the first mismatch is named.
+        ModelFileError: the layers are another network; the message names the first mismatch.
     """
     layers = (p for p in parsed if not isinstance(p.layer, Dropout))
     matcher = _LayerMatcher(file, arch, input_shape, layers)
@@ -113,7 +113,7 @@ def match_layers(
 
 
 class _LayerMatcher:
-    """State of the comparison: the file's remaining layers, and what has been matched so far."""
+    """The state of matching: the file's remaining layers, and the layers matched so far."""
 
     def __init__(
         self, file: str, arch: Architecture, shape: Shape, parsed: Iterator[ParsedLayer]
@@ -124,15 +124,15 @@ class _LayerMatcher:
         self.weights: dict[str, Tensor] = {}
         self.folded_bias = np.zeros(0, np.float32)
         self.reordered: tuple[Shape, Flatten] | None = None
-        """The map and our layer where the file flattens in another order, until the next fully
-        connected layer."""
+        """Shape of the map and our Flatten layer, if the file flattens in another order; kept until
+        the next fully connected layer."""
 
     def fail(self, reason: str) -> NoReturn:
         message = f"{self.file} is not {self.arch.name}: {reason}"
         raise OtherNetworkError(message, len(self.layers))
 
     def peek(self) -> ParsedLayer | None:
-        """The file's next layer, if there is one."""
+        """The file's next layer, which is not consumed; None at the end."""
         if self.peeked is None:
             self.peeked = next(self.parsed, None)
         return self.peeked
@@ -158,21 +158,21 @@ class _LayerMatcher:
         return bool(self.layers) and isinstance(self.layers[-1], Conv | FullyConnected)
 
     def append(self, layer: Layer) -> None:
-        """Add a matched layer; its output is the input of the next one."""
+        """Add a matched layer, and update the shape to that of its output."""
         self.layers.append(layer)
         self.shape = layer.output(self.shape)
         if min(self.shape) < 1:
             self.fail(f"the input is too small: {layer.name} has an empty output")
 
     def match_missing_pool(self, layer: AdaptivePool) -> None:
-        """An adaptive pool that the file lacks, which is right where it does nothing."""
+        """Add an adaptive pool that the file lacks, if it does not change its input."""
         if layer.output(self.shape) != self.shape:
             shape = shape_text(self.shape)
             self.fail(f"the file lacks {layer.name}, which would change an input of {shape}")
         self.append(layer)
 
     def match_folded_batch_norm(self, layer: BatchNorm) -> None:
-        """A batch norm folded into the layer before it: the identity plus the folded bias."""
+        """Add a batch norm that the file has folded, as the identity plus the folded bias."""
         channels = self.shape[0]
         bias = self.folded_bias if len(self.folded_bias) else np.zeros(channels, np.float32)
         ones = np.ones(channels, np.float32)
@@ -197,14 +197,14 @@ class _LayerMatcher:
         self.append(layer)
 
     def with_statistics(self, layer: BatchNorm, parsed: ParsedLayer) -> dict[str, np.ndarray]:
-        """The file's arrays; the identity's statistics where it has only scale and bias."""
+        """The file's arrays of a batch norm; if they lack statistics, those of the identity."""
         ones = np.ones(self.shape[0], np.float32)
         identity = {"running_mean": 0 * ones, "running_var": ones - np.float32(layer.eps)}
         is_folded = set(parsed.weights) == SCALE_AND_BIAS
         return {**(identity if is_folded else {}), **parsed.weights}
 
     def match_equal_pool(self, layer: AdaptivePool) -> bool:
-        """Take the file's pool if its windows are those of an adaptive pool."""
+        """Consume the file's pool if it equals the adaptive pool, and return whether it does."""
         parsed = self.peek()
         if parsed is None or not isinstance(parsed.layer, Pool) or len(self.shape) != 3:
             return False
@@ -269,7 +269,7 @@ class _LayerMatcher:
             self.weights[f"{layer.name}.num_batches_tracked"] = torch.tensor(0)
 
     def in_our_order(self, layer: Layer, name: str, array: np.ndarray) -> np.ndarray:
-        """An array with the features of a flattened map in our order."""
+        """The array, with the features of a flattened map in our order instead of the file's."""
         if self.reordered is None or isinstance(layer, Conv):
             return array
         shape, flatten = self.reordered
@@ -287,7 +287,7 @@ class _LayerMatcher:
 
 
 def feature_order(shape: Shape, order: Literal["chw", "hwc"]) -> np.ndarray:
-    """Where the other order of Flatten has each feature of this order, for a map of `shape`."""
+    """For each feature of a map of `shape` flattened in `order`, its index in the other order."""
     c, h, w = shape
     places = np.arange(c * h * w)
     if order == "chw":
@@ -296,14 +296,14 @@ def feature_order(shape: Shape, order: Literal["chw", "hwc"]) -> np.ndarray:
 
 
 def _is_padded_alike(layer: Conv, found: Layer, shape: Shape) -> bool:
-    """Whether two convolutions differ at most in zeros that no window reaches."""
+    """Whether two convolutions' paddings differ at most in zeros that no window reaches."""
     if not isinstance(found, Conv) or layer.padding != found.padding:
         return False
     return layer.output(shape) == replace(layer, extra_padding=found.extra_padding).output(shape)
 
 
 def _is_equal(expected: Any, found: Any) -> bool:
-    """Equal; floats to float32's precision, in which other programs store hyperparameters."""
+    """Whether values are equal; floats to float32's precision, as other programs store them."""
     if isinstance(expected, float):
         return isclose(expected, found, rel_tol=1e-6)
     return bool(expected == found)

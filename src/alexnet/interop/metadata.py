@@ -1,7 +1,7 @@
-"""What an exported file says of its use: class names, preprocessing, resampling and licenses.
+"""Metadata in exported files: class names, preprocessing, resampling and licenses.
 
-The keys are those below; each value is JSON. Class names that other programs have put into a file
-are read, too.
+The keys are the constants below; each value is JSON. Class names that other programs have put into
+a file are read, too.
 """
 
 from __future__ import annotations
@@ -27,45 +27,47 @@ from alexnet.io.text import short_repr
 from alexnet.models.layers import Shape
 
 CLASS_NAMES = "alexnet.class_names"
-"""A list, in the order of the outputs."""
+"""Key of the list of class names, in the order of the outputs."""
 PREPROCESSING = "alexnet.preprocessing"
-"""The fields of `Preprocessing`: resize, resize_size, padding, crop_size, input_size, channels,
-mean, std and has_mean_image."""
+"""Key of the fields of `Preprocessing`: resize, resize_size, padding, crop_size, input_size,
+channels, mean, std and has_mean_image."""
 MEAN_IMAGE = "alexnet.mean_image"
-"""Float32 [channels, height, width], little-endian, in base64; only where there is one."""
+"""Key of the mean image, if there is one: float32 [channels, height, width], little-endian, in
+base64."""
 RESAMPLING_KEY = "alexnet.resampling"
-"""The filters of the resize of the image, and of the resize of the crop to the input."""
+"""Key of the filters with which the image, and the crop, are resized."""
 INPUT = "alexnet.input"
-"""`values`: "0 to 255", or "normalized" with the mean and std; `steps`: what is to be done to an
-image before, in words."""
+"""Key of the file's input. `values`: "0 to 255", or "normalized" with the mean and std; `steps`:
+the steps, in words, that prepare an image for it."""
 TEMPERATURE = "alexnet.temperature"
-"""A number above 0, by which logits are divided before the softmax; a file that gives logits has
-not divided them."""
+"""Key of the number above 0 by which logits are divided before the softmax; a file that gives
+logits has not divided them."""
 AGREEMENT = "alexnet.agreement"
-"""The fields of `Agreement`: how a file of less than float32 agrees with the model on images."""
+"""Key of the fields of `ImageAgreement`, in a file of less than float32."""
 ARCHITECTURE = "alexnet.architecture"
 LICENSE = "alexnet.license"
-"""`program`: of the program that wrote the file; `weights`: as its user declared, or null."""
+"""Key of the licenses. `program`: that of the program that wrote the file; `weights`: the one that
+its user declared, or null."""
 PROGRAM_LICENSE = "MIT"
 Takes: TypeAlias = Literal["image", "pixels", "normalized"]
 """What a file takes: an image of any size, the network's input with values of 0 to 255, or that
 input normalized."""
 IMAGE_STEPS = ("upright, as its EXIF says", "RGB, transparent parts over white")
-"""What is to be done to an image before a file that takes "image"."""
+"""Steps that prepare an image for a file that takes "image"."""
 FOREIGN_CLASS_NAMES = ("names", "class_names", "classes", "labels")
 """Keys under which other programs keep class names; ultralytics writes a dict as Python text."""
 
 
 @dataclass(eq=False)
 class FileFacts:
-    """What a file's metadata say."""
+    """The facts in a file's metadata."""
 
     class_names: tuple[str, ...] = ()
     preprocessing: Preprocessing | None = None
     mean_image: Tensor | None = None
     temperature: float = 1.0
     notes: list[str] = field(default_factory=list)
-    """Sentences for the user: what cannot be used, and the license of the weights."""
+    """Sentences for the user on what cannot be used, and on the license of the weights."""
 
 
 def file_metadata(
@@ -76,7 +78,7 @@ def file_metadata(
     Args:
         classifier: the model.
         takes: what the file takes.
-        weights_license: of the weights, by its SPDX name; "" where it is not declared.
+        weights_license: SPDX name of the weights' license; "" if it is not declared.
     """
     info = classifier.info
     values = "normalized" if takes == "normalized" else "0 to 255"
@@ -96,19 +98,19 @@ def file_metadata(
 
 
 def input_steps(classifier: Classifier, takes: Takes) -> tuple[str, ...]:
-    """What is to be done to an image before it goes into a file, in words."""
+    """The steps, in words, that prepare an image for a file."""
     if takes == "image":
         return IMAGE_STEPS
     return classifier.info.preprocessing.steps(normalized=takes == "normalized")
 
 
 def read_metadata(texts: Mapping[str, str], shape: Shape, num_classes: int) -> FileFacts:
-    """Read a file's metadata; what cannot be read is not used, and noted.
+    """Read a file's metadata; entries that cannot be read are skipped, with a note.
 
     Args:
-        texts: by key.
+        texts: the metadata, as texts by key.
         shape: (channels, height, width) of the file's input.
-        num_classes: its number of outputs.
+        num_classes: the file's number of outputs.
     """
     facts = FileFacts()
     if PREPROCESSING in texts:
@@ -153,10 +155,10 @@ def _temperature(text: str) -> float:
 
 
 def _class_names(text: str, num_classes: int) -> tuple[str, ...]:
-    """Names in a list, or in a dict by the number of the output, as JSON or as Python text.
+    """The class names in a list, or in a dict by index, written as JSON or as Python text.
 
     Raises:
-        ConfigError: they are neither, or not as many as the outputs.
+        ConfigError: the text is neither, or has not as many names as there are outputs.
     """
     value = _literal(text)
     if isinstance(value, dict):
@@ -173,7 +175,7 @@ def _class_names(text: str, num_classes: int) -> tuple[str, ...]:
 
 
 def _literal(text: str) -> Any:
-    """A JSON value or a Python literal; else the parts of a text with commas or line breaks."""
+    """The value of a JSON or Python literal, else the text split at line breaks or commas."""
     if len(text) > MAX_TEXT_BYTES:
         raise ConfigError(f"they have more than {MAX_TEXT_BYTES:,} characters")
     try:

@@ -1,4 +1,4 @@
-"""A network of one output, which other programs train with the binary cross-entropy."""
+"""Networks of one output, which other programs train with the binary cross-entropy."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NOTE = (
 
 
 def as_two_classes(file: str, model: MatchedModel) -> MatchedModel:
-    """A network of one output z, a sigmoid's argument, as one of two classes with logits 0 and z.
+    """Turn a network of one output z, a sigmoid's argument, into one with two logits, 0 and z.
 
-    The softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)). Other networks stay as they are.
+    The softmax of (0, z) is (1 - sigmoid(z), sigmoid(z)). Other networks are returned unchanged.
 
     Raises:
-        ModelFileError: its one output is not that of a fully connected layer.
+        ModelFileError: the one output is not that of a fully connected layer.
     """
     if model.architecture.num_classes != 1:
         return model

@@ -24,8 +24,8 @@ PROBABILITY_TOLERANCE = 1e-3
 BLOCK_SIZE = 8
 """Side in pixels of the blocks of one color in a random image."""
 Runner: TypeAlias = Callable[[np.ndarray], np.ndarray]
-"""From float32 images [B, C, H, W] to logits [B, num_classes]; or from one image, uint8 [H, W, 3],
-to probabilities [num_classes]."""
+"""A function from float32 images [B, C, H, W] to logits [B, num_classes], or from one image, uint8
+[H, W, 3], to probabilities [num_classes]."""
 Output: TypeAlias = Literal["logits", "probabilities"]
 
 
@@ -34,12 +34,12 @@ class Parity:
     """The difference between the outputs of two implementations."""
 
     runtime: str
-    """What computed the other side, with its version."""
+    """Name and version of the program that computed the other outputs."""
     batch_sizes: tuple[int, ...]
     max_abs_difference: FloatOrNaN
-    """Between two outputs."""
+    """Largest difference between two outputs."""
     max_abs_logit: FloatOrNaN
-    """In our network; 1 where the outputs are probabilities."""
+    """Largest absolute logit of our network; 1 if the outputs are probabilities."""
     tolerance: float = TOLERANCE
     output: Output = "logits"
 
@@ -70,13 +70,13 @@ class Parity:
 
 
 def compare(ours: Runner, theirs: Runner, runtime: str, batches: Sequence[np.ndarray]) -> Parity:
-    """Run both on every batch and keep the largest difference.
+    """Run both implementations on every batch, and keep the largest difference.
 
     Args:
         ours: our network.
         theirs: the other implementation.
-        runtime: what computes `theirs`, with its version.
-        batches: float32 images [B, C, H, W] each.
+        runtime: name and version of the program that computes `theirs`.
+        batches: batches of images, float32 [B, C, H, W] each.
     """
     differences, logits = [0.0], [0.0]
     for images in batches:
@@ -96,9 +96,9 @@ def compare_probabilities(classifier: Classifier, theirs: Runner, runtime: str) 
     """Compare a whole model's probabilities with the classifier's, on images of several sizes.
 
     Args:
-        classifier: computes in float32 here, as the file does.
-        theirs: from an image, uint8 [H, W, 3], to probabilities.
-        runtime: what computes `theirs`, with its version.
+        classifier: the classifier; it computes in float32 here, as the file does.
+        theirs: a function from an image, uint8 [H, W, 3], to probabilities.
+        runtime: name and version of the program that computes `theirs`.
     """
     exact, own = replace(classifier, precision="float32"), classifier.info.preprocessing
 
@@ -131,8 +131,8 @@ def torch_runner(module: torch.nn.Module) -> Runner:
 def random_images(network: Network, count: int, seed: int = 0) -> np.ndarray:
     """Random images for a network's input: float32 [count, C, H, W], 0 to 255.
 
-    Blocks of one color under fine noise: on noise alone, deep layers get nearly the same values
-    for every image.
+    They are blocks of one color with fine noise added; for noise alone, deep layers have nearly the
+    same values in every image.
     """
     c, h, w = network.architecture.input
     return _blocks((count, c, h, w), seed)
@@ -157,7 +157,7 @@ def _blocks(shape: tuple[int, int, int, int], seed: int) -> np.ndarray:
 
 
 def normalize_array(images: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    """Images of 0 to 255 minus the mean color, divided by std; a mean image is not used."""
+    """Normalize images of 0 to 255 by the mean color and the std; a mean image is not used."""
     c = images.shape[1]
     mean = np.array(preprocessing.mean[:c], np.float32)[:, None, None]
     std = np.array(preprocessing.std[:c], np.float32)[:, None, None]

@@ -22,19 +22,19 @@ PUBLISHED: dict[str, PublishedOption] = {
     "lenet5": "notebook",
     "cifar_quick": "notebook",
 }
-"""By architecture; all others use Caffe's."""
+"""Published preprocessing by architecture; all other architectures use Caffe's."""
 
 
 def published_preprocessing(option: PublishedOption, arch: Architecture) -> Preprocessing:
-    """The preprocessing of a published program, for an architecture's input.
+    """The preprocessing of a published program, adapted to an architecture's input.
 
     Args:
         option: `torchvision`: shortest edge to 256, center crop 224, ImageNet's mean and std;
             `caffe`: stretched to 256, center crop 227, minus ImageNet's mean on 0 to 255;
             `notebook`: stretched to the input size, divided by 255;
             `published`: the one that belongs to the architecture.
-        arch: its input is the crop; with another size than the published one, the ratio of resize
-            to crop stays.
+        arch: the architecture, whose input is the crop; if its size is not the published one, the
+            ratio of resize to crop is kept.
     """
     num_channels, side, _ = arch.input
     channels: Literal[1, 3] = 1 if num_channels == 1 else 3

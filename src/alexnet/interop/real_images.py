@@ -1,4 +1,4 @@
-"""Images on which a rounded file is calibrated and compared with its model."""
+"""Images on which a file in float16 or int8 is calibrated and compared with its model."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ MAX_CALIBRATION, MAX_COMPARED = 128, 1000
 
 @dataclass(frozen=True, eq=False)
 class RealImages:
-    """Resized images, uint8 [N, S, S, 3]; no image is in both."""
+    """Resized images, uint8 [N, S, S, 3], in two sets that share no image."""
 
     name: str
-    """Of the data set and the split that is compared."""
+    """Name of the data set and of the split that is compared."""
     calibration: np.ndarray
-    """For the ranges of the values inside a network."""
+    """Images from which the ranges of the values inside a network are measured."""
     compared: np.ndarray
-    """For the agreement."""
+    """Images on which the file is compared with the model."""
 
 
 def load_real_images(
     classifier: Classifier, data: str = "", data_root: str = "", reporter: Reporter | None = None
 ) -> RealImages:
-    """Up to 128 images for calibration and 1,000 others to compare on.
+    """Load up to 128 images for calibration, and up to 1,000 others for comparison.
 
     Args:
-        classifier: resizes the images.
-        data: a data set's name, a folder or a list of images, labelled or not; one half is for
-            each purpose. Unless given, what the classifier was trained on: training images for
-            calibration, and its test split, or else its validation split, to compare on.
+        classifier: the classifier, whose preprocessing resizes the images.
+        data: a data set's name, a folder or a list of images, labelled or not; one half is used for
+            each purpose. If empty, the data the classifier was trained on: training images for
+            calibration, and its test split, or else its validation split, for comparison.
         data_root: folder searched for data sets first.
         reporter: receives notes and the progress of building the store.
 
@@ -71,7 +71,7 @@ def load_real_images(
 
 
 def _own_splits(classifier: Classifier, store: Store) -> tuple[str, np.ndarray, np.ndarray]:
-    """What is compared on, and the indices for calibration and for comparison."""
+    """The name of the split that is compared, and the indices for calibration and comparison."""
     recipe = classifier.info.recipe
     splits = split_indices(store, recipe.data_options, recipe.seed)
     held_out = "test" if len(splits.test) else "val"
@@ -89,5 +89,5 @@ def _halves(store: Store) -> tuple[str, np.ndarray, np.ndarray]:
 
 
 def _sample(indices: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` of the indices, by chance but always the same."""
+    """At most `count` of the indices, a random sample that is always the same."""
     return np.sort(np.random.default_rng(0).permutation(indices)[:count])

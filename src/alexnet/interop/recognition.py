@@ -1,4 +1,4 @@
-"""Which architectures a file of another program can be."""
+"""Find the architectures as which a file of another program can be read."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from alexnet.interop.match import OtherNetworkError
 from alexnet.models.zoo import ZOO
 
 MOST_FILES = "alexnet_owt"
-"""Torchvision's network: of architectures that fit equally little, the one that is named."""
+"""Torchvision's network, which is named if no architecture fits and several are equally near."""
 
 
 def fitting_architectures(path: Path, input_size: int | None = None) -> list[str]:
     """The names of the architectures as which a file can be read, by its layers and their widths.
 
     Args:
-        path: as for `import_model`.
-        input_size: side of the input in pixels, where the file does not say; None: as published.
+        path: the file, see `import_model`.
+        input_size: side of the input in pixels if the file does not give it; None: as published.
 
     Raises:
         ModelFileError: the file is missing or damaged, or holds no weights that can be read.
-        UsageError: it is another network; names the nearest architecture and its first mismatch.
-            Or an optional package is missing.
+        UsageError: the file is of none of the architectures; the message names the nearest one and
+            its first mismatch. Or an optional package is missing.
     """
     errors: dict[str, AlexNetError] = {}
     for name in ZOO:
@@ -44,7 +44,7 @@ def fitting_architectures(path: Path, input_size: int | None = None) -> list[str
 
 
 def _nearness(error: AlexNetError) -> float:
-    """How much of an architecture a file has; what stops its reading is not another network."""
+    """The number of matched layers; infinite for an unreadable file, -1 for any other error."""
     if isinstance(error, OtherNetworkError):
         return error.num_matched
     return float("inf") if isinstance(error, ModelFileError) else -1

@@ -1,4 +1,4 @@
-"""State dicts (`.pth`, `.safetensors`), loaded strictly: no tensor too many or too few."""
+"""Read state dicts (`.pth`, `.safetensors`) strictly: no tensor may be missing or unexpected."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read_state_dict(
 def _with_class_names(
     model: MatchedModel, found: tuple[tuple[str, tuple[str, ...]], ...]
 ) -> MatchedModel:
-    """The model with the first class names of a file that are as many as its outputs."""
+    """The model with the first list of class names in the file that is as long as the outputs."""
     count = model.architecture.num_classes
     names = next((names for _, names in found if len(names) == count), ())
     if names or not found:
@@ -65,7 +65,7 @@ def _with_class_names(
 
 
 def _with_widths(arch: Architecture, weights: dict[str, Tensor]) -> Architecture:
-    """The architecture with the widths and the colors of a file, as far as it has them."""
+    """The architecture with the widths and the color channels of those layers that a file has."""
     layers = tuple(_with_width(layer, weights.get(f"{layer.name}.weight")) for layer in arch.layers)
     channels, conv = arch.input[0], next(x for x in arch.layers if isinstance(x, Conv))
     first = weights.get(f"{conv.name}.weight")
@@ -104,7 +104,7 @@ def _reject_another(file: str, weights: dict[str, Tensor], arch: Architecture) -
 
 
 def _is_multiple(widths: Sequence[int], arch: Architecture) -> bool:
-    """Whether widths are those of an architecture's convolutions, up to one factor."""
+    """Whether the widths are those of an architecture's convolutions times one factor."""
     published = _conv_widths(arch)
     if len(published) != len(widths):
         return False
@@ -158,7 +158,7 @@ def _first_mismatch(
 
 
 def _size_hint(name: str, arch: Architecture) -> str:
-    """The way out where the shape depends on the side of the input."""
+    """A hint on --input-size for a tensor whose shape depends on the side of the input, else ""."""
     first = next(layer for layer in arch.layers if isinstance(layer, FullyConnected))
     is_fixed = any(isinstance(layer, AdaptivePool) for layer in arch.layers)
     if is_fixed or name != f"{first.name}.weight":
@@ -167,6 +167,6 @@ def _size_hint(name: str, arch: Architecture) -> str:
 
 
 def _meta_state_dict(arch: Architecture) -> dict[str, Tensor]:
-    """Names, shapes and types of a network's tensors, without memory for them."""
+    """A network's state dict on the meta device, with names, shapes and types alone."""
     with torch.device("meta"):
         return dict(Network(arch).state_dict())

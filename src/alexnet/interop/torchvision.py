@@ -18,9 +18,9 @@ SHA256_PREFIX = "7be5be79"
 """torchvision puts the first digits of a file's SHA-256 into its name."""
 FILE = URL.rpartition("/")[2]
 FEATURES_FILE = "alexnet_owt/features.pth"
-"""In a data folder: the convolutions without the fully connected layers."""
+"""File in a data folder with the convolutions, without the fully connected layers."""
 IMPATIENT = RetryPolicy(timeout_seconds=5.0, max_tries=5)
-"""For a download that a run can do without."""
+"""Retry policy for a download that a run can do without."""
 
 
 def torchvision_weights(
@@ -29,15 +29,16 @@ def torchvision_weights(
     policy: RetryPolicy | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Path:
-    """The file of all layers: found in the data folders, else downloaded.
+    """The path of the file of all layers, found in the data folders or else downloaded.
 
     Args:
         data_root: the folder that is searched first.
-        policy: when the download is given up.
+        policy: retry policy of the download.
         on_progress: called with the bytes received and the bytes in all.
 
     Raises:
-        MissingDataError: not found, and the download failed; the message says where to put it.
+        MissingDataError: the file is not found, and its download failed; the message says where to
+            put it.
     """
     return find(data_root, (FILE,)) or download(
         URL,
@@ -54,7 +55,7 @@ def torchvision_convolutions(
     policy: RetryPolicy | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Path:
-    """As `torchvision_weights`, but a file of the convolutions alone will do.
+    """The path of a file with the convolutions: that of `torchvision_weights`, or theirs alone.
 
     Raises:
         MissingDataError: neither file is found, and the download failed.
@@ -64,7 +65,7 @@ def torchvision_convolutions(
 
 
 def is_torchvision_file(path: str) -> bool:
-    """Whether a path is that of one of the two files."""
+    """Whether a path has the name of one of the two files of torchvision's weights."""
     return Path(path).as_posix().endswith((f"/{FILE}", f"/{FEATURES_FILE}"))
 
 

@@ -24,10 +24,10 @@ from alexnet.models.zoo import ZOO
 
 
 def torchvision_bytes(classifier: Classifier, options: FileOptions) -> tuple[bytes, Runner, str]:
-    """A state dict under torchvision's names, and what a network computes with it, read back.
+    """A state dict by torchvision's names as a file, a function that runs it, and a name for that.
 
-    A name that ends in `.safetensors` gives such a file, all others one of `torch.save`, which has
-    tensors alone.
+    A name that ends in `.safetensors` gives a safetensors file; any other gives one of
+    `torch.save`, which holds nothing but tensors.
 
     Raises:
         UsageError: torchvision's `alexnet` is another network than the model's.
@@ -59,10 +59,10 @@ def _runner(tensors: dict[str, Tensor], arch: Architecture) -> Runner:
 
 
 def check_structure(arch: Architecture) -> None:
-    """Reject networks that torchvision's `alexnet` is not, whatever their number of classes.
+    """Reject networks that differ from torchvision's `alexnet` in more than the number of classes.
 
     Raises:
-        UsageError: names the first layer that differs.
+        UsageError: a layer differs; the message names the first.
     """
     theirs = variant(ZOO["alexnet_owt"], num_classes=arch.num_classes)
     pairs = zip_longest(_layers(arch), _layers(theirs))

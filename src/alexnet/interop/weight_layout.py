@@ -13,11 +13,11 @@ from alexnet.models.layers import Conv, Flatten, FullyConnected
 
 
 def channels_first(weights: dict[str, Tensor], arch: Architecture) -> dict[str, Tensor]:
-    """Weights in torch's layout: kernels [out, in, h, w] and matrices [out, in].
+    """Convert weights to torch's layout: kernels [out, in, h, w] and matrices [out, in].
 
     TensorFlow's are [h, w, in, out] and [in, out], and the first matrix takes the values of a
-    feature map in the order height, width, channels. Which of the two a file has is seen from its
-    first convolution. Caffe's networks come in this layout as `bvlc_alexnet.npy`.
+    feature map in the order height, width, channels. The shape of the first convolution shows
+    which layout a file has. `bvlc_alexnet.npy` has a network of Caffe in TensorFlow's layout.
     """
     convs = [layer for layer in arch.layers if isinstance(layer, Conv)]
     first = weights.get(f"{convs[0].name}.weight")
@@ -47,17 +47,17 @@ def _flattens_channels_first(arch: Architecture) -> bool:
 
 
 def _reordered(matrix: Tensor, channels: int) -> Tensor:
-    """[out, places x channels] as [out, channels x places]."""
+    """Reorder a matrix [out, positions x channels] to [out, channels x positions]."""
     if matrix.ndim != 2 or matrix.shape[1] % channels:
         return matrix
     return matrix.reshape(len(matrix), -1, channels).transpose(1, 2).reshape(len(matrix), -1)
 
 
 def flip_colors(file: str, model: MatchedModel) -> MatchedModel:
-    """A model of BGR images as one of RGB images.
+    """Convert a model of BGR images to one of RGB images.
 
     Raises:
-        ModelFileError: it does not take three colors.
+        ModelFileError: the model does not take three colors.
     """
     channels = model.architecture.input[0]
     if channels != 3:

@@ -1,4 +1,4 @@
-"""Untrusted archives, read without writing anything: tar from start to end, zip by its index."""
+"""Read untrusted archives in memory: tar from start to end, zip by its index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DECOMPRESSORS: dict[bytes, Callable[..., Any]] = {
     b"BZ": bz2.open,
     b"\xfd7": lzma.open,
 }
-"""By the first two bytes of the file."""
+"""Functions that decompress a file, by its first two bytes."""
 
 
 def archive_files(
@@ -36,8 +36,8 @@ def archive_files(
 
     Args:
         archive: the file.
-        wanted: matches the whole name of a member.
-        max_bytes: maximal size of a wanted file.
+        wanted: pattern that must match the whole name of a member.
+        max_bytes: largest size of a wanted file.
 
     Yields:
         Each member and its content.
@@ -77,12 +77,12 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, max_bytes: int) -> b
 
 
 def decompressed_tar(file: IO[bytes], max_read: int, max_bytes: int) -> ForwardReader:
-    """A tar archive without its compression, to be read once.
+    """A stream of a tar archive without its compression, which can be read once.
 
     Args:
-        file: at its start.
-        max_read: in one read.
-        max_bytes: in all.
+        file: the archive, positioned at its start.
+        max_read: most bytes of a single read.
+        max_bytes: most bytes in all.
     """
     decompress = DECOMPRESSORS.get(file.read(2))
     file.seek(0)
@@ -97,7 +97,7 @@ class ForwardReader:
     """
 
     last_read = b""
-    """What the last read gave; a tar archive that was not cut off ends with zeros."""
+    """Bytes of the last read; a tar archive that was not cut off ends with zeros."""
 
     def __init__(self, stream: IO[bytes], max_read: int, max_bytes: int) -> None:
         self._stream, self._position = stream, 0
@@ -116,7 +116,7 @@ class ForwardReader:
         return self._position
 
     def read(self, size: int) -> bytes:
-        """Read at most as much as a file of the archive may hold."""
+        """Read at most `size` bytes; tarfile.ReadError if `size` exceeds the limits."""
         if not 0 <= size <= self._max_read or self._position + size > self._max_bytes:
             raise tarfile.ReadError(f"a read of {size:,} bytes exceeds the limits")
         content = self._stream.read(size)
@@ -126,7 +126,7 @@ class ForwardReader:
 
 
 class SkippingReader(ForwardReader):
-    """The same of a file that can seek, so that what is skipped is not read."""
+    """A `ForwardReader` of a seekable file, which does not read what it skips."""
 
     def seek(self, position: int, whence: int = 0) -> int:
         """Skip to a position counted from the start."""

@@ -14,12 +14,12 @@ from alexnet.io.files import fsync, rename
 
 
 def open_or_allocate(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """The array of a .npy file, for reading and writing; zeros where there is none of this shape.
+    """Open the array of a .npy file for reading and writing; zeros if there is none of this shape.
 
-    The space of a new one is allocated at once, so that a full disk fails here.
+    The space of a new array is allocated at once, so that a full disk fails here.
 
     Raises:
-        OSError: there is no space for it.
+        OSError: there is no space for the array.
     """
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)
@@ -36,10 +36,10 @@ def open_or_allocate(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndar
 
 
 def require_space(folder: Path, needed_bytes: int) -> None:
-    """Check that so much more can be written into a folder.
+    """Check that `needed_bytes` more can be written into a folder.
 
     Raises:
-        OSError: there is no space for it.
+        OSError: there is not enough space.
     """
     free = shutil.disk_usage(folder).free
     if needed_bytes > free:
@@ -49,7 +49,7 @@ def require_space(folder: Path, needed_bytes: int) -> None:
 
 
 def _open_existing(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray | None:
-    """The array that is there; None where there is none, or one damaged by a power cut."""
+    """The existing array; None if there is none of this shape and type, or it is damaged."""
     try:
         array = np.lib.format.open_memmap(path, mode="r+")
     except (FileNotFoundError, ValueError, EOFError):

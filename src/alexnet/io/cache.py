@@ -1,8 +1,8 @@
-"""What is in the cache folder, and the removal of what has not been used for some time.
+"""List the entries of the cache folder, and remove those not used for some time.
 
-Only what this package has made there is an entry, told by its place and name: everything that can
-be made or downloaded again. Other files, links, and what links lead to are never touched, so that a
-cache folder that holds something else too ($ALEXNET_CACHE) loses nothing.
+An entry is what this package has made there, recognized by its folder and name; it can be made or
+downloaded again. Other files, links, and what links lead to are never touched, so that a cache
+folder that holds something else too ($ALEXNET_CACHE) loses nothing.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ KINDS: dict[str, tuple[tuple[str, str], ...]] = {
     "data/mnist": ((r"(train|t10k)-(images|labels)-idx[13]-ubyte\.gz", "download"),),
     "data/fashion_mnist": ((r"(train|t10k)-(images|labels)-idx[13]-ubyte\.gz", "download"),),
 }
-"""By folder: patterns of names, and what an entry of that name is."""
+"""By folder, patterns of names and the kind of entry that has such a name."""
 IN_USE = "a process is using it"
 """Why an entry was kept that could be removed later."""
 IN_USE_FILES = ("store.json", "index.json")
-"""In an entry: the file that a process which uses the entry has locked."""
+"""Files in an entry that a process locks while it uses the entry."""
 LOCKED_BESIDE = ("stores", "features")
 """Folders whose entries are locked by NAME.lock, and not by .NAME.lock."""
 UNFINISHED = re.compile(r"\.(?P<name>.+?)(\.part|-[0-9a-f]{8}|\.\d+\.(tmp|removed))")
-"""What a killed process leaves beside the entry that it was making or removing."""
+"""Names of what a killed process leaves beside the entry that it was making or removing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,17 +69,17 @@ class CacheEntry:
     kind: str
     size_bytes: int
     used_at: float
-    """When it was last used, in seconds since 1970: the latest time of reading or writing."""
+    """Time of the last use, the latest reading or writing, in seconds since 1970."""
 
 
 def cache_entries(cache: Path) -> list[CacheEntry]:
-    """The entries of a cache folder, those used last first."""
+    """The entries of a cache folder, most recently used first."""
     found = [entry for folder in KINDS for entry in _entries_of(cache, folder)]
     return sorted(found, key=lambda entry: (-entry.used_at, entry.path))
 
 
 def is_in_entry(path: Path, cache: Path) -> bool:
-    """Whether a path is, or lies in, what could be removed from a cache folder."""
+    """Whether a path is, or lies in, an entry of a cache folder."""
     try:
         parts = path.resolve().relative_to(cache.resolve()).parts
     except ValueError:
@@ -88,7 +88,7 @@ def is_in_entry(path: Path, cache: Path) -> bool:
 
 
 def remove_entry(entry: CacheEntry) -> str:
-    """Remove an entry, at once or not at all; why it was kept, else ""."""
+    """Remove an entry atomically; return why it was kept, or "" if it was removed."""
     path = Path(entry.path)
     try:
         with _locked(path) as is_free:
@@ -102,7 +102,7 @@ def remove_entry(entry: CacheEntry) -> str:
 
 
 def _entries_of(cache: Path, folder: str) -> Iterator[CacheEntry]:
-    """The entries in one folder of the cache, unless that is a link."""
+    """Yield the entries in one folder of the cache; none if the folder is a link."""
     place = cache
     for part in folder.split("/"):
         place = place / part
@@ -121,7 +121,7 @@ def _entries_of(cache: Path, folder: str) -> Iterator[CacheEntry]:
 
 
 def _kind(name: str, folder: str) -> str:
-    """What an entry of this name is; "" for what is none of ours."""
+    """The kind of an entry of this name; "" if it is no entry."""
     unfinished = UNFINISHED.fullmatch(name)
     if unfinished:
         return "left unfinished" if _kind(unfinished["name"], folder) else ""
@@ -129,9 +129,9 @@ def _kind(name: str, folder: str) -> str:
 
 
 def _used_at(path: Path) -> float:
-    """The latest time of a file, or of a folder and the files directly in it.
+    """The latest time of reading or writing a file, or a folder and the files directly in it.
 
-    The time when a folder was read is left out: listing the cache reads every folder.
+    The access time of a folder is ignored, since listing the cache reads every folder.
     """
     times = []
     try:
@@ -149,7 +149,7 @@ def _used_at(path: Path) -> float:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[bool]:
-    """Keep other processes from making the entry again; False where one is at it."""
+    """Keep other processes from making an entry; gives False if one is making it now."""
     name = unfinished["name"] if (unfinished := UNFINISHED.fullmatch(path.name)) else path.name
     name = name.removesuffix(".partial")
     dot = "" if path.parent.name in LOCKED_BESIDE else "."
@@ -169,7 +169,7 @@ def _locked(path: Path) -> Iterator[bool]:
 
 
 def _remove(path: Path) -> str:
-    """Rename what goes before its content is removed, so that no half of it has the name."""
+    """Rename an entry before its content is removed, so that nothing incomplete has its name."""
     unfinished = UNFINISHED.fullmatch(path.name)
     name = unfinished["name"] if unfinished else path.name
     aside = path.with_name(f".{name}.{os.getpid()}.removed")

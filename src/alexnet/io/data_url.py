@@ -1,4 +1,4 @@
-"""Files that are written as text: `data:` addresses, and base64 alone."""
+"""Read files that are given as text: `data:` URLs, and plain base64."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from alexnet.errors import DataError
 PREFIX = "data:"
 HEAD = re.compile(r"data:image/[a-z0-9.+-]+(?:;[a-z0-9-]+=[^;,]*)*;base64,", re.IGNORECASE)
 MIN_BASE64 = 100
-"""Characters from which on a text may be a file; names of files are shorter, or have a dot."""
+"""Length from which a text may be base64; names of files are shorter, or have a dot."""
 BASE64 = re.compile(rb"[A-Za-z0-9+/_\s-]+={0,2}\s*")
 MAGIC = (b"/9j/", b"iVBORw0KGgo", b"R0lGOD", b"UklGR", b"Qk", b"SUkq", b"TU0A", b"AAAA")
-"""How JPEG, PNG, GIF, WebP, BMP, TIFF, and AVIF and HEIC begin in base64."""
+"""First characters, in base64, of JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC files."""
 
 
 def is_data_url(text: str) -> bool:
-    """Whether a text is a `data:` address."""
+    """Whether a text is a `data:` URL."""
     return text[: len(PREFIX)].lower() == PREFIX
 
 
 def is_data_image(text: str) -> bool:
-    """Whether a `data:` address is of an image in base64."""
+    """Whether a text is a `data:` URL of an image in base64."""
     return HEAD.match(text) is not None
 
 
 def data_image(text: str, max_bytes: int) -> bytes:
-    """The file of an image that a `data:` address holds.
+    """The bytes of the image file in a `data:` URL.
 
     Args:
-        text: begins as `is_data_image` says.
-        max_bytes: a longer file is an error.
+        text: the URL, for which `is_data_image` is true.
+        max_bytes: size above which the file is an error.
 
     Raises:
-        DataError: it is too long, or its base64 is damaged.
+        DataError: the file is too large, or its base64 is damaged.
     """
     content = text.partition(",")[2]
     if len(content) > 4 * max_bytes:  # base64 is 4 / 3 as long, and "%2B" three times a character
@@ -52,7 +52,7 @@ def data_image(text: str, max_bytes: int) -> bytes:
 
 
 def looks_like_base64(content: str | bytes) -> bool:
-    """Whether a text, or bytes of text, are the file of an image in base64."""
+    """Whether a text, or bytes of text, look like an image file in base64."""
     if len(content) < MIN_BASE64:
         return False
     start = content[:MIN_BASE64]

@@ -32,13 +32,13 @@ class Checksum:
 
     algorithm: str
     digits: str
-    """In hex."""
+    """The digest, or its first digits, in hex."""
 
     def _new(self) -> hashlib._Hash:
         return hashlib.new(self.algorithm, usedforsecurity=False)
 
     def digest(self, path: Path) -> str:
-        """The digest of a file."""
+        """The digest of a file in hex, by this algorithm."""
         with path.open("rb") as file:
             return hashlib.file_digest(file, self._new).hexdigest()
 
@@ -57,20 +57,20 @@ def download(
     policy: RetryPolicy | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> Path:
-    """Download `url` to `target`, and return that; it appears only when its checksum is right.
+    """Download `url` to `target`, which appears only when its checksum is right; returns `target`.
 
     Args:
         url: an https address (plain http is accepted for 127.0.0.1), also after redirects.
         target: the file to make; its folder is made too.
-        md5: hex digest of the whole file, where it is published.
-        sha256_prefix: else the first hex digits of its SHA-256.
-        size_bytes: its exact size, where it is known.
+        md5: hex MD5 digest of the file, if that is published.
+        sha256_prefix: otherwise the first hex digits of the file's SHA-256.
+        size_bytes: the file's exact size, if it is known.
         policy: timeouts and number of tries.
         on_progress: called with the bytes received and the bytes in all.
 
     Raises:
-        MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set; the message says
-            what to download and where to put it.
+        MissingDataError: the file cannot be downloaded, or `$ALEXNET_OFFLINE` is set; the message
+            says what to download and where to put it.
         ValueError: neither checksum is given.
     """
     checksum = Checksum("md5", md5) if md5 else Checksum("sha256", sha256_prefix)
@@ -87,16 +87,16 @@ def download_unverified(
     token: str = "",
     on_progress: ProgressCallback = ignore_progress,
 ) -> Path:
-    """As `download`, for a file whose checksum is not published: its length is all that is checked.
+    """`download` for a file whose checksum is not published; only its length is checked.
 
     Args:
         url: as for `download`.
         target: the file to make.
-        token: sent to the server of `url` alone; "" for none.
+        token: access token, sent to the server of `url` alone; "" for none.
         on_progress: called with the bytes received and the bytes in all.
 
     Raises:
-        MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set.
+        MissingDataError: the file cannot be downloaded, or `$ALEXNET_OFFLINE` is set.
     """
     remote = RemoteFile(url, MAX_DOWNLOAD_BYTES, token=token)
     return _download(remote, target, None, None, on_progress)
@@ -124,7 +124,7 @@ def _download(
 
 @contextlib.contextmanager
 def _writable(part: PartialFile, target: Path) -> Iterator[PartialFile]:
-    """The partial file, when no other process downloads it; without locks one of its own."""
+    """Give the partial file once no other process downloads it; without file locks, a new one."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with waiting_lock(target.with_name(f".{target.name}.lock"), lambda: None) as lock:
         own = part
@@ -146,10 +146,10 @@ def _fetch_checked(
     policy: RetryPolicy | None,
     on_progress: ProgressCallback,
 ) -> None:
-    """Fetch the whole file; one that was resumed and is wrong is fetched once more from the start.
+    """Fetch a whole file; if it was resumed and its checksum is wrong, once more from the start.
 
     Raises:
-        ValueError: its checksum is wrong.
+        ValueError: the checksum is wrong.
     """
     if not checksum:
         if not part.validator(remote.url):
@@ -171,9 +171,9 @@ def _fetch_checked(
 
 @contextlib.contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """A new folder to fill, which becomes `target` when the block ends without an error.
+    """Give a new folder to fill, which is renamed to `target` if the block ends without an error.
 
-    When another process made `target` in the meantime, that one stays and this one is removed.
+    If another process has made `target` in the meantime, that one is kept and this one is removed.
 
     Raises:
         DataError: the folder or a file in it cannot be written.
@@ -195,13 +195,13 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, without the class names and brackets of urllib."""
+    """The reason of an error, without the class names and brackets of urllib."""
     cause = error.reason if type(error) is urllib.error.URLError else error
     return error_text(cause)
 
 
 def _missing(url: str, target: Path, part: PartialFile, reason: str) -> MissingDataError:
-    """The error for a file that is not here and could not be downloaded."""
+    """The error for a file that is missing and could not be downloaded."""
     size_bytes = part.size_bytes
     kept = f"; {size_bytes:,} bytes are kept, and the next try resumes there" if size_bytes else ""
     return MissingDataError(

@@ -1,7 +1,7 @@
 """Atomic writing of files, and reading that never blocks on a pipe or device.
 
-Here is also what Windows does in another way: it flushes only files that are open for writing, and
-no folders; and it neither moves nor removes a file that any program has open.
+The functions also handle what differs on Windows: it flushes only files that are open for writing,
+and no folders; and it neither moves nor removes a file that any program has open.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import IO
 from alexnet.io.text import IS_WINDOWS
 
 READ_ONLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Read without waiting for the other end of a pipe; not every system has all three flags."""
+"""Flags to read without waiting for the other end of a pipe; some systems lack some of them."""
 RENAME_TRIES, RENAME_PAUSE_SECONDS = 20, 0.1
-"""On Windows, for a file that a virus scanner or an indexer has open for a moment."""
+"""Tries on Windows, where a virus scanner or an indexer may have a file open for a moment."""
 
 
 @contextmanager
@@ -29,8 +29,8 @@ def atomic_write(target: Path) -> Iterator[Path]:
     """Write a file completely or not at all.
 
     Yields a temporary path in the folder of `target` to write to. After the body the file is
-    flushed to disk and renamed to `target`. If the body raises, it is removed and `target` stays as
-    it was.
+    flushed to disk and renamed to `target`. If the body raises, the temporary file is removed and
+    `target` is not changed.
 
     Raises:
         OSError: the file cannot be written; the error names `target`.
@@ -50,7 +50,7 @@ def atomic_write(target: Path) -> Iterator[Path]:
 
 
 def _with_filename(error: OSError, path: Path) -> OSError:
-    """The same error for `path`."""
+    """An error of the same kind that names `path`."""
     return OSError(error.errno or errno.EIO, error.strerror or str(error), str(path))
 
 
@@ -61,16 +61,16 @@ def write_text(target: Path, text: str) -> None:
 
 
 def append_text(target: Path, text: str) -> None:
-    """Append to a text file in UTF-8; on every system with the same bytes."""
+    """Append to a text file in UTF-8; line ends are the same on every system."""
     with target.open("a", encoding="utf-8", newline="\n") as file:
         file.write(text)
 
 
 def rename(source: Path, target: Path) -> None:
-    """Rename a file or folder, in place of a file of that name, and flush its folder.
+    """Rename a file or folder, replacing a file of that name, and flush its folder.
 
     Raises:
-        OSError: it cannot be renamed; on Windows also because a program has one of them open.
+        OSError: `source` cannot be renamed; on Windows also if a program has one of the two open.
     """
     for tries_left in reversed(range(RENAME_TRIES if IS_WINDOWS else 1)):
         try:
@@ -90,7 +90,7 @@ def remove_file(path: Path) -> None:
 
 
 def fsync(path: Path) -> None:
-    """Flush a file, or the entries of a folder, to disk; Windows does without that of folders."""
+    """Flush a file, or the entries of a folder, to disk; folders are not flushed on Windows."""
     if IS_WINDOWS and path.is_dir():
         return
     handle = os.open(path, os.O_RDWR if IS_WINDOWS else os.O_RDONLY)
@@ -106,7 +106,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def size_bytes(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; links and what cannot be read count as 0."""
+    """The size of a file, or of all files in a folder; links and unreadable files count as 0."""
     total, folders = 0, [path]
     if not path.is_dir() or path.is_symlink():
         with suppress(OSError):
@@ -143,7 +143,8 @@ def read_regular(path: Path, max_bytes: int) -> bytes:
     """Read a whole regular file.
 
     Raises:
-        OSError: as `open_regular`, or the file is larger than `max_bytes`.
+        OSError: the file does not exist, may not be read, is not a regular file, or is larger than
+            `max_bytes`.
     """
     with open_regular(path) as file:
         if os.fstat(file.fileno()).st_size > max_bytes:

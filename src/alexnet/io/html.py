@@ -10,12 +10,12 @@ from alexnet.io.text import printable
 
 
 def escape(text: object) -> str:
-    """Any text as text of HTML."""
+    """Escape any text for HTML."""
     return html.escape(printable(str(text)))
 
 
 def panel(title: str, parts: Iterable[str]) -> str:
-    """A bold title above parts that are HTML already."""
+    """HTML of a bold title above parts, which are HTML."""
     body = "\n".join(f"<div>{part}</div>" for part in parts)
     return (
         f'<div style="line-height: 1.5"><div style="font-weight: bold">{escape(title)}</div>\n'
@@ -24,7 +24,7 @@ def panel(title: str, parts: Iterable[str]) -> str:
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
-    """Names and values in two columns."""
+    """HTML of names and values in two columns."""
     rows = "".join(
         f'<tr><td style="text-align: left; color: #767676">{escape(name)}</td>'
         f'<td style="text-align: left">{escape(value)}</td></tr>'
@@ -34,13 +34,13 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def picture(data: bytes, alt: str, width: int | None = None, kind: str = "png") -> str:
-    """An image inside the page.
+    """HTML of an image, embedded as a `data:` URL.
 
     Args:
         data: the content of an image file.
-        alt: what it shows, in words.
-        width: in pixels; None: its own.
-        kind: of the file, "png" or "jpeg".
+        alt: alternative text.
+        width: width in pixels; None for the image's own.
+        kind: format of the file, "png" or "jpeg".
     """
     size = f' width="{width}"' if width else ""
     text = base64.b64encode(data).decode()
@@ -48,7 +48,7 @@ def picture(data: bytes, alt: str, width: int | None = None, kind: str = "png") 
 
 
 def bar(fraction: float, width: int = 160) -> str:
-    """A horizontal bar, `width` pixels long for the fraction 1."""
+    """HTML of a horizontal bar, which is `width` pixels long for the fraction 1."""
     length = round(width * min(max(fraction, 0.0), 1.0))
     return (
         f'<div style="width: {width}px; background: #e6e6e6">'

@@ -1,9 +1,9 @@
-"""One file over HTTPS, resumed where an earlier try ended.
+"""Download one file over HTTPS, resuming where an earlier try ended.
 
-What has been received is kept in a partial file, and the next try asks for the rest (RFC 9110,
+The bytes received are kept in a partial file, and the next try asks for the rest (RFC 9110,
 section 14: Range and If-Range). A server that cannot send a range, or whose file has changed, sends
-the whole file, and the partial file starts anew. Whether the result is right is decided by its
-checksum (`downloads.py`).
+the whole file, and the partial file starts anew. The result is verified by its checksum in
+`downloads.py`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DroppedError(OSError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryPolicy:
-    """When a try is given up, and how many tries there are."""
+    """Timeouts, number of tries and pause of a download."""
 
     timeout_seconds: float = 10.0
     """Time without a byte after which a try ends."""
@@ -39,7 +39,7 @@ class RetryPolicy:
     min_bytes_per_second: float = 1000.0
     max_tries: int = 20
     pause_seconds: float = 0.5
-    """Between two tries."""
+    """Time between two tries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class RemoteFile:
 
     url: str
     max_bytes: int
-    """A larger file is an error."""
+    """Size above which the file is an error."""
     size_bytes: int | None = None
-    """Exact size, where it is known."""
+    """Exact size, if it is known."""
     token: str = ""
-    """Sent to this address, and not to one that it redirects to; "" for none."""
+    """Access token that is sent to this URL, but not to those it redirects to; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class PartialFile:
 
     @property
     def source_info(self) -> Path:
-        """Two lines: the address, and the server's validator of the file's state (ETag or date)."""
+        """Path of a file with the URL and the server's validator (ETag or Last-Modified)."""
         return self.path.with_name(f"{self.path.name}.from")
 
     @property
@@ -78,7 +78,7 @@ class PartialFile:
         self.source_info.write_text(f"{url}\n{validator}\n", encoding="utf-8")
 
     def validator(self, url: str) -> str:
-        """The validator of what has been received, or ""; clears a part of another address."""
+        """The validator of the bytes received, or ""; a partial file of another URL is removed."""
         try:
             lines = self.source_info.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
@@ -88,7 +88,7 @@ class PartialFile:
         return lines[1] if len(lines) > 1 else ""
 
     def move_to(self, target: Path) -> None:
-        """Give a complete file its name."""
+        """Rename the complete file to `target`."""
         rename(self.path, target)
         self.clear()
 
@@ -104,12 +104,12 @@ def fetch(
     policy: RetryPolicy | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> None:
-    """Complete a partial file; tries again as long as each try receives something.
+    """Complete a partial file; try again as long as each try receives something.
 
-    `on_progress` is called with the bytes received and those in all, where the server says so.
+    `on_progress` is called with the bytes received and those in all, if the server gives them.
 
     Raises:
-        ValueError: the address is not https, or the response is not the file; the part is cleared.
+        ValueError: the URL is not https, or the response is not the file; the part is cleared.
         OSError: there is no connection, or it breaks again and again; the part is kept.
         http.client.HTTPException: the server does not speak HTTP.
     """
@@ -161,7 +161,7 @@ def _receive(
     policy: RetryPolicy,
     on_progress: ProgressCallback,
 ) -> None:
-    """Append a range to the part, or restart it with a whole file."""
+    """Append a response's range to the part, or restart the part with a whole file."""
     if response.status == http.client.PARTIAL_CONTENT:
         content_range = response.headers.get("Content-Range", "")
         if not re.match(rf"bytes {part.size_bytes}-\d+/", content_range):
@@ -192,7 +192,7 @@ def _check_length(num_bytes: int, remote: RemoteFile) -> None:
 
 
 def _validator(response: http.client.HTTPResponse) -> str:
-    """The strong ETag, else the date, by which the server can say whether the file is the same."""
+    """The validator for If-Range: the strong ETag, else Last-Modified; "" if there is neither."""
     tag = response.headers.get("ETag", "")
     is_strong = tag and not tag.startswith("W/")
     validator = tag if is_strong else response.headers.get("Last-Modified", "")
@@ -200,7 +200,7 @@ def _validator(response: http.client.HTTPResponse) -> str:
 
 
 def _content_length(response: http.client.HTTPResponse) -> int | None:
-    """The number of bytes that the response announces; None where it announces none."""
+    """The response's Content-Length; None if it has none that can be used."""
     length = response.headers.get("Content-Length", "")
     is_chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
     return int(length) if length.isdecimal() and len(length) < 16 and not is_chunked else None
@@ -216,7 +216,7 @@ def _copy(
     """Append all bytes of a response to a file; returns their number.
 
     Raises:
-        ValueError: the file gets too long.
+        ValueError: the file is too large.
         TimeoutError: the transfer is too slow.
     """
     started_at, start, received = time.monotonic(), file.seek(0, os.SEEK_END), 0
@@ -232,7 +232,7 @@ def _copy(
 
 
 class CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only to an address that `check` accepts; it raises ValueError else."""
+    """A handler that follows redirects only to URLs for which `check` does not raise ValueError."""
 
     def __init__(self, check: Callable[[str], None]) -> None:
         self._check = check
@@ -246,10 +246,10 @@ class CheckedRedirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Make the next request.
+        """Make the request that follows a redirect.
 
         Raises:
-            ValueError: of `check`.
+            ValueError: `check` rejects the URL.
         """
         try:
             self._check(newurl)
@@ -265,10 +265,10 @@ def is_offline() -> bool:
 
 
 def check_address(url: str) -> None:
-    """Accept only https, and http to this machine.
+    """Check that a URL is https, or http to this machine (127.0.0.1).
 
     Raises:
-        ValueError: names the address.
+        ValueError: the URL is another; the message names it.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" and (parts.scheme, parts.hostname) != ("http", "127.0.0.1"):

@@ -1,6 +1,6 @@
-"""Files of Hugging Face's hub, over https: `hf:OWNER/NAME[@REVISION][/FILE]`.
+"""Download files of Hugging Face's hub over https: `hf:OWNER/NAME[@REVISION][/FILE]`.
 
-$HF_ENDPOINT names another server, and $HF_TOKEN is sent to it, for private repositories.
+$HF_ENDPOINT names another server. $HF_TOKEN is sent to the server, for private repositories.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from alexnet.reporter import ProgressCallback, ignore_progress
 PREFIX = "hf:"
 ENDPOINT = "https://huggingface.co"
 DEFAULT_FILES = ("model.safetensors", "pytorch_model.bin")
-"""Tried one after the other where no file is named; of any program."""
+"""Files of any program that are tried in order if an address names no file."""
 ADDRESS = re.compile(
     r"hf:(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)(@(?P<revision>[\w.-]+))?(/(?P<file>.+))?", re.ASCII
 )
 
 
 MODEL_FILE, HEAD_FILE = "model.safetensors", "head.safetensors"
-"""Of this program: a whole model, and one without the weights that it shares with another."""
+"""Files of this program: a whole model, and a model without the weights of its trunk."""
 WEIGHT_FILES = (*DEFAULT_FILES, HEAD_FILE)
-"""Those from which a training can start, and one that says why it cannot."""
+"""Files from which a training can start; for HEAD_FILE an error says why it cannot."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,28 +46,28 @@ class HubAddress:
     revision: str = "main"
     """A branch, a tag, or the hash of a commit."""
     file: str = ""
-    """Its path in the repository; "" for one of DEFAULT_FILES."""
+    """Path of the file in the repository; "" for one of DEFAULT_FILES."""
 
     def url(self, file: str) -> str:
-        """The address of a file."""
+        """The URL of a file of the repository."""
         base = os.environ.get("HF_ENDPOINT", "").rstrip("/") or ENDPOINT
         return f"{base}/{self.owner}/{self.name}/resolve/{self.revision}/{urllib.parse.quote(file)}"
 
     @property
     def folder(self) -> Path:
-        """Where all that was downloaded of the repository is in the cache."""
+        """The folder in the cache with the repository's files."""
         return cache_folder() / "hub" / f"{self.owner}--{self.name}"
 
     def path(self, file: str) -> Path:
-        """Where a file is in the cache."""
+        """The path of a file in the cache."""
         return self.folder / self.revision / file
 
 
 def parse_address(text: str) -> HubAddress:
-    """The parts of an address.
+    """Parse an address of the hub.
 
     Raises:
-        UsageError: it has another form.
+        UsageError: the address has another form.
     """
     found = ADDRESS.fullmatch(text)
     parts = {name: part for name, part in found.groupdict().items() if part} if found else {}
@@ -78,16 +78,16 @@ def parse_address(text: str) -> HubAddress:
 
 
 def is_head(path: Path) -> bool:
-    """Whether a path is a model without its trunk: the file, or a folder that has it alone."""
+    """Whether a path is HEAD_FILE, a model without its trunk, or a folder with that alone."""
     if path.is_dir():
         return (path / HEAD_FILE).is_file() and not (path / MODEL_FILE).exists()
     return path.name == HEAD_FILE and path.is_file()
 
 
 def short_name(place: str) -> str:
-    """What a model is called: the last name of a folder or a repository, of a file its stem.
+    """The short name of a model: of a folder or repository its last name, of a file its stem.
 
-    A model file or a head file has the name of its folder.
+    MODEL_FILE and HEAD_FILE get the name of their folder.
 
     Raises:
         UsageError: an address has another form.
@@ -108,16 +108,18 @@ def hub_file(
     on_progress: ProgressCallback = ignore_progress,
     default_files: Sequence[str] = DEFAULT_FILES,
 ) -> Path:
-    """The file at an address, downloaded once; the cache then counts it as used.
+    """The path of the file at an address, downloaded unless the cache has it.
+
+    The time of its last use is set to now.
 
     Args:
         text: an address.
         on_progress: called with the bytes received and the bytes in all.
-        default_files: tried one after the other where no file is named.
+        default_files: files that are tried in order if the address names none.
 
     Raises:
         UsageError: the address has another form.
-        MissingDataError: it cannot be downloaded, or `$ALEXNET_OFFLINE` is set.
+        MissingDataError: the file cannot be downloaded, or `$ALEXNET_OFFLINE` is set.
     """
     if found := cached_file(text, default_files):
         return found
@@ -151,11 +153,13 @@ def hub_file(
 
 
 def cached_file(text: str, default_files: Sequence[str] = DEFAULT_FILES) -> Path | None:
-    """The file at an address if it was downloaded before; the cache then counts it as used.
+    """The path of the file at an address if the cache has it, else None.
+
+    The time of its last use is set to now.
 
     Args:
         text: an address.
-        default_files: looked for one after the other where no file is named.
+        default_files: files that are looked for in order if the address names none.
 
     Raises:
         UsageError: the address has another form.
@@ -167,13 +171,13 @@ def cached_file(text: str, default_files: Sequence[str] = DEFAULT_FILES) -> Path
 
 
 def _status(error: MissingDataError) -> int:
-    """The status with which the server refused a file; 0 if it did not."""
+    """The HTTP status with which the server refused a file; 0 if there was no response."""
     cause = error.__cause__
     return cause.code if isinstance(cause, urllib.error.HTTPError) else 0
 
 
 def _error_code(error: MissingDataError) -> str:
-    """What the hub says that is missing: "RevisionNotFound", "EntryNotFound", ..; else ""."""
+    """The hub's X-Error-Code, such as "RevisionNotFound" or "EntryNotFound"; "" without one."""
     cause = error.__cause__
     if not isinstance(cause, urllib.error.HTTPError):
         return ""

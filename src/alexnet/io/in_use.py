@@ -1,4 +1,4 @@
-"""When an entry of the cache was last used, and whether a process uses it now."""
+"""Record when an entry of the cache was last used, and whether a process uses it now."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def mark_used(path: Path) -> None:
 
 
 class InUse:
-    """Tells other processes that a file is in use, as long as this object exists.
+    """A mark for other processes that a file is in use, as long as this object exists.
 
-    It is a shared lock of the system's, which ends with the process at the latest. Where a file
-    system has no locks, nothing is told. A copy, also an unpickled one, has a lock of its own.
+    It is a shared lock (flock), which ends with the process at the latest. On a file system without
+    locks it has no effect. A copy, also an unpickled one, has a lock of its own.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Runs a reader of untrusted files in a process of its own.
+"""Run a reader of untrusted files in a process of its own.
 
 C libraries crash on some damaged files: scipy's reader of .mat files on about one in three hundred.
 In a process of its own, a crash, a hang or too much memory becomes an error message. This is not a
@@ -23,7 +23,7 @@ from alexnet.io.text import error_text
 
 TIMEOUT_SECONDS = 120.0
 MEMORY_BYTES = 3 << 30
-"""Beyond what the process uses when the module of the reader is imported."""
+"""Memory that a reader may allocate, beyond what importing its module takes."""
 READER_RAISED = 3
 """Exit code when the reader raises; the reason is the last line of stderr."""
 
@@ -35,13 +35,13 @@ def read_in_subprocess(
     timeout_seconds: float = TIMEOUT_SECONDS,
     memory_bytes: int = MEMORY_BYTES,
 ) -> dict[str, np.ndarray]:
-    """The arrays that a reader returns for a file, by their names.
+    """Run a reader in a subprocess, and return its arrays by name.
 
     Args:
         reader: "module:function", from a path to a dict of arrays of numbers or text.
         path: the file.
-        timeout_seconds: after which the reader is stopped.
-        memory_bytes: memory that it may allocate.
+        timeout_seconds: time after which the reader is stopped.
+        memory_bytes: memory that the reader may allocate.
 
     Raises:
         ValueError: the reader raised, crashed, or took too long; the message is its reason.
@@ -63,12 +63,12 @@ def read_in_subprocess(
 
 
 def own_environment() -> dict[str, str]:
-    """The environment of a process that imports what this one does."""
+    """Environment variables for a subprocess that imports modules from where this process does."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def limit_memory(memory_bytes: int) -> None:
-    """Limit what the process may allocate from now on, where the system can."""
+    """Limit the memory that this process may allocate from now on, if the system supports it."""
     sizes = Path("/proc/self/statm")
     if sizes.exists():
         import resource

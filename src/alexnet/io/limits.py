@@ -1,8 +1,8 @@
 """The largest files, images and architectures that are accepted.
 
-Files may come from anywhere. What is larger is rejected before memory is allocated for it: a few
-lines of JSON can describe a network that fits no machine, and a small archive can unpack to far
-more than it holds. Every limit is several times what real files need.
+Files may come from anywhere. Larger ones are rejected before memory is allocated for them: a few
+lines of JSON can describe a network that fits no machine, and a small archive can unpack to a huge
+size. Every limit is several times what real files need.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ MAX_DATA_ARCHIVE_INDEX_BYTES = 1 << 29
 MAX_UNPACKED_RATIO = 100
 """Unpacked bytes for each byte of an archive; photos unpack to about as many."""
 MIN_UNPACKED_LIMIT_BYTES = 1 << 30
-"""What an archive may always unpack to, however small it is."""
+"""Size to which an archive may always unpack, however small it is."""
 MIN_FREE_BYTES = 1 << 28
-"""What unpacking leaves free on the disk."""
+"""Space that unpacking leaves free on the disk."""
 
 # Images and data sets.
 MAX_IMAGE_BYTES = 1 << 29
@@ -49,7 +49,7 @@ MAX_IMAGE_BYTES = 1 << 29
 MAX_URL_IMAGE_BYTES = 1 << 26
 """An image that is downloaded."""
 MAX_URL_SECONDS = 60.0
-"""For the download of an image."""
+"""Longest time for the download of an image."""
 MAX_IMAGE_PIXELS = 178_956_970
 """Width times height of an image; twice the limit at which Pillow warns."""
 MAX_STORED_SIDE = 4096
@@ -80,11 +80,11 @@ MAX_KERAS_CHUNK_BYTES = 1 << 28
 # Architectures.
 MAX_LAYERS = 1000
 MAX_INPUT_SIDE = 1 << 14
-"""Side of the input in pixels, and its number of channels."""
+"""Largest side of the input in pixels, and largest number of its channels."""
 MAX_LAYER_INTEGER = 1 << 24
 """Any integer of a layer; sizes computed from such numbers stay exact."""
 MAX_PARAMETERS = 1 << 29
-"""2.1 GB of float32 weights; the paper's net has 61 million."""
+"""Number of weights, 2.1 GB in float32; the paper's net has 61 million."""
 MAX_ACTIVATIONS = 1 << 28
 """Outputs of one layer for one image, 1.1 GB in float32; the paper's conv1 has 290 thousand."""
 MAX_MACS = 1 << 40

@@ -1,6 +1,7 @@
-"""One process at a time, where the file system has locks.
+"""File locks that let one process at a time work in a folder.
 
-Some mounts of NFS, Lustre, FUSE and SMB have none. There the work goes on without, and says so.
+Some mounts of NFS, Lustre, FUSE and SMB have no locks. There the work continues without one, with a
+note.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from filelock import FileLock, Timeout
 from alexnet.reporter import NoteCallback, ignore_note
 
 POLL_SECONDS = 1.0
-"""Interval at which a waiting process looks again."""
+"""Interval at which a waiting process tries again."""
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
-"""What a file system without locks answers."""
+"""Error numbers of a file system without locks."""
 NATIVE: dict[str, Any] = (
     {"fallback_to_soft": False}
     if "fallback_to_soft" in signature(FileLock.__init__).parameters
     else {}
 )
-"""No lock that is a file: one would stay when another host is killed."""
+"""Arguments that rule out a lock by a file's existence, which would outlive a killed host."""
 ONE_ALONE = "do not let two processes work in this folder at the same time"
-"""What follows where nothing keeps them apart."""
+"""Advice of the note for a file system without locks."""
 
 
 def take_lock(
@@ -38,16 +39,16 @@ def take_lock(
     seconds: float = 0.0,
     consequence: str = ONE_ALONE,
 ) -> FileLock:
-    """The lock of a file, held until it is released or this process ends.
+    """Take the lock of a file, which is held until it is released or this process ends.
 
-    Where the file system has no locks it is not held (`is_locked` is False); releasing it does
+    On a file system without locks it is not held (`is_locked` is False), and releasing it does
     nothing.
 
     Args:
-        path: of the lock; its folder exists.
+        path: path of the lock file, whose folder exists.
         on_note: called with a sentence if the file system has no locks.
-        seconds: how long to wait for another process; below 0: until it has the lock no more.
-        consequence: what the sentence says that follows.
+        seconds: longest wait for another process to release it; below 0, without limit.
+        consequence: the end of that sentence.
 
     Raises:
         Timeout: another process holds it.
@@ -83,13 +84,13 @@ def waiting_lock(
     on_note: NoteCallback = ignore_note,
     consequence: str = ONE_ALONE,
 ) -> Iterator[FileLock]:
-    """Wait until no other process holds the lock of this file; it is released at the end.
+    """Wait until no other process holds the lock of a file, and hold it during the block.
 
     Args:
-        path: of the lock; its folder exists.
-        on_wait: called every second while another process holds it.
-        on_note: as for `take_lock`, as is `consequence`.
-        consequence: see there.
+        path: path of the lock file, whose folder exists.
+        on_wait: called every second while another process holds the lock.
+        on_note: as for `take_lock`.
+        consequence: as for `take_lock`.
 
     Raises:
         OSError: the file cannot be opened for writing.

@@ -1,4 +1,4 @@
-"""Where data sets and cached files are on this machine."""
+"""Paths of callers, and the folders of data sets and cached files on this machine."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import platformdirs
 from alexnet.errors import MissingDataError, UsageError
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
-"""As a caller may give it."""
+"""A path as a caller may give it."""
 MAX_NAMES = 10_000
-"""Of a folder, among which a similar name is looked for."""
+"""Most names of a folder among which a similar name is looked for."""
 MIN_LIKENESS = 0.75
-"""Of two names, 0 to 1, as difflib measures it: one letter in four."""
+"""difflib's ratio, 0 to 1, from which two names are similar: one letter in four may differ."""
 
 
 def path_text(path: object, name: str = "path") -> str:
@@ -28,10 +28,10 @@ def path_text(path: object, name: str = "path") -> str:
 
     Args:
         path: a text or a path.
-        name: what the message calls it.
+        name: name of the argument for the message.
 
     Raises:
-        UsageError: it is of another type, or no file can have that path.
+        UsageError: `path` is of another type, or no file can have that path.
     """
     if isinstance(path, str | os.PathLike):
         text = expand_home(path)
@@ -43,19 +43,19 @@ def path_text(path: object, name: str = "path") -> str:
 
 
 def is_table(value: object) -> bool:
-    """Whether a value is a table as those of pandas."""
+    """Whether a value is a table like a pandas DataFrame."""
     return hasattr(value, "columns") and hasattr(value, "iloc")
 
 
 def table_hint(value: object) -> str:
-    """What to do with a table in place of a path; "" for any other value."""
+    """A hint for a caller who gives a table instead of a path; "" for any other value."""
     if not is_table(value):
         return ""
     return "; write it to a list, df.to_csv('images.csv', index=False), and give its path"
 
 
 def expand_home(path: str | os.PathLike[str]) -> str:
-    """A path as text, with the home folder for a "~" at its start; of no user it stays."""
+    """A path as text, with the home folder for a "~" at its start; "~NAME" of no user stays."""
     # A Path would change other words, such as "hf:OWNER/NAME" and "./mnist".
     return os.path.expanduser(os.fsdecode(path))  # noqa: PTH111
 
@@ -85,9 +85,9 @@ def find(data_root: str, names: Iterable[str]) -> Path | None:
 
 
 def matching_paths(pattern: str) -> list[Path]:
-    """The paths that a pattern such as "photos/**/*.jpg" matches, in order.
+    """The sorted paths that match a pattern such as "photos/**/*.jpg".
 
-    The name of a folder that exists may contain the signs of a pattern.
+    Wildcards in the name of an existing folder are taken literally.
     """
     path = Path(pattern)
     # A name that is too long, or a folder that cannot be entered, is no folder here.
@@ -104,9 +104,9 @@ def missing_dataset_error(
     """The error for a data set that is not found.
 
     Args:
-        dataset: its name.
-        files: which files are needed.
-        home: the address of the page that has them.
+        dataset: the data set's name.
+        files: names of the files that are needed.
+        home: URL of the page that has the files.
         data_root: the folder to put them into, if given.
     """
     folder = data_roots(data_root)[0]
@@ -123,7 +123,7 @@ def cache_folder() -> Path:
 
 
 def similar_path(path: Path) -> str:
-    """The path beside a missing one whose name is most like it; "" if there is none."""
+    """The path in the same folder whose name is most similar to a missing one; "" if none is."""
     try:
         names = [child.name for child in islice(path.parent.iterdir(), MAX_NAMES)]
     except (OSError, ValueError):
@@ -133,5 +133,5 @@ def similar_path(path: Path) -> str:
 
 
 def existing_parent(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
+    """The path if it exists, else its nearest parent that does."""
     return next(p for p in (path, *path.absolute().parents) if p.exists())

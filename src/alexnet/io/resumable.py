@@ -1,8 +1,8 @@
 """A folder that is built once, by one process at a time, and whose build survives a kill.
 
-It is built in `<folder>.partial`, which stays when the process ends early, so that the next one
-resumes. When all is done, one rename gives the folder its final name. Where the file system has no
-locks, every process builds a hidden folder of its own, which goes with it.
+It is built in `<folder>.partial`, which is kept if the process ends early, so that the next one
+resumes. A complete folder is renamed to its final name. On a file system without locks, every
+process builds a hidden folder of its own, which is removed if the process ends early.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from alexnet.io.text import error_text
 from alexnet.reporter import NoteCallback, ignore_note
 
 WITHOUT_LOCKS = "if several processes make the same {0} at once, each makes its own; one stays"
-"""What follows where nothing keeps processes apart."""
+"""Advice of the note for a file system without locks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResumableFolder:
-    """What is built, and where."""
+    """A folder to build, and the names of its files."""
 
     what: str
-    """What messages call it: "store"."""
+    """Name of its kind for messages: "store"."""
     folder: Path
-    """Of the finished build."""
+    """Path of the finished folder."""
     files: tuple[str, ...]
-    """All that it then holds; the last one tells that it is finished."""
+    """Names of all its files when it is finished; the last one marks that it is."""
     way_out: str = "free some space there or set ALEXNET_CACHE to another folder"
-    """What to do when it cannot be written."""
+    """Advice of the error if the folder cannot be written."""
 
     @property
     def partial_folder(self) -> Path:
-        """Where it is built."""
+        """Path of the folder while it is built."""
         return self.folder.with_name(f"{self.folder.name}.partial")
 
     @property
     def is_finished(self) -> bool:
-        """Whether the finished folder is there."""
+        """Whether the finished folder exists."""
         return (self.folder / self.files[-1]).exists()
 
     def build(
@@ -56,14 +56,14 @@ class ResumableFolder:
         """Build the folder, unless another process does so first.
 
         Args:
-            fill: makes or completes all `files` in the folder that it is given; leaves none of them
-                mapped, since Windows does not move a folder with open files.
+            fill: a function that makes or completes all `files` in the given folder; it must leave
+                none of them mapped, since Windows does not move a folder with open files.
             on_wait: called every second while another process builds the folder.
-            on_note: called once with a sentence if another process does, or if the file system has
-                no locks.
+            on_note: called once with a sentence if another process builds the folder, or if the
+                file system has no locks.
 
         Raises:
-            DataError: the folder cannot be written, or `fill` raises one.
+            DataError: the folder cannot be written, or `fill` raises it.
         """
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ class ResumableFolder:
 
 
 def with_note(on_wait: Callable[[], None], note: Callable[[], None]) -> Callable[[], None]:
-    """The callback, and the note before its first call."""
+    """A callback that calls `note` before the first call of `on_wait`."""
     calls = count()
 
     def wait() -> None:

@@ -1,4 +1,4 @@
-"""Run folders by their path or name: which folder is one, and which a word means."""
+"""Find run folders by their path or name."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from alexnet.errors import UsageError
 from alexnet.io.paths import path_text, similar_path
 
 DEFAULT_FOLDER = Path("runs")
-"""Where new runs are, and where a run is looked for by its name."""
+"""Folder of new runs, in which a run is looked for by its name."""
 FILES = ("config.json", "metrics.jsonl", "result.json", "model.safetensors", "checkpoints")
-"""A folder that has one of these is a run."""
+"""Names of files and folders; a folder that has one of them is a run."""
 
 
 def find_run(word: str) -> str:
     """The path that a word of the command line means: itself, else the run of that name in runs/.
 
     Raises:
-        UsageError: there is nothing of that name, but a file or folder with a similar one.
+        UsageError: nothing has that name, but a file or folder has a similar one.
     """
     word = path_text(word)
     path = Path(word)
@@ -34,5 +34,5 @@ def find_run(word: str) -> str:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is that of a run, perhaps a damaged one."""
+    """Whether a path is a run folder, perhaps a damaged one."""
     return path.is_dir() and any(os.path.lexists(path / name) for name in FILES)

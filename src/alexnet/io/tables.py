@@ -13,7 +13,7 @@ from typing import TypeAlias
 from alexnet.io.text import printable
 
 Cell: TypeAlias = str | int | float | None
-"""A float is a fraction of a whole, shown as percent; None is an empty cell."""
+"""Value of a cell: a float is a fraction, shown as percent; None is an empty cell."""
 
 LATEX_ESCAPES = str.maketrans(
     {c: rf"\{c}" for c in "&%$#_{}"}
@@ -21,7 +21,7 @@ LATEX_ESCAPES = str.maketrans(
     | {"<": r"\textless{}", ">": r"\textgreater{}"}
 )
 MARKDOWN_SPECIALS = re.compile(r"[\\|*<`\[\]]|(?<![^\W_])_|_(?![^\W_])")
-"""Also underscores, unless they are within a word."""
+"""Characters that are escaped in Markdown; underscores are only at the edges of a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Table:
     left: int = 1
     """The number of first columns that are aligned left; the others are aligned right."""
     footer: Sequence[Cell] = ()
-    """A last row of sums, which CSV does without."""
+    """Last row with sums; left out in CSV."""
 
     def select(self, names: dict[str, str]) -> Table:
-        """The columns that are the keys of `names`, with the values as their headers."""
+        """A table of the columns in the keys of `names`, with the values as their headers."""
         indices = [self.header.index(name) for name in names]
         rows = [[row[i] for i in indices] for row in self.rows]
         footer = [self.footer[i] for i in indices] if self.footer else ()
@@ -44,12 +44,15 @@ class Table:
         return Table(tuple(names.values()), rows, left, footer)
 
     def _body(self) -> list[list[str]]:
-        """All rows but the header as text."""
+        """All rows, and the footer if there is one, as text."""
         rows = [*self.rows, self.footer] if self.footer else self.rows
         return [[cell_text(cell) for cell in row] for row in rows]
 
     def as_text(self, min_widths: Sequence[int] = ()) -> str:
-        """Aligned columns, the first ones at least so wide; a line of dashes below the header."""
+        """Plain text with aligned columns and dashes below the header.
+
+        `min_widths` are the least widths of the first columns.
+        """
         cells = [list(self.header), *[[printable(cell) for cell in row] for row in self._body()]]
         lowest = [*min_widths, *[0] * (len(self.header) - len(min_widths))]
         widths = [max(low, *(len(row[i]) for row in cells)) for i, low in enumerate(lowest)]
@@ -119,11 +122,11 @@ FORMATS: dict[str, Callable[[Table], str]] = {
     "latex": Table.as_latex,
     "csv": Table.as_csv,
 }
-"""The formats by name."""
+"""Methods that write a table, by the name of the format."""
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell for people: thousands are separated by commas, fractions are percent."""
+    """The text of a cell: thousands are separated by commas, fractions are shown as percent."""
     match cell:
         case None:
             return ""

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable
 
 LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""How Python represents the bytes of a file name that are not UTF-8 (`surrogateescape`). UTF-8
+"""Characters that stand for bytes of a file name that are not UTF-8 (`surrogateescape`). UTF-8
 cannot encode them; JSON can, as escapes."""
 JOINERS = "\u200c\u200d"
 """Zero-width (non-)joiners: not printable alone, but part of words and emoji."""
@@ -17,7 +17,8 @@ JOINERS = "\u200c\u200d"
 
 IS_WINDOWS = os.name == "nt"
 NOT_IN_FILE_NAMES = {"\0", "/", *('\\:*?"<>|' if IS_WINDOWS else "")}
-"""On Windows `C:name` leads to another folder, and `name:stream` to a hidden part of a file."""
+"""Characters that a file name may not have. On Windows `C:name` leads to another folder, and
+`name:stream` to a hidden part of a file."""
 
 
 def printable(text: str) -> str:
@@ -33,7 +34,7 @@ def _escape(c: str) -> str:
 
 
 def is_encodable(text: str) -> bool:
-    """Whether a name is UTF-8 or the bytes of a file name, and not half of a character."""
+    """Whether a name can be encoded as UTF-8 with `surrogateescape`: it has no other surrogate."""
     try:
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -78,9 +79,10 @@ def shape_text(shape: Iterable[int]) -> str:
 
 
 def error_text(error: BaseException | str) -> str:
-    """Why something failed, on one line of at most 300 characters.
+    """The reason of an error, on one line of at most 300 characters.
 
-    The system's reason if the error has one, else its message, else the name of its class.
+    It is the operating system's reason if the error has one, else its message, else the name of
+    its class.
     """
     text = str(getattr(error, "strerror", None) or error)
     return " ".join(text.split())[:300] or type(error).__name__

@@ -1,8 +1,7 @@
 """Unpack the archive of a data set into a folder: regular files alone, inside it, within limits.
 
-Nothing in the archive decides where a file goes beyond its path below the folder, and links,
-devices, encrypted files, two files of one name, and archives that unpack to far more than they
-hold are refused.
+No file is written outside the folder. Links, devices, encrypted files, two files of one name, and
+archives that unpack to far more than their size are rejected.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from alexnet.reporter import ProgressCallback, ignore_progress
 UNPACK = "unpack it yourself and give the folder"
 DRIVE = re.compile("[A-Za-z]:")
 HIDDEN = ("__MACOSX", ".")
-"""How the names of files and folders begin that are not unpacked."""
+"""First characters of the names of files and folders that are not unpacked."""
 
 
 class _Member(NamedTuple):
@@ -51,11 +50,11 @@ def unpack(archive: Path, folder: Path, on_progress: ProgressCallback = ignore_p
 
     Args:
         archive: the file.
-        folder: where its files go.
+        folder: the folder for its files.
         on_progress: called with (bytes of the archive read, bytes in all).
 
     Raises:
-        DataError: the archive is damaged or cut off, holds what is not unpacked, or is too large.
+        DataError: the archive is damaged or cut off, has a rejected entry, or is too large.
         OSError: the archive cannot be read, or a file cannot be written.
     """
     with open_regular(archive) as file:
@@ -74,7 +73,7 @@ def unpack(archive: Path, folder: Path, on_progress: ProgressCallback = ignore_p
 
 
 class _Room:
-    """Counts what is unpacked, and refuses what is too much."""
+    """A count of unpacked files and bytes, with limits."""
 
     def __init__(self, archive: Path, size_bytes: int, free_bytes: int) -> None:
         self._archive, self._num_files, self._num_bytes = archive, 0, 0
@@ -83,17 +82,17 @@ class _Room:
 
     @property
     def max_bytes(self) -> int:
-        """What the archive may unpack to at most, with the headers in a tar archive."""
+        """Largest size to which the archive may unpack, including the headers in a tar archive."""
         return self._usual_bytes + MAX_DATA_ARCHIVE_INDEX_BYTES
 
     def add_file(self) -> None:
-        """One more file."""
+        """Count a file; DataError if there are too many."""
         self._num_files += 1
         if self._num_files > MAX_DATA_ARCHIVE_FILES:
             raise DataError(f"{self._archive} has more than {MAX_DATA_ARCHIVE_FILES:,} files")
 
     def add_bytes(self, count: int) -> None:
-        """So many more bytes."""
+        """Count bytes; DataError if there are too many, or more than the disk has free."""
         self._num_bytes += count
         if self._num_bytes > self._usual_bytes:
             raise DataError(
@@ -109,7 +108,7 @@ class _Room:
 
 @contextmanager
 def _damage_as_data_error(archive: Path) -> Iterator[None]:
-    """What the readers of archives raise for damage, a dozen kinds, as one sentence."""
+    """Turn any error that the readers of archives raise for damage into a DataError."""
     try:
         yield
     except DataError:
@@ -158,10 +157,10 @@ def _zip_members(file: IO[bytes], room: _Room) -> Iterator[_Member]:
 
 
 def _safe_path(archive: Path, folder: Path, name: str) -> Path | None:
-    """Where a member is written; None for hidden ones.
+    """The path to which a member is written; None if it is hidden.
 
     Raises:
-        DataError: it would be outside the folder.
+        DataError: the path would be outside the folder.
     """
     name = name.replace("\\", "/") if IS_WINDOWS else name
     parts = [part for part in name.split("/") if part not in ("", ".")]
@@ -175,7 +174,7 @@ def _write(archive: Path, path: Path, content: IO[bytes], room: _Room, time: int
     """Write one file.
 
     Raises:
-        DataError: there is one of that name already.
+        DataError: a file of that name exists.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A small file from an https address, read into memory."""
+"""Read a small file at an https URL into memory."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from alexnet.io.http import CheckedRedirects, is_offline
 from alexnet.io.text import error_text
 
 SCHEMES = ("https",)
-"""Of the addresses that are read. The server has to prove its name, so no address inside a private
-network answers by accident."""
+"""Schemes of the URLs that are read. With https the server has to prove its name, so that no
+server inside a private network answers by accident."""
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|(?i:data:)")
 CHUNK_BYTES = 1 << 16
 
 
 def read_url(url: str, max_bytes: int, max_seconds: float) -> bytes:
-    """The content at an https address, also after redirects to https addresses.
+    """The content at an https URL, also after redirects to https URLs.
 
     Args:
-        url: the address.
-        max_bytes: a longer content is an error.
-        max_seconds: the longest wait for the server, and the time for the whole content.
+        url: the URL.
+        max_bytes: size above which the content is an error.
+        max_seconds: longest wait for the server, and longest time for the whole content.
 
     Raises:
-        DataError: it is not https, `$ALEXNET_OFFLINE` is set, there is no connection, the server
-            answers with an error, or the content is too long, too slow or incomplete.
+        DataError: the URL is not https, `$ALEXNET_OFFLINE` is set, there is no connection, the
+            server answers with an error, or the content is too large, too slow or incomplete.
     """
     if is_offline():
         raise DataError("$ALEXNET_OFFLINE is set, so it is not downloaded")
@@ -50,30 +50,30 @@ def read_url(url: str, max_bytes: int, max_seconds: float) -> bytes:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address of any kind, and not the path of a file or a drive."""
+    """Whether a text is a URL of any scheme, and not the path of a file or a drive."""
     return bool(ADDRESS.match(text)) and not os.path.exists(text)  # noqa: PTH110 - a long text
 
 
 def is_secure(url: str) -> bool:
-    """Whether an address is an https address."""
+    """Whether a URL is an https URL."""
     return url.partition(":")[0].lower() in SCHEMES
 
 
 def check_secure(url: str) -> None:
-    """Accept only https.
+    """Check that a URL is https.
 
     Raises:
-        ValueError: names the address.
+        ValueError: the URL is not https; the message names it.
     """
     if not is_secure(url):
         raise ValueError(f"{url} is not an https address")
 
 
 def _read(response: http.client.HTTPResponse, max_bytes: int, max_seconds: float) -> bytes:
-    """The whole content.
+    """Read the whole content of a response.
 
     Raises:
-        ValueError: it is too long, too slow or incomplete.
+        ValueError: the content is too large, too slow or incomplete.
     """
     content, ends_at = bytearray(), time.monotonic() + max_seconds
     while chunk := response.read1(CHUNK_BYTES):

@@ -1,9 +1,9 @@
-"""The names in a .zip whose encoding it does not tell, as old programs write them.
+"""Decode the names in a .zip of an old program, which does not give their encoding.
 
 Without the flag for UTF-8 a name is in the code page of the machine that made the archive, and
-`zipfile` reads it as code page 437. The names of an archive are read in the first of UTF-8,
-Shift-JIS (cp932) and cp437 in which all of them are words; those of other code pages hardly ever
-are, and are refused.
+`zipfile` reads it as code page 437. The names of an archive are decoded by the first of UTF-8,
+Shift-JIS (cp932) and cp437 in which all of them are words. Names in other code pages hardly ever
+are, and are rejected.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from alexnet.errors import DataError
 
 UTF8_FLAG = 0x800
 JAPANESE = ("CJK UNIFIED", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC")
-"""How Unicode's names of Japanese letters begin."""
+"""First words of the names that Unicode gives Japanese letters."""
 JAPANESE_WORD = re.compile(r"[^\x00-\x7f]{2}|(?<![^/\n])[^\x00-\x7f](?![^/.\n])")
-"""Two letters, or one alone: "p\u00e2te" of cp437 is read as p, one letter, e."""
+"""Two adjacent letters, or one alone; "p\u00e2te" in cp437 would be read as p, one letter, e."""
 
 
 def zip_names(infos: Sequence[zipfile.ZipInfo]) -> list[str]:
     """The paths of the files of an archive, with forward slashes.
 
     Raises:
-        DataError: some are in an encoding that cannot be told.
+        DataError: the encoding of some names cannot be detected.
     """
     raw = [_undecoded(info) for info in infos]
     encoding = _encoding([name for name in raw if name])
@@ -37,7 +37,7 @@ def zip_names(infos: Sequence[zipfile.ZipInfo]) -> list[str]:
 
 
 def _undecoded(info: zipfile.ZipInfo) -> bytes:
-    """The bytes of a name whose encoding is not told; b"" where it is."""
+    """The bytes of a name whose encoding is unknown; b"" if it is known."""
     if info.flag_bits & UTF8_FLAG or info.filename.isascii():
         return b""
     try:
@@ -47,7 +47,7 @@ def _undecoded(info: zipfile.ZipInfo) -> bytes:
 
 
 def _encoding(names: Sequence[bytes]) -> str:
-    """The encoding of names that are not ASCII."""
+    """Detect the encoding of names that are not ASCII."""
     if _decoded(names, "utf-8") is not None:
         return "utf-8"
     japanese = _decoded(names, "cp932") or ""
@@ -63,7 +63,7 @@ def _encoding(names: Sequence[bytes]) -> str:
 
 
 def _decoded(names: Sequence[bytes], encoding: str) -> str | None:
-    """All names, one a line; None if one of them is not in the encoding."""
+    """All names, decoded, one per line; None if one of them is not in the encoding."""
     try:
         return "\n".join(name.decode(encoding) for name in names)
     except UnicodeError:
@@ -71,6 +71,6 @@ def _decoded(names: Sequence[bytes], encoding: str) -> str | None:
 
 
 def _has_only(text: str, kinds: tuple[str, ...]) -> bool:
-    """Whether all letters but ASCII are of some kinds."""
+    """Whether the Unicode names of all letters but ASCII begin with one of `kinds`."""
     others = {letter for letter in text if not letter.isascii()}
     return all(unicodedata.name(letter, "").startswith(kinds) for letter in others)

@@ -18,7 +18,7 @@ import numpy as np
 def thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The mean probability of each class for the images with its label, float64 [C].
 
-    Infinite for a class without images.
+    It is infinite for a class without images.
 
     Args:
         probabilities: [N, C], of images that the model was not trained on.
@@ -32,9 +32,9 @@ def thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def confident_classes(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The class for which each image is confident, int64 [N]; -1 where there is none.
+    """The class that is confident for each image, int64 [N]; -1 if none is.
 
-    Of several it is the most probable one.
+    If several are, it is the most probable one.
     """
     is_confident = probabilities >= thresholds(probabilities, labels)
     best = np.where(is_confident, probabilities, -1).argmax(1)
@@ -42,7 +42,7 @@ def confident_classes(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarr
 
 
 def confident_pairs(confident: np.ndarray, labels: np.ndarray) -> Counter[tuple[int, int]]:
-    """Number of label errors by (label, confident class): the joint count without its diagonal."""
+    """The number of label errors by (label, confident class): the off-diagonal confident joint."""
     is_error = (confident >= 0) & (confident != labels)
     return Counter(zip(labels[is_error].tolist(), confident[is_error].tolist(), strict=True))
 

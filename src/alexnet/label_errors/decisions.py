@@ -1,4 +1,4 @@
-"""Decisions on suspects, from a CSV file, and the corrected data set as a new CSV or folder."""
+"""Read decisions on suspects from a CSV file, and write the corrected data set."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from alexnet.io.text import printable
 
 CHOICES = ("keep", "relabel", "drop")
 COLUMNS = ("image", "label", "decision", "new_label")
-"""Of a file of decisions; names are as `printable` writes them."""
+"""Columns of a file of decisions; names are written as `printable` gives them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with an image; without spaces around its words, which a CSV file may have lost."""
+    """A decision on an image; its texts are stripped, since a CSV file may have lost spaces."""
 
     image: str
-    """Its name in the data set, as `printable` writes it."""
+    """The image's name in the data set, as `printable` gives it."""
     label: str
-    """Its class when it was decided."""
+    """The image's class at the time of the decision."""
     choice: str
     """One of CHOICES."""
     new_label: str
-    """Of `relabel`; else ""."""
+    """The new class if `choice` is "relabel", else ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """A data set after decisions."""
+    """The labels of a data set after decisions."""
 
     labels: np.ndarray
-    """int64 [N], of all images."""
+    """int64 [N]: labels of all images, dropped ones too."""
     kept: np.ndarray
     """bool [N]: False for dropped images."""
     num_relabelled: int
@@ -47,12 +47,13 @@ class Corrected:
 
 
 def read_decisions(path: Path) -> list[Decision]:
-    """The decisions in a CSV file; images without one are left out.
+    """Read the decisions in a CSV file; images without one are left out.
 
-    It may be saved by a spreadsheet: with semicolons, or not in UTF-8.
+    The file may be saved by a spreadsheet, with semicolons or not in UTF-8.
 
     Raises:
-        DataError: it cannot be read, lacks a column, or has a decision that is not one of CHOICES.
+        DataError: the file cannot be read, lacks a column, or has a decision that is not one of
+            CHOICES.
     """
     text, separator, _ = read_separated(path)
     header, *rows = [row for row in read_rows(path, text, separator) if any(row[1])] or [(0, [])]
@@ -77,7 +78,7 @@ def _decision(path: Path, line: int, row: dict[str, str]) -> Decision:
 
 
 def corrected(source: Source, decisions: list[Decision]) -> Corrected:
-    """The labels of a data set after decisions.
+    """Apply decisions to the labels of a data set.
 
     Raises:
         DataError: there are no decisions; an image is not in the data set, has another label than
@@ -117,7 +118,7 @@ def corrected(source: Source, decisions: list[Decision]) -> Corrected:
 
 
 def _unambiguous(names: Iterable[str]) -> dict[str, int]:
-    """The index of each name as decisions have it, without those that are there several times."""
+    """The index of each name as written in decisions, without names that occur more than once."""
     found = [printable(name).strip() for name in names]
     times = Counter(found)
     return {name: i for i, name in enumerate(found) if times[name] == 1}
@@ -126,11 +127,11 @@ def _unambiguous(names: Iterable[str]) -> dict[str, int]:
 def write_corrected(source: Source, found: Corrected, out: Path) -> None:
     """Write a corrected data set as a new CSV file or a new folder of copies.
 
-    Originals are not changed. Splits that the data set has stay.
+    Originals are not changed. The data set's splits are kept.
 
     Raises:
-        UsageError: `out` exists, or is in the data set's folder, or is a CSV and the images are in
-            the cache.
+        UsageError: `out` exists, or is in the data set's folder, or is a CSV file and the images
+            are in the cache.
         DataError: the images are not files, or cannot be copied, or a name cannot be written.
     """
     folder = getattr(source.images, "folder", None)

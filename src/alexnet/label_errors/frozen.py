@@ -1,4 +1,4 @@
-"""torchvision's convolutions as frozen features, which tell most classes of photographs apart.
+"""torchvision's convolutions as frozen features, which separate most classes of photographs.
 
 They were trained on ImageNet alone, and so have not learnt the labels in question.
 """
@@ -22,7 +22,8 @@ from alexnet.reporter import ProgressCallback, ignore_progress
 from alexnet.runtime.device import choose_device
 
 FIRST_DENSE = "fc6"
-"""Of torchvision's network: its input are the outputs of the convolutions, 9,216 features."""
+"""First fully connected layer of torchvision's network, whose input is 9,216 features of the
+convolutions."""
 
 
 def torchvision_features(
@@ -32,7 +33,7 @@ def torchvision_features(
 
     Args:
         data_root: folder searched for the file first.
-        device: where to compute.
+        device: device on which to compute.
         on_progress: called with the bytes received and the bytes in all.
 
     Raises:
@@ -48,7 +49,7 @@ def torchvision_features(
 
 
 def convolutions_of(path: Path, device: str = "auto") -> Classifier:
-    """As `torchvision_features`, from its file."""
+    """`torchvision_features` from the path of torchvision's file."""
     with torch.device("meta"):
         network = Network(ALEXNET_OWT)
     network = channels_last(network.to_empty(device=choose_device(device)))

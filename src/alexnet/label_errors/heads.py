@@ -15,10 +15,10 @@ from torch import Tensor
 from alexnet.reporter import ProgressCallback, ignore_progress
 
 PENALTY = 3e-5
-"""Times the mean squared length of the features; from a grid on planted label errors
-(docs/label-errors.md)."""
+"""L2 penalty, in units of the mean squared length of the features; chosen by a grid search on
+planted label errors (docs/label-errors.md)."""
 MAX_STEPS = 60
-"""Of L-BFGS; more change no result that matters."""
+"""Steps of L-BFGS; more steps do not change the results noticeably."""
 MAX_DIRECTIONS, MAX_SAMPLE = 512, 4096
 """Principal components that are kept, and images from which they are computed."""
 
@@ -26,14 +26,14 @@ MAX_DIRECTIONS, MAX_SAMPLE = 512, 4096
 def fold_of_images(
     labels: np.ndarray, num_folds: int, seed: int, groups: Sequence[np.ndarray] = ()
 ) -> np.ndarray:
-    """The fold of each image, int64 [N]: of every class as many in each, but for one.
+    """Assign a fold to each image, int64 [N]; a class's numbers per fold differ by at most one.
 
     Args:
         labels: int64 [N].
         num_folds: number of folds.
-        seed: of the assignment.
+        seed: seed of the assignment.
         groups: indices of images that are the same; they get into one fold, so that a head is not
-            trained on a copy of what it judges.
+            trained on a copy of an image that it predicts.
     """
     random = np.random.default_rng([seed, 31])
     folds = np.zeros(len(labels), np.int64)
@@ -46,9 +46,10 @@ def fold_of_images(
 
 
 def reduced_features(features: np.ndarray, rows: np.ndarray) -> Tensor:
-    """Features of some rows on their first principal components: float32 [n, d], d at most 512.
+    """Project the features of some rows on their first principal components: float32 [n, d].
 
-    Features are divided by their length before. The components are those of an even sample.
+    d is at most 512. Each row is divided by its L2 norm first. The components are computed from
+    evenly spaced rows.
     """
     sample = _normalized(features[rows[:: -(-len(rows) // MAX_SAMPLE)]])
     mean = sample.mean(0)
@@ -67,7 +68,7 @@ def reduced_features(features: np.ndarray, rows: np.ndarray) -> Tensor:
 
 
 def _normalized(features: np.ndarray) -> np.ndarray:
-    """Rows divided by their length; those that are zero everywhere stay."""
+    """The rows divided by their L2 norms; rows of zeros are not changed."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     normalized: np.ndarray = features / np.where(lengths > 0, lengths, 1)
     return normalized
@@ -101,7 +102,7 @@ def out_of_fold(
 
 
 def fit_head(features: Tensor, targets: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Weight [C, D] and bias [C] of a softmax regression, fitted from zero, so without chance."""
+    """Fit a softmax regression from zeros, so without randomness: weight [C, D] and bias [C]."""
     weight = torch.zeros(num_classes, features.shape[1], requires_grad=True)
     bias = torch.zeros(num_classes, requires_grad=True)
     penalty = PENALTY * float(features.square().sum(1).mean())

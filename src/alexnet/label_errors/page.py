@@ -1,4 +1,4 @@
-"""A page to keep, relabel or drop each suspect; it is one file, and writes a CSV by a download."""
+"""A page to keep, relabel or drop each suspect: one HTML file that downloads decisions as CSV."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from alexnet.label_errors.suspects import LabelErrors, Suspect
 from alexnet.pages import ByteBudget, jpeg_url, render_page
 
 MAX_SUSPECTS = 300
-"""On a page; the CSV has all."""
+"""Suspects on a page; the CSV file has all."""
 SIDE, EXAMPLE_SIDE = 224, 96
-"""Of the image of a suspect and of an example, in pixels."""
+"""Side in pixels of the image of a suspect, and of an example of a class."""
 MAX_IMAGE_BYTES, MAX_EXAMPLE_BYTES = 2_000_000, 600_000
-"""Of all images of the page; later ones are left out."""
+"""Bytes of all images of suspects, and of all examples, on a page; later ones are left out."""
 
 
 def mistakes_page(
     found: LabelErrors, data: str, *, data_root: str = "", label_from: str = ""
 ) -> str:
-    """The page of the suspects.
+    """The HTML of the page of the suspects.
 
     Args:
-        found: from `find_label_errors`.
-        data: what the command took as the data set, for the command that applies the decisions.
-        data_root: as the flag of the command.
-        label_from: as the flag of the command.
+        found: the result of `find_label_errors`.
+        data: the data set as given to the command, for the command that applies the decisions.
+        data_root: the command's flag of that name.
+        label_from: the command's flag of that name.
     """
     shown = found.suspects[:MAX_SUSPECTS]
     flags = data_flags(data_root, label_from)
@@ -58,7 +58,7 @@ def mistakes_page(
 
 
 def _key(found: LabelErrors) -> str:
-    """Under which the browser keeps decisions: another list of suspects has another key."""
+    """The key under which the browser stores decisions, a hash of the list of suspects."""
     digest = hashlib.blake2b(digest_size=8)
     for one in found.suspects:
         digest.update(f"{one.image}\0{one.label}\0".encode("utf-8", "surrogateescape"))
@@ -66,7 +66,7 @@ def _key(found: LabelErrors) -> str:
 
 
 def _suspects(found: LabelErrors, shown: tuple[Suspect, ...]) -> list[dict[str, Any]]:
-    """The suspects as the page's script needs them; its budget decides which have an image."""
+    """The suspects as values for the page's script; those beyond the budget have no image."""
     budget = ByteBudget(MAX_IMAGE_BYTES)
     values = []
     for one in shown:
@@ -88,7 +88,7 @@ def _suspects(found: LabelErrors, shown: tuple[Suspect, ...]) -> list[dict[str, 
 
 
 def _examples(found: LabelErrors, shown: tuple[Suspect, ...]) -> dict[str, str]:
-    """The image of each class that its label is most probable for, for the classes shown."""
+    """For each class shown, the image with that label for which the class is most probable."""
     budget = ByteBudget(MAX_EXAMPLE_BYTES)
     labels, names = found.store.labels[found.rows], found.store.info.class_names
     wanted = {name for one in shown for name in (one.label, one.suggested)}

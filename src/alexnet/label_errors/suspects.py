@@ -31,9 +31,9 @@ from alexnet.reporter import NullReporter, Reporter, progress_callback
 
 Reason: TypeAlias = Literal["prediction", "duplicate", "duplicate_across_splits"]
 REASONS: tuple[Reason, ...] = ("duplicate", "prediction", "duplicate_across_splits")
-"""In the order in which suspects are listed."""
+"""Reasons, in the order in which suspects are listed."""
 MIN_IMAGES = 2
-"""Of a class: with fewer no head can learn it without the image that it judges."""
+"""Images that a class needs, so that a head can learn it without the image that it predicts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,53 +41,53 @@ class Suspect:
     """An image whose label is probably wrong, or that is there twice."""
 
     rank: int
-    """From 1, the most suspicious first."""
+    """Rank from 1, the most suspicious first."""
     index: int
-    """Of the image in the image store."""
+    """Index of the image in the image store."""
     image: str
-    """Its name in the data set."""
+    """The image's name in the data set."""
     label: str
-    """Its class in the data set."""
+    """The image's class in the data set."""
     suggested: str
-    """The most probable other class; of an image in two classes the other, unless its label is the
-    more probable one; "" of none."""
+    """The most probable other class. For an image that is in two classes, the other one, unless
+    the label is more probable; "" if there is no suggestion."""
     label_probability: float
-    """Of its label by a head that was not trained on it (self-confidence), 0 to 1."""
+    """Probability of the label by a head not trained on the image (self-confidence), 0 to 1."""
     suggested_probability: float | None
-    """Of the suggested class; None where there is none."""
+    """Probability of the suggested class; None if there is none."""
     reason: Reason
     duplicate_of: str
-    """The name of the other image of a duplicate; else ""."""
+    """Name of the image of which this one is a duplicate, else ""."""
     is_likely: bool
-    """Whether it is among as many as confident learning counts, or is in two classes."""
+    """Whether the image is among the `num_errors` most suspicious, or is in two classes."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelErrors:
-    """What is found in a data set."""
+    """The label errors found in a data set."""
 
     store: Store
     features: str
-    """Whose features, in words."""
+    """Name of the network that gave the features."""
     num_folds: int
     seed: int
     num_images: int
-    """Usable images."""
+    """Number of usable images."""
     out_of_fold_accuracy: float
     """Fraction of images whose most probable class is their label, 0 to 1."""
     num_errors: int
-    """Label errors that confident learning counts."""
+    """Number of label errors by confident learning."""
     pairs: tuple[tuple[str, str, int], ...]
     """(label, probable class, label errors), the most frequent first."""
     suspects: tuple[Suspect, ...]
     rows: np.ndarray
     """int64 [n]: indices of usable images, ascending."""
     probabilities: np.ndarray
-    """float32 [n, C], out of fold, of these images."""
+    """float32 [n, C]: out-of-fold probabilities of these images."""
 
     @property
     def summary(self) -> str:
-        """How many images are suspicious, how many of these are likely wrong, and why those."""
+        """A sentence on how many images are suspicious, how many are likely wrong, and why."""
         images = count_text(len(self.suspects), "image")
         likely = sum(one.is_likely for one in self.suspects)
         copies = sum(one.reason == "duplicate" for one in self.suspects)
@@ -104,7 +104,7 @@ class LabelErrors:
         )
 
     def as_csv(self) -> str:
-        """A line per suspect, for `decision` and `new_label` to be filled in."""
+        """CSV with a line per suspect, in which `decision` and `new_label` are to be filled in."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow((*COLUMNS, "probability", "suggested_probability", "reason"))
@@ -135,21 +135,24 @@ def find_label_errors(
     device: str = "auto",
     reporter: Reporter | None = None,
 ) -> LabelErrors:
-    """Images whose labels are probably wrong, by confident learning on out-of-fold probabilities.
+    """Find images whose labels are probably wrong, by confident learning.
+
+    The probabilities are out of fold: by heads that were not trained on the image.
 
     Args:
         data: a data set's name, a folder or a list.
-        model: whose last hidden layer gives the features; torchvision's convolutions unless given.
+        model: the classifier whose last hidden layer gives the features; torchvision's convolutions
+            unless given.
         data_root: folder searched for data sets and for torchvision's file first.
-        label_from: as `DataOptions.label_from`.
-        num_folds: heads, each trained on all folds but one.
-        seed: of the folds.
-        device: where features are computed, of torchvision's convolutions.
+        label_from: see `DataOptions.label_from`.
+        num_folds: number of folds, and of heads, each of which is trained on all folds but one.
+        seed: seed of the folds.
+        device: device on which features of torchvision's convolutions are computed.
         reporter: receives notes, and the progress of decoding, features and folds.
 
     Raises:
-        UsageError: fewer than two folds.
-        DataError: the data cannot be used, or has one class only.
+        UsageError: `num_folds` is less than two.
+        DataError: the data cannot be used, or has only one class.
         MissingDataError: torchvision's convolutions are not here and cannot be downloaded.
     """
     if num_folds < 2:
@@ -184,10 +187,10 @@ def find_label_errors(
 
 
 def _labelled_rows(store: Store) -> np.ndarray:
-    """Indices of the images that can be used, int64.
+    """The indices of the usable images, int64.
 
     Raises:
-        DataError: they are of one class.
+        DataError: the images are of one class.
     """
     rows = np.flatnonzero(store.usable)
     if len(np.unique(store.labels[rows])) < 2:
@@ -219,16 +222,16 @@ def label_errors(
     num_folds: int = 5,
     seed: int = 0,
 ) -> LabelErrors:
-    """The suspects among images with these probabilities.
+    """Find the suspects among images from their probabilities.
 
     Args:
         store: the images.
         rows: int64 [n], ascending: indices of usable images.
         probabilities: float32 [n, C] by heads that were not trained on the image.
         groups: indices into the store of images that are the same.
-        features: whose, in words.
-        num_folds: of the heads.
-        seed: of the folds.
+        features: name of the network that gave the features.
+        num_folds: number of folds.
+        seed: seed of the folds.
     """
     labels, names = store.labels[rows], store.info.class_names
     counts = np.bincount(labels, minlength=len(names))
@@ -266,10 +269,10 @@ class _Candidate(NamedTuple):
 
     row: int
     suggested: int
-    """A class; -1 for none."""
+    """Index of the suggested class; -1 for none."""
     reason: Reason
     other: int
-    """The image of which it is a duplicate; -1 for none."""
+    """Index of the image of which it is a duplicate; -1 for none."""
     is_likely: bool
 
 
@@ -299,7 +302,7 @@ def _ordered(copies: Iterable[_Candidate], doubted: Iterable[_Candidate]) -> lis
 def _suspect(
     rank: int, found: _Candidate, store: Store, rows: np.ndarray, probabilities: np.ndarray
 ) -> Suspect:
-    """A candidate with names and probabilities."""
+    """The suspect of a candidate, with names and probabilities."""
     info, label = store.info, int(store.labels[found.row])
     own = probabilities[np.searchsorted(rows, found.row)]
     is_right = found.reason == "duplicate" and own[label] > own[found.suggested]

@@ -1,12 +1,12 @@
-"""The logs of a run in the form of other programs: TensorBoard, MLflow, Weights & Biases, CSV.
+"""Log a run for other programs: TensorBoard, MLflow, Weights & Biases, CSV.
 
-- `logger`: `Logger`, what each of them does, and the values that it gets
+- `logger`: `Logger`, their protocol, and the values that they get
 - `catalogue`: the loggers by name, and the packages that they need
-- `tensorboard_logger`, `mlflow_logger`, `wandb_logger`, `csv_logger`: one each
+- `tensorboard_logger`, `mlflow_logger`, `wandb_logger`, `csv_logger`: the loggers
 - `log_thread`: a logger in a thread of its own, which neither stops nor slows a training
 - `run_loggers`: a `Reporter` that hands the records of a run to its loggers
 
-Each has a folder in `logs/` of the run folder; a resumed run continues those that are there.
+Each logger has a folder in `logs/` of the run folder; a resumed run continues the existing logs.
 """
 
 from typing import TYPE_CHECKING

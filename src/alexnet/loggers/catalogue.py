@@ -12,17 +12,17 @@ from alexnet.loggers.logger import Logger, LogStart
 from alexnet.runtime.extras import require_extra
 
 LOGS = "logs"
-"""The folder in a run folder that has one for every logger of the run."""
+"""Folder in a run folder, with a subfolder for every logger of the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoggerKind:
-    """How a logger is made."""
+    """The class of a logger, and the packages that it needs."""
 
     module: str
     cls: str
     packages: tuple[str, ...] = ()
-    """That it imports; the extra that installs them has the logger's name."""
+    """Packages that it imports; the extra that installs them has the logger's name."""
 
 
 LOGGERS = {
@@ -36,11 +36,11 @@ LOGGERS = {
 
 
 def read_names(words: str | Iterable[str]) -> tuple[str, ...]:
-    """The loggers that are named: "tensorboard,csv", or one word each.
+    """The loggers' names from one text such as "tensorboard,csv", or from several.
 
     Raises:
         UnknownNameError: there is no such logger.
-        UsageError: the package that one needs is not installed.
+        UsageError: a package that a logger needs is not installed.
     """
     parts = [words] if isinstance(words, str) else list(words)
     if not all(isinstance(part, str) for part in parts):
@@ -60,7 +60,7 @@ def begun_logs(run: Path) -> list[str]:
 
 
 def open_logger(name: str, run: Path, start: LogStart) -> Logger:
-    """A logger for a run, which continues the log that is there.
+    """Open a logger for a run; it continues an existing log.
 
     Raises:
         Exception: whatever the logger raises.

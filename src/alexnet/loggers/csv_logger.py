@@ -1,4 +1,4 @@
-"""`steps.csv` and `epochs.csv`: a row for every step and epoch; and `result.csv`."""
+"""Log to `steps.csv` and `epochs.csv`, with a row for every step and epoch, and `result.csv`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILES: dict[RowKind, str] = {"step": "steps.csv", "epoch": "epochs.csv"}
 
 
 class CsvLogger:
-    """Two tables, whose columns are those of their first row."""
+    """A logger of two CSV tables, whose columns are those of their first row."""
 
     def __init__(self, folder: Path, start: LogStart) -> None:
         self._paths = {kind: folder / name for kind, name in FILES.items()}
@@ -49,7 +49,7 @@ class CsvLogger:
 
 
 def _cut(path: Path, step: int) -> list[str]:
-    """Remove the rows after a step, and a last one that is not whole; returns the columns."""
+    """Remove the rows after a step, and an incomplete last row; return the columns."""
     if not path.exists():
         return []
     text = path.read_text("utf-8", "replace")

@@ -11,17 +11,17 @@ from alexnet.io.text import error_text, printable
 from alexnet.loggers.logger import Logger, LogResult, Row
 
 MAX_WAITING_ROWS = 10_000
-"""The log ends where so many wait, so that a server that does not answer costs no memory."""
+"""Waiting rows at which the log ends, to limit memory if a server does not respond."""
 MAX_ROWS_AT_ONCE = 100
-"""Handed to a logger; otherwise a fast training would add to them for ever."""
+"""Most rows that a logger gets at once; without a limit a fast training would add rows forever."""
 CLOSE_SECONDS = 60.0
-"""How long the end of a run waits for a logger to write what is left."""
+"""Longest time that the end of a run waits for a logger to write the remaining rows."""
 Item: TypeAlias = "Row | LogResult | bool"
-"""False and True close the log: whether the run has finished."""
+"""A row, the result, or a bool that closes the log and says whether the run has finished."""
 
 
 class LogThread:
-    """Opens a logger and hands it rows; the first exception ends the log."""
+    """A thread that opens a logger and gives it rows; the first exception ends the log."""
 
     def __init__(self, name: str, opener: Callable[[], Logger]) -> None:
         self.name = name
@@ -33,7 +33,7 @@ class LogThread:
         self._thread.start()
 
     def put(self, item: Row | LogResult) -> None:
-        """Hand over a row, or the result; returns at once."""
+        """Queue a row or the result for the logger, without waiting."""
         if self._items.qsize() >= MAX_WAITING_ROWS:
             self.failure = self.failure or "it is slower than the training"
             self._items.put(False)
@@ -41,7 +41,7 @@ class LogThread:
             self._items.put(item)
 
     def close(self, is_finished: bool) -> None:
-        """Write what is left, or give up after CLOSE_SECONDS."""
+        """Write the queued items, for at most CLOSE_SECONDS, and close the log."""
         self._items.put(is_finished)
         self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
@@ -54,7 +54,7 @@ class LogThread:
             self.failure = self.failure or printable(error_text(error))
 
     def _write(self, logger: Logger) -> None:
-        """Until the log is closed; rows that have waited together are written together."""
+        """Write queued items until the log is closed; rows that wait together are one call."""
         while True:
             rows, other = self._next()
             if rows:
@@ -66,7 +66,7 @@ class LogThread:
                 return
 
     def _next(self) -> tuple[list[Row], LogResult | bool | None]:
-        """Rows that wait, at most MAX_ROWS_AT_ONCE, and what else follows them."""
+        """The next rows, at most MAX_ROWS_AT_ONCE, and the item of another kind after them."""
         rows: list[Row] = []
         while True:
             item = self._items.get()

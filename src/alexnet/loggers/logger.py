@@ -1,4 +1,4 @@
-"""What a logger does, and the values that it gets."""
+"""The protocol of loggers, and the values that they get."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Row:
     step: int
     """Finished steps since the start of the run, also for an epoch."""
     values: Mapping[str, float]
-    """By name; errors are fractions from 0 to 1."""
+    """Figures by name; errors are fractions from 0 to 1."""
 
     @property
     def tagged(self) -> dict[str, float]:
@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogStart:
-    """What a logger knows before the first step of a session."""
+    """The facts that a logger gets before the first step of a session."""
 
     run: str
     """The name of the run."""
@@ -44,8 +44,8 @@ class LogStart:
     recipe: str
     """The recipe as JSON."""
     last_steps: Mapping[RowKind, int]
-    """The last finished step, and the last step of the last finished epoch; 0 in a new run. What an
-    earlier session has logged of later ones is replaced."""
+    """The last finished step, and the last step of the last finished epoch; 0 in a new run. Rows of
+    later steps, logged by an earlier session, are replaced."""
 
     @property
     def is_new(self) -> bool:
@@ -55,35 +55,35 @@ class LogStart:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogResult:
-    """What a logger gets of a finished run."""
+    """The final results of a run for a logger."""
 
     step: int
-    """The last one."""
+    """The last step."""
     metrics: Mapping[str, float]
     """Final figures by name, such as "test_top1_error"."""
     figures: Sequence[Path]
-    """PNG files."""
+    """Paths of PNG files."""
 
 
 class Logger(Protocol):
-    """Writes the log of one run. It may raise any exception, which ends the log, not the run."""
+    """A writer of the log of one run. Any exception that it raises ends the log, not the run."""
 
     def __init__(self, folder: Path, start: LogStart) -> None:
-        """Begin a log, or continue the one that is in the folder.
+        """Begin a log, or continue the one in the folder.
 
         Args:
-            folder: where this logger keeps its files; it exists.
-            start: what is known now.
+            folder: the existing folder for this logger's files.
+            start: the facts about the run.
         """
 
     def log_rows(self, rows: Sequence[Row]) -> None:
         """Add rows, in their order."""
 
     def log_result(self, result: LogResult) -> None:
-        """Add what is known at the end of the run."""
+        """Add the final results of the run."""
 
     def close(self, *, is_finished: bool) -> None:
-        """Write all that is left; nothing follows in this session."""
+        """Write all remaining data, and end the session of the log."""
 
 
 def step_row(report: StepReport) -> Row:
@@ -93,7 +93,7 @@ def step_row(report: StepReport) -> Row:
 
 
 def epoch_row(record: EpochRecord, times: EpochTimes | None) -> Row:
-    """The row of an epoch; without what is not known of it."""
+    """The row of an epoch; unknown values are left out."""
     split = record.eval_split
     values: dict[str, float | None] = {
         "epoch": record.epoch,
@@ -114,13 +114,13 @@ def epoch_row(record: EpochRecord, times: EpochTimes | None) -> Row:
 
 
 def log_start(run: Path, recipe: Recipe, step: int, epoch_step: int) -> LogStart:
-    """What a logger knows of a run; of paths on this machine only the last name.
+    """The facts about a run for its loggers; paths on this machine are reduced to the last name.
 
     Args:
-        run: its folder.
-        recipe: of the run.
-        step: finished steps.
-        epoch_step: those at the end of the last finished epoch.
+        run: the run folder.
+        recipe: the run's recipe.
+        step: number of finished steps.
+        epoch_step: number of finished steps at the end of the last finished epoch.
     """
     recipe = without_folders(recipe)
     return LogStart(

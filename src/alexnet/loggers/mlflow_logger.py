@@ -1,7 +1,7 @@
-"""Runs in MLflow's store: that of $MLFLOW_TRACKING_URI, else MLflow's own default.
+"""Log runs to MLflow's tracking store at $MLFLOW_TRACKING_URI, else at MLflow's default.
 
-MLflow has no way to replace the values of a step. A resumed run repeats the steps after its last
-checkpoint with the same bits, so those that MLflow has already are left out.
+MLflow cannot replace the values of a step. A resumed run repeats the steps after its last
+checkpoint bit for bit, so steps that MLflow has already are left out.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from alexnet.io.files import read_regular, write_text
 from alexnet.loggers.logger import KINDS, LogResult, LogStart, Row
 
 EXPERIMENT = "alexnet"
-"""Unless $MLFLOW_EXPERIMENT_NAME is set."""
+"""Name of the experiment, unless $MLFLOW_EXPERIMENT_NAME is set."""
 LOCAL = ("sqlite:", "file:")
-"""Stores whose address holds no password, so that a run can remember it."""
+"""Schemes of tracking URIs that hold no password, so that they can be written to `run.json`."""
 MAX_METRICS, MAX_PARAMS = 1000, 100
-"""In one request."""
+"""Most metrics and most parameters in one request."""
 MAX_VALUE_LENGTH = 500
-"""Of a parameter's text, as old servers have it."""
+"""Length to which a parameter's text is cut, the limit of old servers."""
 MAX_FILE_BYTES = 10_000
 
 
 class MLflowLogger:
-    """A run of an experiment; `run.json` remembers which."""
+    """A logger to a run of an experiment, whose id is kept in `run.json`."""
 
     def __init__(self, folder: Path, start: LogStart) -> None:
         path = folder / "run.json"
@@ -54,11 +54,11 @@ class MLflowLogger:
         self._client.log_text(self._id, start.recipe, "recipe.json")
 
     def _last_step(self, name: str) -> int:
-        """The last step with a value of this name; 0 before the first."""
+        """The last step with a metric of this name; 0 if there is none."""
         return max((m.step for m in self._client.get_metric_history(self._id, name)), default=0)
 
     def _log_settings(self, run: Run, settings: Mapping[str, object]) -> None:
-        """Parameters are written once; what a resumed run has changed becomes a tag."""
+        """Write new parameters once; those that a resumed run has changed become tags."""
         texts = {name: str(value)[:MAX_VALUE_LENGTH] for name, value in settings.items()}
         known = run.data.params
         new = iter([Param(name, text) for name, text in texts.items() if name not in known])
@@ -96,7 +96,7 @@ class MLflowLogger:
 
 
 def _new_run(client: MlflowClient, name: str) -> str:
-    """The id of a new run in the experiment, which is created if it is not there."""
+    """Create a run, and its experiment if that does not exist; return the run's id."""
     experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "") or EXPERIMENT
     found = client.get_experiment_by_name(experiment)
     try:

@@ -16,9 +16,10 @@ from alexnet.reporter import Reporter, StepReport
 
 
 class RunLoggers:
-    """Passes on what it receives, and hands steps, epochs and the result to loggers.
+    """A reporter that also gives steps, epochs and the result to loggers.
 
-    A context: it closes the loggers at its end. A logger that fails is reported once, by a note.
+    It passes all calls on to another reporter. As a context manager it closes the loggers at its
+    end. A logger that fails is reported once, by a note.
     """
 
     def __init__(
@@ -39,11 +40,11 @@ class RunLoggers:
         self._close(is_finished=False)
 
     def note(self, text: str) -> None:
-        """Pass a sentence on."""
+        """Pass a note on."""
         self._reporter.note(text)
 
     def on_prepare(self, done: int, total: int) -> None:
-        """Pass it on."""
+        """Pass the progress of preparing on."""
         self._reporter.on_prepare(done, total)
 
     def on_step(self, report: StepReport) -> None:
@@ -75,7 +76,7 @@ class RunLoggers:
         self._threads = self._tell()
 
     def _tell(self) -> list[LogThread]:
-        """Report what has failed since the last time; returns the others."""
+        """Report loggers that have failed, and return the others."""
         for thread in self._threads:
             if thread.failure:
                 self._reporter.note(
@@ -86,9 +87,9 @@ class RunLoggers:
 
 
 def logs_to_write(given: Sequence[str], run: Path, reporter: Reporter) -> list[str]:
-    """The loggers that are named, and those of the run's earlier sessions.
+    """The names of the loggers in `given`, and of those of the run's earlier sessions.
 
-    One of the latter whose package is missing here is left out, with a note.
+    A logger of an earlier session whose package is not installed is left out, with a note.
     """
     names = list(given)
     for name in begun_logs(run):

@@ -1,7 +1,7 @@
-"""An event file that TensorBoard reads: `tensorboard --logdir runs`.
+"""Log to an event file that TensorBoard reads: `tensorboard --logdir runs`.
 
-It is written with TensorBoard's own records and messages. A resumed run writes it anew without the
-events that follow its checkpoint, so that every reader finds every step once.
+The file is written with TensorBoard's own records and messages. A resumed run writes it anew
+without the events after its checkpoint, so that every reader finds every step once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RGB = 3
 
 
 class TensorBoardLogger:
-    """One event file."""
+    """A logger to one event file."""
 
     def __init__(self, folder: Path, start: LogStart) -> None:
         self._start = start
@@ -84,7 +84,7 @@ def _copy_kept(old: Sequence[Path], new: Path, start: LogStart) -> None:
 
 
 def _kept(path: Path, start: LogStart) -> Iterator[bytes]:
-    """The events of a file up to where a run is resumed; one that was cut off ends it."""
+    """Yield the events up to the step where the run is resumed, or up to one that is cut off."""
     last_steps = {"recipe": 0} | {str(kind): step for kind, step in start.last_steps.items()}
     for data in RawEventFileLoader(str(path)).Load():
         event = Event.FromString(data)

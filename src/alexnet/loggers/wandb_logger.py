@@ -1,8 +1,8 @@
-"""Runs of Weights & Biases, offline where nobody is logged in.
+"""Log runs to Weights & Biases, offline if nobody is logged in.
 
-wandb has no way to replace the values of a step. A resumed run repeats the steps after its last
-checkpoint with the same bits, so those that were logged already are left out; the files `last_step`
-and `last_epoch` remember which.
+wandb cannot replace the values of a step. A resumed run repeats the steps after its last checkpoint
+bit for bit, so steps that were logged already are left out; the last ones are kept in the files
+`last_step` and `last_epoch`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from alexnet.io.files import write_text
 from alexnet.loggers.logger import KINDS, LogResult, LogStart, Row, RowKind
 
 PROJECT = "alexnet"
-"""Unless $WANDB_PROJECT is set."""
+"""Name of the project, unless $WANDB_PROJECT is set."""
 
 
 class WandbLogger:
-    """A run of a project; the file `run_id` remembers which."""
+    """A logger to a run of a project, whose id is kept in the file `run_id`."""
 
     def __init__(self, folder: Path, start: LogStart) -> None:
         self._paths: dict[RowKind, Path] = {kind: folder / f"last_{kind}" for kind in KINDS}
@@ -67,7 +67,7 @@ def _number(path: Path) -> int:
 
 
 def is_offline() -> bool:
-    """Whether runs are only written, because nobody is logged in and $WANDB_MODE is not set."""
+    """Whether runs are offline, because nobody is logged in and $WANDB_MODE is not set."""
     if os.environ.get("WANDB_MODE"):
         return False
     with suppress(Exception):
@@ -76,7 +76,7 @@ def is_offline() -> bool:
 
 
 def _run_id(path: Path) -> str:
-    """The id in a file, or a new one, which is kept there."""
+    """The id in a file; if there is no file, a new id, which is written to it."""
     if not path.exists():
         write_text(path, uuid.uuid4().hex[:8] + "\n")
     return path.read_text("utf-8").strip()

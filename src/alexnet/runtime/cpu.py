@@ -7,9 +7,9 @@ import platform
 from pathlib import Path
 
 GPU_FILES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""Of the drivers of NVIDIA (Linux, WSL) and AMD."""
+"""Device files of the drivers of NVIDIA (Linux, WSL) and AMD."""
 NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
-"""A folder for each, of NVIDIA's driver on Linux."""
+"""Folder of NVIDIA's driver on Linux, with a subfolder for each GPU."""
 
 
 def may_have_gpu() -> bool:
@@ -18,9 +18,9 @@ def may_have_gpu() -> bool:
 
 
 def gpu_names() -> tuple[str, ...]:
-    """What decides which GPU torch takes: the models of NVIDIA's, and which a process may see.
+    """`$CUDA_VISIBLE_DEVICES` and the models of NVIDIA's GPUs, which determine the GPU torch uses.
 
-    They are found on Linux alone.
+    Models are found on Linux alone.
     """
     files = sorted(NVIDIA_GPUS.glob("*/information"))
     texts = [file.read_text("utf-8", errors="replace") for file in files]
@@ -30,7 +30,7 @@ def gpu_names() -> tuple[str, ...]:
 
 
 def cpu_name() -> str:
-    """The model of the CPU, as Linux calls it; elsewhere as the system does."""
+    """The name of the CPU's model, from /proc/cpuinfo, else from Python's `platform`."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text("utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -20,21 +20,21 @@ from alexnet.errors import UsageError
 from alexnet.ops.tracing import no_autocast
 
 NumberType: TypeAlias = Literal["float32", "bf16", "fp16"]
-"""Of matrix products."""
+"""Type of numbers of matrix products."""
 DTYPES: dict[NumberType, torch.dtype] = {
     "float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16,
 }  # fmt: skip
 WITHOUT_TENSOR_CORES = re.compile(r"\b(GTX 16\d\d|MX ?[45]50|T(400|500|550|600|1000|1200|2000))\b")
-"""Names of Turing GPUs that have none. Programs for them leave fp16 out, in which some compute NaN
-(`check_amp` of Ultralytics)."""
+"""Names of Turing GPUs without tensor cores. Other programs do not use fp16 on them, since some of
+them compute NaN in it (`check_amp` of Ultralytics)."""
 TF32_SETTINGS = threading.RLock()
-"""Held while they are changed: they are those of the whole process."""
+"""Lock that is held while the settings of TF32, which are the whole process's, are changed."""
 
 
 def has_bf16(device: torch.device) -> bool:
     """Whether the device has instructions for bf16 matrix products, and torch uses them.
 
-    `ONEDNN_MAX_CPU_ISA=AVX2` keeps oneDNN, and so torch, from those of a CPU.
+    With `ONEDNN_MAX_CPU_ISA=AVX2` oneDNN, and so torch, does not use the instructions of a CPU.
     """
     if device.type == "cuda":
         with torch.cuda.device(device):  # torch asks the current one
@@ -68,19 +68,19 @@ def has_only_fp16(device: torch.device) -> bool:
 
 
 def number_type(device: torch.device, precision: Precision) -> NumberType:
-    """What a precision is on a device: `auto` is bf16 or fp16 if the hardware is made for it."""
+    """The type of a precision on a device; `auto` is bf16, fp16 or float32, as the hardware has."""
     if precision != "auto":
         return precision
     return "bf16" if has_bf16(device) else "fp16" if has_only_fp16(device) else "float32"
 
 
 def compute_dtype(device: torch.device, precision: Precision) -> torch.dtype:
-    """The data type of matrix products: torch's of `number_type`."""
+    """The torch dtype of matrix products, that of `number_type`."""
     return DTYPES[number_type(device, precision)]
 
 
 def slow_type_note(device: torch.device, precision: Precision) -> str:
-    """That the device is slow in a number type that was asked for; "" if it is not."""
+    """A note that the device is slow in the type that was asked for; "" if it is not."""
     best = number_type(device, "auto")
     if device.type not in ("cpu", "cuda") or precision in ("auto", best):
         return ""
@@ -107,7 +107,7 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
 def exact_float32(device: torch.device) -> Iterator[None]:
     """A context in which float32 is neither rounded to TF32 nor cast to a shorter type.
 
-    By torch's default NVIDIA GPUs since Ampere multiply the float32 of convolutions in TF32, whose
+    By torch's default, NVIDIA GPUs since Ampere compute float32 convolutions in TF32, whose
     mantissa has 10 bits.
     """
     with no_autocast(device.type):
@@ -136,9 +136,9 @@ def _without_tf32() -> Iterator[None]:
 
 
 def _older_matmul_setting() -> str:
-    """The older setting of TF32 in torch; "" where torch refuses to read it.
+    """The older of torch's settings of TF32; "" if torch raises an error when it is read.
 
-    It does after the newer one was changed. Where they agree both are changed, as torch asks for.
+    It does after the newer setting was changed. If both agree, both are changed, as torch requires.
     """
     try:
         return torch.get_float32_matmul_precision()
@@ -148,7 +148,7 @@ def _older_matmul_setting() -> str:
 
 @contextmanager
 def float32_default() -> Iterator[None]:
-    """A context in which new tensors are float32, whatever torch's default was and is again."""
+    """A context in which torch's default dtype is float32; it is restored at the end."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
@@ -201,7 +201,7 @@ def gpu_problem() -> str:
 
 @cache
 def device_problem(device: torch.device) -> str:
-    """Why a device does not compute, in a sentence; "" if it does, or if its memory is full."""
+    """The reason why a device cannot compute; "" if it can, or if its memory is full."""
     return _find_problem(device)
 
 
@@ -216,7 +216,7 @@ def _find_problem(device: torch.device) -> str:
 
 
 def lasting_problem(device: torch.device, error: RuntimeError) -> str:
-    """Why a device computes nothing more after an error, in a line; "" if it does.
+    """The reason why a device cannot compute any more after an error; "" if it can.
 
     After some errors of CUDA every call fails until the process ends.
     """
@@ -226,19 +226,19 @@ def lasting_problem(device: torch.device, error: RuntimeError) -> str:
 
 
 def compute_something(device: torch.device) -> None:
-    """Run a kernel, and wait for its result.
+    """Run a kernel on a device, and wait for its result.
 
     Raises:
-        RuntimeError: the device cannot.
+        RuntimeError: the device cannot run it.
     """
     torch.zeros(1, device=_own_gpu(device)).add_(1).item()
 
 
 def _own_gpu(device: torch.device) -> torch.device:
-    """The GPU that "cuda" will mean in this process.
+    """The GPU that "cuda" will mean in this process; any other device unchanged.
 
-    Of processes that were started together each has another one (`device_of_rank`), and leaves the
-    memory of the others alone.
+    Each of the processes that were started together has its own GPU (`device_of_rank`), and does
+    not allocate memory on the others.
     """
     if device != torch.device("cuda") or int(os.environ.get("WORLD_SIZE", 1)) == 1:
         return device

@@ -1,4 +1,4 @@
-"""What a result depends on besides the recipe: versions and hardware."""
+"""The versions and the hardware on which a result depends, besides the recipe."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Environment:
     kernels: str
     """Compiler and instruction set of the C kernels; "torch" if there are none."""
     device: str
-    """As torch calls it: cpu, cuda:0."""
+    """torch's name of the device: cpu, cuda:0."""
     has_bf16: bool
     """Whether the device has instructions for bf16 matrix products."""
     processes: int = 1
     """Number of processes that train together."""
     auto_precision: NumberType | None = None
-    """What `--precision auto` is on the device; None in files that do not tell."""
+    """Type of `--precision auto` on the device; None if read from a file without it."""
 
 
 def describe_environment(device: torch.device, processes: int = 1) -> Environment:
-    """The environment of this process, computing on `device` with others like it."""
+    """The environment of this process, one of `processes` that train together, each on `device`."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
     return Environment(
         alexnet=installed_version("alexnet"),

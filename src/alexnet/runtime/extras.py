@@ -1,4 +1,4 @@
-"""Optional packages."""
+"""Check that optional packages are installed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def require_extra(package: str, extra: str, purpose: str) -> None:
     """Check that an optional package is installed.
 
     Args:
-        package: the name it is imported by.
-        extra: the extra of this package that installs it.
-        purpose: what needs it, to begin the message with.
+        package: the name by which it is imported.
+        extra: the extra of alexnet that installs it.
+        purpose: the purpose for which it is needed, the beginning of the message.
 
     Raises:
-        UsageError: it is not; the message has the command that installs it.
+        UsageError: the package is not installed; the message has the command that installs it.
     """
     if find_spec(package) is None:
         raise UsageError(

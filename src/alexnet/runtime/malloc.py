@@ -1,4 +1,4 @@
-"""How this process gets memory from the system."""
+"""Set how this process gets memory from the system."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 """Options of glibc's `mallopt`, from its malloc.h."""
 MAX_MMAP_THRESHOLD = 32 << 20
-"""The largest that glibc takes."""
+"""Largest value of M_MMAP_THRESHOLD that glibc accepts."""
 
 
 def disable_malloc_trim() -> bool:

@@ -1,4 +1,4 @@
-"""How many threads this process has, and how they wait for each other."""
+"""Set how many threads OpenMP uses in this process, and how they wait for each other."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def limit_openmp_spinning() -> bool:
 
 
 def limit_openmp_threads() -> bool:
-    """Have no more threads than a quota of CPU time feeds; call this before torch is imported.
+    """Limit the threads to the container's quota of CPU time; call this before torch is imported.
 
-    torch counts the cores. In a container with two cores' worth of time on a machine of 64, its 64
-    threads would use up that time at once and then stand still, all of them.
+    torch starts a thread per core. In a container with a quota of two cores on a machine of 64, its
+    64 threads would use up the quota at once, and would then all be stopped.
 
     Returns:
         Whether it was set; a setting of the user is kept.

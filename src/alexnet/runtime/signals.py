@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )
-"""Ctrl-C, the request to end, and Windows' Ctrl-Break."""
+"""SIGINT (Ctrl-C), SIGTERM, and Windows' SIGBREAK (Ctrl-Break)."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """A signal has ended a run early; the message says how to resume it.
+    """The exception for a run that a signal has ended early; the message says how to resume it.
 
     It is not an `AlexNetError`: nothing went wrong, and code that handles errors must not catch it.
     """
@@ -27,10 +27,10 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class StopRequest:
-    """Remembers whether a signal has asked this process to stop."""
+    """A record of whether a signal has asked this process to stop."""
 
     _outer: ClassVar[list[StopRequest]] = []
-    """Those that listen now, from the outermost in."""
+    """Objects that are listening now, the outermost first."""
 
     def __init__(self) -> None:
         self.signal_number = 0
@@ -39,11 +39,11 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """A context in which the first signal to stop is only remembered.
+        """A context in which the first signal to stop is only recorded.
 
         A second signal acts as it would outside of the context. Signals that this process ignores
         stay ignored. Python lets only the main thread handle signals; in other threads the context
-        does nothing. In a context that has been asked to stop, an inner one is asked, too.
+        does nothing. A context inside one that has been asked to stop is asked, too.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

@@ -1,7 +1,7 @@
-"""Tasks in several processes at once, each done as it would be done alone.
+"""Carry out tasks in several processes at once, each as it would be carried out alone.
 
-A worker is a process of its own that gets one task after the other. It sends back what its reporter
-is told, and at the end of a task its failure, if any. All results are files.
+A worker is a process that gets one task after the other. It sends back the calls of its reporter,
+and at the end of a task its failure, if any. All results are files.
 """
 
 from __future__ import annotations
@@ -33,34 +33,35 @@ from alexnet.runtime.signals import TrainingInterrupted
 
 
 class Task(Protocol):
-    """What a worker does; it is sent to its process."""
+    """A task for a worker, which is pickled and sent to its process."""
 
     @property
     def path(self) -> Path:
-        """Its run folder, which names it in messages."""
+        """The task's run folder, which names it in messages."""
 
 
 T = TypeVar("T", bound=Task)
 CarryOut: TypeAlias = Callable[[T, Reporter], None]
-"""Does a task; a function of a module, since the process of a worker imports it by its name."""
+"""A function that carries out a task; a worker's process imports it by its module and name."""
 NewReporter: TypeAlias = Callable[[str], AbstractContextManager[Reporter]]
-"""Takes the description of a run that begins and gives its reporter, which is left at its end."""
+"""A function from a run's description to its reporter, a context that is left at the run's end."""
 
 GIGABYTE = 1 << 30
 MEMORY_PER_CPU_JOB, MEMORY_PER_GPU_JOB = 3 * GIGABYTE, 4 * GIGABYTE
-"""What a training of such a task needs at most, in bytes; most need a third of it."""
+"""Most bytes of memory that the training of a task needs; most trainings need a third of it."""
 MAX_GPU_JOBS = 8
-"""Small trainings on one GPU, each of which leaves most of it idle."""
+"""Most tasks at once on one GPU; a small training leaves most of a GPU idle."""
 SECONDS_PER_REPORT = 0.5
-"""Between two steps that a worker tells of."""
+"""Least time between two steps that a worker reports."""
 SECONDS_TO_END = 15.0
-"""After which a worker that was asked to end is killed."""
+"""Time after which a worker that was asked to end is killed."""
 DONE = "done"
-"""The message that ends a task, with the text of its failure or "". Others are a reporter's."""
+"""Name of the message that ends a task, with the text of its failure or ""; all other messages
+are named by a reporter's methods."""
 
 
 def default_jobs(device_name: str) -> int:
-    """As many trainings as one process for each core, or one GPU, have room for.
+    """The number of trainings that fit into memory, at most one per core and MAX_GPU_JOBS on a GPU.
 
     Raises:
         UsageError: there is no such device.
@@ -85,7 +86,7 @@ def memory_bytes() -> int:
 
 
 class WorkerLostError(TrainingError):
-    """The process of a task has ended before the task."""
+    """The error for a process that has ended before its task."""
 
     def __init__(self, task: Task, exit_code: int | None) -> None:
         super().__init__(
@@ -98,17 +99,17 @@ class WorkerLostError(TrainingError):
 
 @dataclass(eq=False)
 class Worker(Generic[T]):
-    """A process that carries out tasks, as the main process sees it."""
+    """The main process's handle of a process that carries out tasks."""
 
     process: multiprocessing.process.BaseProcess
     connection: Connection
     task: T | None = None
-    """What it is doing; None: it is idle."""
+    """The task that it carries out; None if it is idle."""
     reporter: Reporter = field(default_factory=NullReporter)
     open_reporter: ExitStack = field(default_factory=ExitStack)
 
     def begin(self, task: T, reporter: AbstractContextManager[Reporter]) -> None:
-        """Send a task.
+        """Send a task to the process, and enter its reporter.
 
         Raises:
             WorkerLostError: the process was killed while it was idle; the reporter was not entered.
@@ -121,7 +122,7 @@ class Worker(Generic[T]):
         self.reporter = self.open_reporter.enter_context(reporter)
 
     def receive(self) -> T | None:
-        """Take one message; the task, if it is finished.
+        """Receive one message; return the task if it is finished, else None.
 
         Raises:
             TrainingError: the task failed.
@@ -147,7 +148,7 @@ class Worker(Generic[T]):
         return WorkerLostError(task, self.process.exitcode)
 
     def forget(self) -> None:
-        """End the process, if it has not ended, and leave its reporter."""
+        """Kill the process, if it has not ended, and leave its reporter."""
         self.process.kill()
         self.process.join()
         self.connection.close()
@@ -155,10 +156,10 @@ class Worker(Generic[T]):
 
 
 class Workers(Generic[T]):
-    """At most so many processes, which are started when there is something to do."""
+    """A pool of at most `count` processes, which are started when they are needed."""
 
     def __init__(self, count: int, carry_out: CarryOut[T]) -> None:
-        """Share the threads of this process out among `count` workers that do `carry_out`."""
+        """Divide the threads of this process among `count` workers that call `carry_out`."""
         self.count = count
         self.threads = max(1, torch.get_num_threads() // count)
         self.workers: list[Worker[T]] = []
@@ -176,7 +177,7 @@ class Workers(Generic[T]):
         return self.count - sum(worker.task is not None for worker in self.workers)
 
     def begin(self, task: T, reporter: AbstractContextManager[Reporter]) -> None:
-        """Give a task to an idle worker, or to a new one; idle ones that were killed are left out.
+        """Give a task to an idle worker, or to a new one; killed idle workers are removed.
 
         Raises:
             WorkerLostError: the new process was killed at once.
@@ -190,11 +191,11 @@ class Workers(Generic[T]):
             worker.begin(task, reporter)
 
     def finished(self, timeout_seconds: float) -> Iterator[T]:
-        """The tasks that have ended, after messages came or the time is over.
+        """Wait for messages, at most `timeout_seconds`, and yield the tasks that have ended.
 
         Raises:
             TrainingError: a task failed.
-            WorkerLostError: its process was killed; another takes its place.
+            WorkerLostError: a task's process was killed; a new process can take its place.
         """
         busy = {worker.connection: worker for worker in self.workers if worker.task}
         for connection in wait(list(busy), timeout_seconds):
@@ -239,7 +240,7 @@ class Workers(Generic[T]):
 def ignoring_interrupts() -> Iterator[None]:
     """A context in which Ctrl-C is ignored, also by processes that are started in it.
 
-    A terminal sends it to all of them. The main process alone decides what it means.
+    A terminal sends it to all processes, but the main process alone handles it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -252,7 +253,7 @@ def ignoring_interrupts() -> Iterator[None]:
 
 
 def serve(connection: Connection, threads: int, carry_out: CarryOut[T]) -> None:
-    """The life of a worker: carry out tasks until the main process ends or asks it to end."""
+    """Carry out tasks in a worker's process until the main process ends or asks it to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     disable_malloc_trim()
     torch.set_num_threads(threads)
@@ -265,14 +266,14 @@ def serve(connection: Connection, threads: int, carry_out: CarryOut[T]) -> None:
 
 
 def free_gpu_memory() -> None:
-    """Give back the memory of a GPU that torch keeps of freed tensors, for other processes."""
+    """Release GPU memory that torch's allocator caches, for other processes."""
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         gc.collect()  # a compiled network refers to itself
         torch.cuda.empty_cache()
 
 
 def failure_of(carry_out: CarryOut[T], task: T, reporter: Reporter) -> str:
-    """Carry out a task; why it failed, or ""."""
+    """Carry out a task; return the reason why it failed, or ""."""
     try:
         carry_out(task, reporter)
     except AlexNetError as error:
@@ -283,7 +284,10 @@ def failure_of(carry_out: CarryOut[T], task: T, reporter: Reporter) -> str:
 
 
 class SendingReporter:
-    """Sends what it is told to the main process; if that has ended, this process is asked to."""
+    """A reporter that sends its calls to the main process.
+
+    If that process has ended, SIGTERM asks this one to stop, so that it saves a checkpoint.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -291,23 +295,23 @@ class SendingReporter:
         self._is_open = True
 
     def note(self, text: str) -> None:
-        """A sentence for the user, such as a warning."""
+        """Send a sentence for the user, such as a warning."""
         self._send("note", text)
 
     def on_prepare(self, done: int, total: int) -> None:
-        """While the image store is built: images decoded so far."""
+        """Send the progress of building the image store: images decoded, and images in all."""
         self._send_sometimes("on_prepare", done, total)
 
     def on_step(self, report: StepReport) -> None:
-        """After every training step."""
+        """Send the report of a training step, if SECONDS_PER_REPORT have passed."""
         self._send_sometimes("on_step", report)
 
     def on_epoch(self, record: EpochRecord, times: EpochTimes) -> None:
-        """After every epoch."""
+        """Send the record of an epoch."""
         self._send("on_epoch", record, times)
 
     def on_start(self, done: int, total: int) -> None:
-        """Before the first step of a session: epochs that are finished, and those in all."""
+        """Send, before the first step of a session, the finished epochs and the epochs in all."""
         self._send("on_start", done, total)
 
     def _send_sometimes(self, name: str, *arguments: Any) -> None:

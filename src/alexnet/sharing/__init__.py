@@ -1,11 +1,11 @@
-"""Models for others: a folder with a model card, Hugging Face's hub, and small files.
+"""Share models: a folder with a model card, Hugging Face's hub, and small files of weights.
 
-- `folder`: `write_folder`, what a run is as a folder for others
+- `folder`: `write_folder` writes the folder of a run that is shared
 - `card`, `templates/`: its README.md, with the metadata that the hub reads
 - `examples`: example images, only if they are asked for
-- `weights`: half precision, and the difference to a trunk
-- `upload`: the folder as a repository of the hub
-- `fetch`: `find_model`, the model file of an address or of a folder
+- `weights`: half precision, and files without the weights of a trunk
+- `upload`: upload the folder to a repository of the hub
+- `fetch`: `find_model`, the model file at an address or in a folder
 """
 
 from typing import TYPE_CHECKING

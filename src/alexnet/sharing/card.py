@@ -22,40 +22,40 @@ from alexnet.runtime.environment import installed_version
 from alexnet.sharing.examples import Example
 
 LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
-"""An identifier such as mit or cc-by-4.0."""
+"""Pattern of license identifiers such as mit or cc-by-4.0."""
 MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 MAX_CLASS_ROWS, MAX_CONFUSED, MAX_CLASS_NAMES = 100, 5, 30
 SETTINGS = (
     "init_from", "freeze_up_to", "epochs", "batch_size", "optimizer.optimizer", "optimizer.lr",
     "optimizer.weight_decay", "schedule.schedule", "precision", "seed",
 )  # fmt: skip
-"""Of the recipe, those that the card shows."""
+"""Values of the recipe that the card shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CardContent:
-    """What a card is about."""
+    """The content of a model card."""
 
     run: StoredRun
     info: ModelInfo
-    """Of the model, without folders of this machine."""
+    """Header of the model, without paths on this machine."""
     repository: str
-    """"OWNER/NAME"."""
+    """Name of the repository, "OWNER/NAME"."""
     license: str
     plots: Sequence[str]
-    """Names of those in the folder."""
+    """Names of the plots in the folder."""
     examples: Sequence[Example]
     half: bool
     trunk: str
-    """Where the other weights are; "" for a whole model."""
+    """Address of the trunk, which has the other weights; "" for a whole model."""
     head_file: str
 
 
 def check_license(text: str) -> None:
-    """Check that a licence is named.
+    """Check that a text is a license identifier.
 
     Raises:
-        UsageError: it is not.
+        UsageError: it is empty or no identifier.
     """
     if not LICENSE.fullmatch(text):
         given = f"{text!r} is no licence identifier" if text else "a model needs a licence"
@@ -66,10 +66,10 @@ def check_license(text: str) -> None:
 
 
 def card_text(content: CardContent) -> str:
-    """The whole README.md.
+    """The text of README.md.
 
     Raises:
-        UsageError: the licence is none.
+        UsageError: the license is no identifier.
     """
     check_license(content.license)
     environment = Environment(
@@ -84,12 +84,12 @@ def card_text(content: CardContent) -> str:
 
 
 def markdown_text(text: object) -> str:
-    """A text that shows as it is in Markdown, also in a table: no markup, no HTML, one line."""
+    """Escape a text for Markdown, also in a table: no markup, no HTML, one line."""
     return MARKDOWN.sub(r"\\\1", html.escape(printable(str(text)), quote=False))
 
 
 def card_metadata(content: CardContent) -> Any:
-    """The `ModelCardData` of the hub."""
+    """The card's metadata as `huggingface_hub.ModelCardData`."""
     from huggingface_hub import ModelCardData
 
     name = content.repository.partition("/")[2]
@@ -130,7 +130,7 @@ def _eval_results(evaluation: EvaluationSummary | None, data: str) -> list[Any]:
 
 
 def model_limits(num_classes: int, run: StoredRun | None) -> tuple[str, ...]:
-    """What a model cannot do, and what is uncertain about it: sentences."""
+    """Sentences on the limits and the uncertainties of a model."""
     return (
         f"It always names one of its {num_classes:,} classes, also for an image of something else.",
         "The accuracy is that of images like those of the training data. Other cameras, places and "
@@ -147,7 +147,7 @@ def data_name(run: StoredRun) -> str:
 
 
 def _variables(content: CardContent) -> dict[str, Any]:
-    """What the template shows."""
+    """The variables of the template."""
     run, info = content.run, content.info
     evaluation, num_more = run.evaluation, max(0, len(info.class_names) - MAX_CLASS_ROWS)
     height, channels = info.preprocessing.input_side, info.preprocessing.channels
@@ -217,7 +217,7 @@ def _percent(fraction: float | None) -> str:
 
 
 def _interval(error: ConfidenceInterval) -> str:
-    """Of the accuracy, from that of the error."""
+    """The accuracy's confidence interval in percent, from the error's."""
     return f"{100 * (1 - error.high):.1f} to {100 * (1 - error.low):.1f} %"
 
 

@@ -20,19 +20,19 @@ class Example:
     """An image of the evaluated split."""
 
     file: str
-    """In the folder."""
+    """Path of the image's file in the folder."""
     label: str
     predicted: str
     probability: float
-    """Of the predicted class."""
+    """Probability of the predicted class, 0 to 1."""
 
 
 def write_examples(run: StoredRun, folder: Path, count: int) -> list[Example]:
     """Write images that the run was evaluated on, as they are stored, into `examples/`.
 
     Raises:
-        UsageError: the images, or the predictions, are not there any more; or `count` is not
-            from 1 to MAX_EXAMPLES.
+        UsageError: the images or the predictions no longer exist, or `count` is not from 1 to
+            MAX_EXAMPLES.
     """
     if not 1 <= count <= MAX_EXAMPLES:
         raise UsageError(f"--examples {count} must be from 1 to {MAX_EXAMPLES}")
@@ -58,7 +58,7 @@ def write_examples(run: StoredRun, folder: Path, count: int) -> list[Example]:
 
 
 def _choose(rows: tuple[ImagePrediction, ...], count: int) -> list[ImagePrediction]:
-    """The first images of every class by their place in the data, whether right or wrong."""
+    """The first `count` images, taken from each class in turn, whether predicted right or wrong."""
     seen: dict[int, int] = {}
     ranked = []
     for row in sorted(rows, key=lambda row: row.index):

@@ -1,4 +1,4 @@
-"""The model file that an address on the hub, or a folder, means."""
+"""Find the model file at an address on the hub or in a folder."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from alexnet.sharing.weights import assemble
 
 
 def find_model(word: str, on_progress: ProgressCallback = ignore_progress) -> str:
-    """The path of the model that a word means: "hf:OWNER/NAME[@REVISION]", or a path as it is.
+    """The path of the model at "hf:OWNER/NAME[@REVISION]"; any other path is returned unchanged.
 
-    A model that was shared without its trunk is put together in the cache.
+    A model that was shared without its trunk is assembled in the cache.
 
     Args:
         word: an address, a model file, a head file, or a folder with one of these.
@@ -20,8 +20,8 @@ def find_model(word: str, on_progress: ProgressCallback = ignore_progress) -> st
 
     Raises:
         UsageError: the address has another form.
-        MissingDataError: it cannot be downloaded, or there is no such revision.
-        ModelFileError: a head file that is damaged, or does not belong to its trunk.
+        MissingDataError: the file cannot be downloaded, or there is no such revision.
+        ModelFileError: a head file is damaged, or does not belong to its trunk.
     """
     if word.startswith(hub.PREFIX):
         word = str(hub.hub_file(word, on_progress, (hub.MODEL_FILE, hub.HEAD_FILE)))

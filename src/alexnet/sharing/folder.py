@@ -1,4 +1,4 @@
-"""A run as a folder for others: model, recipe, model card, plots."""
+"""Write the folder of a run that is shared: model, recipe, model card, plots."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from alexnet.sharing.weights import save_head, to_half
 from alexnet.training.run_folder import RunFolder
 
 PLOTS = ("confusion", "reliability", "learning_curves", "filters")
-"""Of a run, those that show no image of the data."""
+"""Plots of a run that show no image of the data."""
 FOLDER = "share"
-"""In the run folder, unless another one is named."""
+"""Name of the folder in the run folder, unless another one is given."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShareOptions:
-    """What a run is shared as."""
+    """Options of the folder of a run that is shared."""
 
     license: str
-    """Of the weights: an identifier such as "mit"."""
+    """License of the weights: an identifier such as "mit"."""
     half: bool = False
-    """Weights in float16."""
+    """Whether weights are written in float16."""
     trunk: str = ""
-    """Leave out the weights that are those of "torchvision" or "hf:OWNER/NAME"."""
+    """"torchvision" or "hf:OWNER/NAME", whose weights are left out; "" for a whole model."""
     examples: int = 0
     """Number of images of the evaluated split, which become public."""
 
@@ -43,13 +43,13 @@ class ShareOptions:
 def write_folder(
     run: Path, repository: str, options: ShareOptions, out: Path | None = None
 ) -> Path:
-    """Write a finished run as the folder that others get; `alexnet.load` reads it, too.
+    """Write a finished run as a folder to share, which `alexnet.load` reads, too.
 
     Args:
         run: the run folder.
         repository: "OWNER/NAME", for the card.
-        options: what is in it.
-        out: the folder; `share` in the run folder, which is replaced, unless given.
+        options: options of the folder.
+        out: the folder to write; None for `share` in the run folder, which is replaced.
 
     Raises:
         UsageError: the run has not finished, `out` exists, the licence is missing, the trunk is
@@ -79,7 +79,7 @@ def write_folder(
 
 
 def _check_trunk(trunk: str, repository: str) -> None:
-    """Refuse a trunk in the repository itself: the head would take its place."""
+    """Reject a trunk in the same repository, where the head would replace it."""
     if trunk.startswith(PREFIX):
         address = parse_address(trunk)
         if f"{address.owner}/{address.name}" == repository:
@@ -110,7 +110,7 @@ def _fill(folder: Path, run: StoredRun, repository: str, options: ShareOptions) 
 
 
 def _write_model(folder: Path, run: RunFolder, options: ShareOptions) -> ModelInfo:
-    """Write the weights, and give their header, which names no folder of this machine."""
+    """Write the weights, and return their header, which has no paths on this machine."""
     weights, info, mean_image = load_model(run.model)
     info = replace(info, recipe=without_folders(info.recipe))
     if options.trunk:

@@ -1,4 +1,4 @@
-"""A folder as a repository of Hugging Face's hub."""
+"""Upload a folder to a repository of Hugging Face's hub."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from alexnet.sharing.folder import PLOTS
 OWN_FILES = (
     MODEL_FILE, HEAD_FILE, *(f"plots/{name}.png" for name in PLOTS), "examples/[0-9][0-9].png",
 )  # fmt: skip
-"""Removed from the repository unless the folder has them, since `find_model` would take a model of
-an earlier push."""
+"""Files that are removed from the repository unless the folder has them, since `find_model` would
+find a model of an earlier push."""
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 UNAUTHORIZED = (401, 403)
 MAIN = "main"
@@ -25,10 +25,10 @@ MAIN = "main"
 
 
 def check_repository(repository: str) -> None:
-    """Check the name of a repository.
+    """Check that the name of a repository has the form "OWNER/NAME".
 
     Raises:
-        UsageError: it has another form.
+        UsageError: the name has another form.
     """
     if not REPOSITORY.fullmatch(repository):
         raise UsageError(f"{repository!r} is not of the form OWNER/NAME")
@@ -54,18 +54,19 @@ def upload_folder(
     and example images of an earlier upload are removed; files that others added stay.
 
     Args:
-        folder: all its files are uploaded.
+        folder: the folder, all of whose files are uploaded.
         repository: "OWNER/NAME".
-        private: of a new repository: only its owner sees it; else as its owner's settings say.
-        revision: the branch, which is created if it is not there.
+        private: whether only the owner can see a new repository; if False, the owner's settings
+            decide.
+        revision: the branch, which is created if it does not exist.
 
     Returns:
-        The address of the commit.
+        The URL of the commit.
 
     Raises:
-        UsageError: as `check_repository` and `check_upload`; or it should be private, and is there
-            already and public.
-        DataError: it cannot be uploaded.
+        UsageError: as `check_repository` and `check_upload`; or `private` is true, and the
+            repository exists and is public.
+        DataError: the folder cannot be uploaded.
     """
     check_repository(repository)
     check_upload()

@@ -1,4 +1,4 @@
-"""Small files of weights: in half precision, or as the difference to a trunk that others have."""
+"""Small files of weights: in half precision, or without the weights of a published trunk."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class HeadInfo:
     """The header of a head file: the model, and where its other tensors are."""
 
     trunk: str
-    """"torchvision", or "hf:OWNER/NAME[@REVISION]" as it was given: without a commit it is what the
-    repository's main branch has, and the checksum tells if that has changed."""
+    """"torchvision", or "hf:OWNER/NAME[@REVISION]" as it was given. Without a revision it is the
+    repository's main branch; the checksum detects a change."""
     trunk_tensors: tuple[str, ...]
-    """Those that the trunk has, by the architecture's names."""
+    """Names, in the architecture, of the tensors that the trunk has."""
     trunk_checksum: str
-    """SHA-256 of them."""
+    """SHA-256 of the trunk's tensors."""
     model: ModelInfo
 
 
 def to_half(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights with matrices and kernels in float16; vectors, which are small, stay as they are.
+    """The weights with matrices and kernels in float16; vectors, which are small, are not changed.
 
     Raises:
         UsageError: a weight is too large for float16.
@@ -58,15 +58,15 @@ def save_head(
     *,
     half: bool = False,
 ) -> int:
-    """Write a model without the tensors that are the trunk's, bit for bit.
+    """Write a model without the tensors that equal the trunk's bit for bit.
 
     Args:
         path: the file.
         weights: the model's state dict, in float32.
         info: the model's header.
-        mean_image: of the preprocessing, if it has one.
+        mean_image: the preprocessing's mean image, if it has one.
         trunk: "torchvision" or an address on the hub.
-        half: whether to round what is written as `to_half` does.
+        half: whether the tensors that are written are converted by `to_half`.
 
     Returns:
         The number of tensors that the trunk has.
@@ -74,8 +74,8 @@ def save_head(
     Raises:
         UsageError: the trunk is a path, or has none of the tensors; or, with `half`, a weight is
             too large for float16.
-        MissingDataError: the trunk cannot be had.
-        ModelFileError: it cannot be read.
+        MissingDataError: the trunk is not found, or cannot be downloaded.
+        ModelFileError: the trunk cannot be read.
     """
     if trunk != "torchvision" and not trunk.startswith(hub.PREFIX):
         raise UsageError(
@@ -103,11 +103,11 @@ def save_head(
 
 
 def assemble(path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:
-    """The whole model of a head file, in the cache; its trunk is downloaded if need be.
+    """Assemble the whole model of a head file in the cache; the trunk is downloaded if necessary.
 
     Raises:
         ModelFileError: the file is damaged, or the trunk has changed.
-        MissingDataError: the trunk cannot be had.
+        MissingDataError: the trunk is not found, or cannot be downloaded.
     """
     kept, head = load_tensors(path, HeadInfo)
     digest = hashlib.sha256(f"{_checksum(kept)} {to_json(head)}".encode()).hexdigest()

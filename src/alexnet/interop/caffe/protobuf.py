@@ -16,14 +16,14 @@ VARINT, EIGHT_BYTES, LENGTH_DELIMITED, FOUR_BYTES = 0, 1, 2, 5
 """How a value is encoded ("wire type")."""
 MAX_VARINT_BYTES = 10
 MAX_FIELDS = 1 << 20
-"""In one message."""
+"""Fields that one message may have."""
 
 
 def parse(data: memoryview) -> Message:
-    """The fields of a message; nothing is copied.
+    """Parse a message into its fields, without copying.
 
     Raises:
-        ValueError: it is no message, or has too many fields.
+        ValueError: the data are no message, or have too many fields.
     """
     message: Message = {}
     for count, (number, value) in enumerate(_fields(data)):
@@ -55,7 +55,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    """An integer of seven bits a byte, lowest first, and the position after it."""
+    """The integer encoded in groups of seven bits, lowest first, and the position after it."""
     value = 0
     for i, byte in enumerate(data[position : position + MAX_VARINT_BYTES]):
         value |= (byte & 127) << 7 * i
@@ -83,7 +83,7 @@ def text(message: Message, number: int) -> str:
 
 
 def integers(message: Message, number: int) -> list[int]:
-    """The integers of a repeated field, one a value or packed."""
+    """The integers of a repeated field, packed or not."""
     found: list[int] = []
     for value in message.get(number, []):
         found += [value] if isinstance(value, int) else _packed(value)
@@ -99,12 +99,12 @@ def _packed(data: memoryview) -> list[int]:
 
 
 def integer(message: Message, number: int, default: int) -> int:
-    """The integer in a field."""
+    """The integer in a field; `default` if there is none."""
     return (integers(message, number) or [default])[-1]
 
 
 def floats(message: Message, number: int, dtype: str = "<f4") -> np.ndarray:
-    """The floats of a repeated field, one a value or packed; `dtype` "<f8" for doubles."""
+    """The floats of a repeated field, packed or not; `dtype` is "<f8" for doubles."""
     parts = [value for value in message.get(number, []) if isinstance(value, memoryview)]
     if len(parts) == 1:  # packed: no copy
         return np.frombuffer(parts[0], dtype)
@@ -112,6 +112,6 @@ def floats(message: Message, number: int, dtype: str = "<f4") -> np.ndarray:
 
 
 def number(message: Message, field: int, default: float) -> float:
-    """The float in a field."""
+    """The float in a field; `default` if there is none."""
     found = floats(message, field)
     return float(found[-1]) if len(found) else default

@@ -1,6 +1,6 @@
 """Read a Caffe model: its layers, matched with an architecture, and its weights.
 
-The file holds the training network: data and loss layers are passed over. Field numbers are those
+The file holds the training network: data and loss layers are skipped. Field numbers are those
 of Caffe's `caffe.proto`, of both its forms: `layers` (V1LayerParameter, until 2014) and `layer`.
 """
 
@@ -62,7 +62,7 @@ V1_TYPES = {
     15: "LRN", 17: "Pooling", 18: "ReLU", 19: "Sigmoid", 20: "Softmax", 21: "SoftmaxWithLoss",
     22: "Split", 23: "TanH", 27: "SigmoidCrossEntropyLoss", 1: "Accuracy",
 }  # fmt: skip
-"""By their number in V1LayerParameter.LayerType."""
+"""Names of types by their number in V1LayerParameter.LayerType."""
 PASSED_OVER = {
     "Data", "ImageData", "Input", "HDF5Data", "DummyData", "MemoryData", "Split", "Accuracy",
     "Softmax", "SoftmaxWithLoss", "Silence", "Python",
@@ -82,22 +82,23 @@ class CaffeLayer:
     blobs: tuple[np.ndarray, ...]
     """Weights and biases."""
     parameters: dict[str, Message]
-    """By Caffe's names: convolution, inner_product, lrn, pooling, transform."""
+    """Parameters by Caffe's names: convolution, inner_product, lrn, pooling, transform."""
 
 
 def read_caffe(
     path: Path, arch: Architecture, input_size: int | None = None, *, is_bgr: bool = True
 ) -> MatchedModel:
-    """The model in a `.caffemodel`, with weights for colors in the order of its training.
+    """Read the model in a `.caffemodel`; its weights keep the order of colors of its training.
 
     Args:
         path: the file.
-        arch: the architecture that it should be; widths come from the file.
+        arch: the architecture that the file must match; widths come from the file.
         input_size: side of the input in pixels; None: as published.
-        is_bgr: whether that order is blue, green, red; the preprocessing is for RGB.
+        is_bgr: whether that order is blue, green, red; the preprocessing is given for RGB.
 
     Raises:
-        ModelFileError: the file is damaged, or another network; the first mismatch is named.
+        ModelFileError: the file is damaged, or another network; the message names the first
+            mismatch.
     """
     try:
         layers = [*_layers(parse(memoryview(read_regular(path, MAX_ONNX_BYTES))))]
@@ -117,7 +118,7 @@ def read_caffe(
 
 
 def _crop_size(layers: list[CaffeLayer]) -> int:
-    """The side of the crops that the training network's data layer makes; 0: it does not say."""
+    """The side of the crops that the training network's data layer makes; 0 if it has none."""
     crops = (integer(layer.parameters["transform"], 3, 0) for layer in layers)
     return next((size for size in crops if 0 < size <= MAX_INPUT_SIDE), 0)
 
@@ -145,12 +146,12 @@ def _with_preprocessing(
 
 
 def _preprocessing(transform: Message, arch: Architecture, *, is_bgr: bool) -> Preprocessing | None:
-    """Caffe computes (x - mean) * scale, of x from 0 to 255; the resize is as published.
+    """The preprocessing of a TransformationParameter: (x - mean) * scale for x of 0 to 255.
 
-    None: the file has nothing but the name of a mean image.
+    The resize is as published. None if the file has nothing but the name of a mean image.
 
     Raises:
-        ConfigError: the numbers are not ones of a preprocessing.
+        ConfigError: the numbers are not valid for a preprocessing.
     """
     own, scale = published_preprocessing("published", arch), number(transform, SCALE, 1.0)
     means = floats(transform, MEAN_VALUE).astype(float).tolist()
@@ -164,7 +165,7 @@ def _preprocessing(transform: Message, arch: Architecture, *, is_bgr: bool) -> P
 
 
 def _layers(net: Message) -> Iterator[CaffeLayer]:
-    """The layers of a network, of either form."""
+    """Yield the layers of a network, in the old or the new form."""
     if len(net.get(V1_LAYERS, [])) + len(net.get(LAYERS, [])) > MAX_LAYERS:
         raise ValueError(f"it has more than {MAX_LAYERS} layers")
     for layer in sub_messages(net, V1_LAYERS):
@@ -186,7 +187,7 @@ def _layer(layer: Message, name: str, kind: str, blobs: int, fields: dict[str, i
 
 
 def _array(blob: Message) -> np.ndarray:
-    """A BlobProto: its shape in a field of its own, or as num, channels, height and width."""
+    """The array in a BlobProto; its shape is one field, or num, channels, height and width."""
     if 7 in blob:
         shape = integers(sub_message(blob, 7), 1)
     else:
@@ -198,7 +199,7 @@ def _array(blob: Message) -> np.ndarray:
 
 
 def _parsed(layers: list[CaffeLayer]) -> Iterator[ParsedLayer]:
-    """The layers that compute logits; Caffe flattens before an inner product by itself."""
+    """Yield the layers that compute logits, with the Flatten that Caffe's inner product implies."""
     is_flat = False
     for index, layer in enumerate(layers):
         if layer.type in PASSED_OVER:
@@ -236,10 +237,10 @@ def _weights(layer: CaffeLayer) -> dict[str, np.ndarray]:
 
 
 def _own_layer(name: str, layer: CaffeLayer) -> Layer:
-    """Our layer of the same kind and hyperparameters.
+    """Our layer of the same kind and hyperparameters as Caffe's.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such layer.
     """
     parameters = layer.parameters
     match layer.type:
@@ -275,7 +276,7 @@ def _conv(name: str, layer: CaffeLayer) -> Conv:
 
 
 def _square(layer: CaffeLayer, fields: Message, numbers: tuple[int, int, int], default: int) -> int:
-    """A size that is given once for both sides, or for height and width alone."""
+    """A size that is given once, or separately for height and width, which must be equal."""
     sizes = {size for field in numbers for size in integers(fields, field)} or {default}
     if len(sizes) > 1:
         raise ValueError(f"its {layer.type} '{layer.name}' is not square")
@@ -283,7 +284,7 @@ def _square(layer: CaffeLayer, fields: Message, numbers: tuple[int, int, int], d
 
 
 def _pool(name: str, fields: Message) -> Pool:
-    """Caffe rounds the number of windows up."""
+    """Our pool for Caffe's, which rounds the number of windows up."""
     if integer(fields, 4, 0) or integer(fields, 12, 0):
         raise ValueError("it has a pooling layer with padding, or of the whole map")
     size, stride = integer(fields, 2, 0), integer(fields, 3, 1)
@@ -292,7 +293,7 @@ def _pool(name: str, fields: Message) -> Pool:
 
 
 def _response_norm(name: str, fields: Message) -> ResponseNorm | WithinChannelLRN:
-    """Caffe divides alpha by the number of values in the window, as torch does."""
+    """Our norm for Caffe's, which divides alpha by the number of values in the window, as torch."""
     size, beta, k = integer(fields, 1, 5), number(fields, 3, 0.75), number(fields, 5, 1.0)
     alpha = number(fields, 2, 1.0)
     if integer(fields, 4, 0) == 1:

@@ -19,27 +19,27 @@ from alexnet.io.files import open_regular
 from alexnet.io.limits import MAX_KERAS_CHUNK_BYTES, MAX_KERAS_WEIGHTS_BYTES, MAX_TEXT_BYTES
 
 WEIGHTS_MEMBER = "model.weights.h5"
-"""The weights inside a `.keras` archive."""
+"""Member of a `.keras` archive that holds the weights."""
 TEXT_MEMBERS = {"config": "config.json", "metadata": "metadata.json"}
-"""The texts inside a `.keras` archive, by the name of their entry in `keras_arrays`."""
+"""Members of a `.keras` archive that are texts, by the name of their entry in `keras_arrays`."""
 CONFIG_ATTRIBUTE = "model_config"
-"""The config of a whole model in HDF5."""
+"""Attribute of an HDF5 file with the config of a whole model."""
 METADATA = "alexnet"
-"""What our export adds: a key of metadata.json, and the name of a text in weights alone."""
+"""Key in metadata.json, or name of a text in a file of weights alone, that our export adds."""
 LAYER_GROUPS = ("layers", "_layer_checkpoint_dependencies")
-"""Keras 3's group of a model's layers, and that of Keras 2.13."""
+"""Groups in which Keras 3 and Keras 2.13 store a model's layers."""
 MAX_DEPTH = 20
-"""Slashes in the path of a layer: a group may hold itself."""
+"""Slashes that the path of a layer may have, since a group may contain itself."""
 ZIP, HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
-"""The first bytes of the two kinds of files."""
+"""First bytes of zip and HDF5 files."""
 
 
 def keras_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The texts and arrays in a file of Keras 2 or 3, in the file's own order of layers.
+    """Read the texts and arrays in a file of Keras 2 or 3, in the file's own order of layers.
 
-    "config" and "metadata" are UTF-8 texts as uint8. All other names are of arrays: Keras 3 numbers
-    them ("layers/conv2d_1/vars/0": the first array of the model's second convolution), the HDF5
-    files of Keras 2 name them ("conv2d_1/conv2d_1/kernel:0").
+    "config" and "metadata" are UTF-8 texts as uint8. All other entries are arrays: Keras 3 numbers
+    them ("layers/conv2d_1/vars/0" is the first array of the model's second convolution), and the
+    HDF5 files of Keras 2 name them ("conv2d_1/conv2d_1/kernel:0").
 
     Raises:
         ValueError, OSError, KeyError and others: the file is damaged or not written by Keras.
@@ -108,7 +108,7 @@ def _read_hdf5(file: IO[bytes]) -> dict[str, np.ndarray]:
 
 
 class _Hdf5Reader:
-    """Collects the arrays of an HDF5 file within a limit on their size."""
+    """A collector of the arrays of an HDF5 file, within a limit on their size."""
 
     def __init__(self, h5py: Any) -> None:
         self.h5py = h5py
@@ -116,7 +116,7 @@ class _Hdf5Reader:
         self.bytes_left = MAX_KERAS_WEIGHTS_BYTES
 
     def read_layers(self, model: Any, path: str) -> None:
-        """Read a model as Keras 3 stores it, with the models inside it."""
+        """Read the arrays of a model, and of the models inside it, as Keras 3 stores them."""
         group = next((name for name in LAYER_GROUPS if name in model), None)
         if group is None:
             return
@@ -137,7 +137,7 @@ class _Hdf5Reader:
             self.add(f"{path}/{i}", _dataset(self.h5py, variables, str(i)))
 
     def read_legacy(self, layers: Any) -> None:
-        """Read a model as Keras 2 stores it, with the arrays by their names."""
+        """Read the arrays of a model by their names, as Keras 2 stores them."""
         for layer in _names(layers, "layer_names"):
             group = _member(self.h5py, layers, layer)
             for name in _names(group, "weight_names"):
@@ -155,7 +155,7 @@ class _Hdf5Reader:
 
 
 def _position(name: str) -> tuple[int, str]:
-    """The number of a layer among those of its type, and the type: ("conv2d", 0), ("conv2d", 1)."""
+    """A sort key for layers: the number among those of the type, and the type, as (1, "conv2d")."""
     layer_type, _, number = name.rpartition("_")
     return (int(number), layer_type) if layer_type and number.isdecimal() else (0, name)
 
@@ -197,7 +197,7 @@ def _member(h5py: Any, group: Any, name: str) -> Any:
 
 
 def _dataset(h5py: Any, group: Any, name: str) -> Any:
-    """An array of numbers that is stored in this very file, in chunks of moderate size."""
+    """A data set of numbers; rejected if it is stored in another file or in too large chunks."""
     dataset = _member(h5py, group, name)
     if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
         raise ValueError(f"{group.name}/{name} is not an array in this file")
@@ -209,7 +209,7 @@ def _dataset(h5py: Any, group: Any, name: str) -> Any:
 
 
 def _is_bfloat16(dataset: Any) -> bool:
-    """Whether it holds bfloat16, which HDF5 does not know: two bytes and a note of Keras."""
+    """Whether a data set holds bfloat16, which Keras stores as opaque values of two bytes."""
     return bool(dataset.dtype.kind == "V" and dataset.dtype.itemsize == 2)
 
 

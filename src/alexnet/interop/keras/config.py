@@ -1,4 +1,4 @@
-"""The layers of a Keras config in the order of the computation; no code in it is run."""
+"""List the layers of a Keras config in the order of computation; no code in it is run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from alexnet.io.text import printable, short_repr
 
 Config: TypeAlias = dict[str, Any]
 MODELS = ("Sequential", "Functional", "Model")
-"""Class names of models, which can stand inside each other as layers."""
+"""Class names of models, which can be nested as layers."""
 MAX_DEPTH = 10
-"""Models inside each other."""
+"""Levels of nested models that a config may have."""
 MAX_LISTED_LAYERS = 10_000
-"""Layers that a config may list, all its models together."""
+"""Layers that all models of a config may have together."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class LayerConfig:
     options: Config
     """Keras's constructor arguments."""
     path: str
-    """Where Keras 3 stores its arrays: "layers/sequential/layers/conv2d_1"."""
+    """Path at which Keras 3 stores the layer's arrays: "layers/sequential/layers/conv2d_1"."""
     top: str
-    """Name of the layer, or of the outermost model inside the file's model that it is part of."""
+    """Name of the layer, or of the outermost nested model that it is part of."""
     operands: tuple[Any, ...] = ()
-    """For an operation such as `x / 255`: the arguments, with None in the place of x."""
+    """Arguments of an operation such as `x / 255`, with None in place of x."""
 
     @property
     def name(self) -> str:
-        """Its name in the file."""
+        """The layer's name in the file."""
         return str(self.options.get("name", ""))
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class LayerConfig:
 
 
 def describe(class_name: Any, name: Any) -> str:
-    """A layer for messages: "Conv2D 'conv2d_1'"."""
+    """A layer's type and name for messages: "Conv2D 'conv2d_1'"."""
     return f"{printable(str(class_name))[:80]} {short_repr(printable(str(name)))}"
 
 
@@ -69,11 +69,11 @@ def chain_of_layers(file: str, config: Any) -> list[LayerConfig]:
     """The layers of a model and of the models inside it, from the input to the output.
 
     Args:
-        file: its name, for messages.
-        config: of a Sequential model, or of a Functional one whose layers are a chain.
+        file: the file's name, for messages.
+        config: the config of a Sequential model, or of a Functional one without branches.
 
     Raises:
-        ModelFileError: it is another kind of model, or it branches; the layer is named.
+        ModelFileError: the model is of another kind, or branches; the message names the layer.
         KeyError, TypeError and others: the config is damaged.
     """
     if config["class_name"] not in MODELS:
@@ -100,7 +100,7 @@ def _layers(config: Config, model: _Model) -> Iterator[LayerConfig]:
 
 
 def _layer(entry: Config, path: str, model: _Model) -> Iterator[LayerConfig]:
-    """A layer, or the layers of a model inside the model."""
+    """Yield a layer, or the layers of a nested model."""
     options = entry["config"]
     is_model = entry["class_name"] in MODELS
     own_name = options.get("name") if isinstance(options, dict) else None
@@ -121,7 +121,7 @@ def _order(config: Config, entries: list[Config], file: str) -> list[int]:
 
 
 class _Graph:
-    """A Functional model's layers, and which layers take the output of which."""
+    """A graph of a Functional model's layers."""
 
     def __init__(self, file: str, options: Config, entries: list[Config]) -> None:
         self.file = file
@@ -147,7 +147,7 @@ class _Graph:
         return describe(self.entries[self.indices[name]]["class_name"], name)
 
     def chain(self) -> list[str]:
-        """The names of the layers, if they are a chain."""
+        """The names of the layers from input to output; ModelFileError if they are no chain."""
         for end, names in self.ends.items():
             if len(names) != 1:
                 raise ModelFileError(f"{self.file} has {len(names)} {end}s; only one is supported")
@@ -206,7 +206,7 @@ def _operands(entry: Config) -> tuple[Any, ...]:
 
 
 def snake_case(class_name: str) -> str:
-    """The name of a class as Keras writes it in weight files: "BatchNormalization" has a _."""
+    """The name of a class as Keras writes it in weight files: "batch_normalization"."""
     name = re.sub(r"\W+", "", class_name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,6 +1,6 @@
 """Write a model as a Keras 3 file; Keras itself is not needed.
 
-Layers keep their names. The file's output are the logits, as in our networks: there is no softmax.
+Layers keep their names. The file's outputs are the logits, without a softmax.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from alexnet.models.layers import (
 )
 
 KERAS_VERSION = "3.0.0"
-"""Written into the file; later versions read it, too."""
+"""Version that is written into the file; later versions read it, too."""
 LAST = {"data_format": "channels_last"}
 
 
@@ -59,17 +59,17 @@ class KerasLayer:
     name: str
     options: Config = field(default_factory=dict)
     arrays: Sequence[np.ndarray] = ()
-    """In Keras's order and layout."""
+    """The layer's arrays in Keras's order and layout."""
 
 
 def keras_bytes(classifier: Classifier, options: FileOptions) -> tuple[bytes, Runner, str]:
-    """A Keras file, what the file computes when it is read back, and the name of that comparison.
+    """A Keras file, a function that runs the network read back from it, and a name for that.
 
     Args:
         classifier: the model.
-        options: the name tells what to write: `.weights.h5` is of weights alone, for a model of
-            the same layers; all others are a whole model, which takes images of 0 to 255 [batch,
-            H, W, C] and normalizes them, unless the model has a mean image.
+        options: the name determines what is written: `.weights.h5` has weights alone, for a model
+            of the same layers; any other name is for a whole model, which takes images of 0 to 255
+            [batch, H, W, C] and normalizes them, unless the model has a mean image.
 
     Raises:
         UsageError: Keras has no layer for one of the model's.
@@ -93,7 +93,7 @@ def normalizes(classifier: Classifier, name: str) -> bool:
 
 
 def backend_notes(classifier: Classifier) -> tuple[str, ...]:
-    """What a user of the file should know of Keras's backends."""
+    """Notes for the file's user on Keras's backends; usually none."""
     padded = [
         one.name
         for one in keras_layers(classifier)
@@ -108,7 +108,7 @@ def backend_notes(classifier: Classifier) -> tuple[str, ...]:
 
 
 def keras_layers(classifier: Classifier) -> Iterator[KerasLayer]:
-    """The layers of the file behind its input.
+    """Yield the layers of the file that follow its input layer.
 
     Raises:
         UsageError: Keras has no layer for one of the model's.
@@ -136,7 +136,8 @@ def _keras_arrays(
 ) -> dict[str, tuple[np.ndarray, ...]]:
     """The arrays of each layer in Keras's order and layout, by our name of the layer.
 
-    Keras flattens with the channels last: where we do not, the features behind are reordered.
+    Keras flattens with the channels last; if our network does not, the features after it are
+    reordered.
     """
     arrays: dict[str, tuple[np.ndarray, ...]] = {}
     order: np.ndarray | None = None
@@ -248,7 +249,7 @@ WRITERS: dict[type[Layer], Callable[[LayerInfo, Sequence[np.ndarray]], Iterator[
     Dropout: _dropout,
     Flatten: _flatten,
 }
-"""By our type of layer."""
+"""Functions that write our layers, by type."""
 
 
 def _config(layers: Sequence[KerasLayer], arch: Architecture) -> Config:
@@ -272,7 +273,7 @@ def _config(layers: Sequence[KerasLayer], arch: Architecture) -> Config:
 
 
 def _hdf5(layers: Sequence[KerasLayer], metadata: dict[str, str]) -> bytes:
-    """The weights: Keras 3 finds a layer by its class and its number among those of its class."""
+    """The weights as HDF5; Keras 3 finds a layer by its class and number within the class."""
     import h5py
 
     content, counts = io.BytesIO(), dict[str, int]()
@@ -292,7 +293,7 @@ def _hdf5(layers: Sequence[KerasLayer], metadata: dict[str, str]) -> bytes:
 
 
 def _archive(layers: Sequence[KerasLayer], arch: Architecture, metadata: dict[str, str]) -> bytes:
-    """A `.keras` file."""
+    """The bytes of a `.keras` file."""
     saved = datetime.now(UTC)
     texts = {
         "keras_version": KERAS_VERSION,
@@ -309,7 +310,7 @@ def _archive(layers: Sequence[KerasLayer], arch: Architecture, metadata: dict[st
 
 
 def _read_back(content: bytes, name: str, classifier: Classifier) -> Runner:
-    """The network that an import makes of the file, with what its layers do to images."""
+    """A function that runs the network as imported from the file, with its image layers."""
     arch = classifier.network.architecture
 
     def read_arrays(reader: str, path: Path) -> dict[str, np.ndarray]:

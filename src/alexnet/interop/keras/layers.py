@@ -1,4 +1,4 @@
-"""The layers of a Keras config as layers of ours, with their arrays."""
+"""Convert the layers of a Keras config to our layers, with their arrays."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PERMUTATIONS: dict[tuple[Layout, tuple[int, ...]], Layout] = {
     ("hwc", (3, 1, 2)): "chw",
     ("chw", (2, 3, 1)): "hwc",
 }
-"""What Permute makes of a layout."""
+"""The layout after a Permute, by the layout before it and its axes."""
 DROPOUT = frozenset({"Dropout", "SpatialDropout2D", "GaussianDropout", "AlphaDropout"})
 AUGMENTATION = frozenset(
     {"AugMix", "CutMix", "MixUp", "RandAugment"}
@@ -52,7 +52,7 @@ AUGMENTATION = frozenset(
     | {"RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth"}
     | {"RandomZoom"}
 )
-"""Layers that change only what is seen in training."""
+"""Layers that have an effect in training only."""
 ACTIVATIONS = {"Softmax": "softmax", "LeakyReLU": "leaky_relu", "ELU": "elu", "PReLU": "prelu"}
 """Layers that are an activation function."""
 QUANTIZED = ("int8", "int4", "float8", "gptq", "awq")
@@ -90,10 +90,10 @@ def _layer_function(class_name: str, options: Config) -> str:
 
 
 class LayerParser:
-    """Turns the layers of a chain into ours, one after the other.
+    """A parser that converts the layers of a chain to ours, one after the other.
 
     Args:
-        file: its name, for messages.
+        file: the file's name, for messages.
         shape: (channels, height, width) of the input.
         layout: the order of the axes of the input.
         stored: the arrays of the file.
@@ -111,10 +111,10 @@ class LayerParser:
         raise ModelFileError(f"{self.file}: {layer} {reason}")
 
     def parse(self, layers: Sequence[LayerConfig]) -> Iterator[ParsedLayer]:
-        """Our layers; those that do nothing at use are left out.
+        """Yield our layers; layers that do nothing in inference are left out.
 
         Raises:
-            ModelFileError: no layer of ours can be one of them.
+            ModelFileError: a layer has no equivalent here.
         """
         for layer in layers:
             if layer.class_name not in DROPOUT | AUGMENTATION | {"InputLayer", "Identity"}:
@@ -174,7 +174,7 @@ class LayerParser:
         return {}
 
     def batch_norm_arrays(self, layer: LayerConfig) -> Variables:
-        """The arrays of a batch norm, with the identity where it has no scale or no center."""
+        """The arrays of a batch norm; a missing scale is ones and a missing center zeros."""
         absent = {"gamma": "scale", "beta": "center"}
         names = [
             name
@@ -191,7 +191,7 @@ class LayerParser:
         return torch_arrays(found.named(names)) if found.variables else {}
 
     def conv_padding(self, kernel: int, stride: int, padding: str) -> tuple[int, int]:
-        """Zeros at the left and top, and at the right and bottom."""
+        """The padding of a convolution: zeros at the left and top, and at the right and bottom."""
         before, after = self.padding[1] if self.padding else (0, 0)
         self.padding = None
         if padding == "same":
@@ -206,7 +206,7 @@ class LayerParser:
 
 
 def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Zeros at the start and the end of a side, with which ceil(length / stride) windows fit."""
+    """Zeros before and after `length` pixels so that there are ceil(length / stride) windows."""
     total = max((-(-length // stride) - 1) * stride + kernel - length, 0)
     return total // 2, total - total // 2
 
@@ -330,7 +330,10 @@ def _zero_padding(parser: LayerParser, layer: LayerConfig) -> list[Layer]:
 
 
 def _pairs(padding: Any) -> tuple[tuple[int, int], tuple[int, int]]:
-    """((top, bottom), (left, right)) of n, [rows, columns] or [[top, bottom], [left, right]]."""
+    """The padding as ((top, bottom), (left, right)).
+
+    It is given as n, [rows, columns] or [[top, bottom], [left, right]].
+    """
     both = [padding] * 2 if isinstance(padding, int) else padding
     rows, columns = ([n, n] if isinstance(n, int) else n for n in both)
     return (int(rows[0]), int(rows[1])), (int(columns[0]), int(columns[1]))
@@ -354,7 +357,7 @@ PARSERS: dict[str, Parse] = {
     "Permute": _permute,
     "ZeroPadding2D": _zero_padding,
 }
-"""By Keras's class name."""
+"""Functions that convert a layer, by Keras's class name."""
 
 
 def input_layout(layers: Sequence[LayerConfig]) -> Layout:

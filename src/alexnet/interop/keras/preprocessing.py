@@ -1,7 +1,7 @@
-"""The layers before a Keras network that prepare its images, as a `Preprocessing`.
+"""Convert the layers of a Keras network that prepare its images to a `Preprocessing`.
 
 Keras's Rescaling and Normalization are multiplications and additions; together they are one
-factor and one offset a channel. Resizing and CenterCrop are the resize and the crop.
+factor and one offset per channel. Resizing and CenterCrop are the resize and the crop.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from alexnet.io.text import short_repr
 from alexnet.models.architecture import Architecture
 
 MIN_STD = 1e-7
-"""Keras's Normalization divides by at least this."""
+"""Smallest number by which Keras's Normalization divides."""
 OPERATIONS = {
     "TrueDivide": "truediv",
     "Divide": "truediv",
@@ -30,19 +30,19 @@ OPERATIONS = {
     "Add": "add",
     "Subtract": "subtract",
 }
-"""Keras 3's names of operations in a Functional model; Keras 2's is in the options."""
+"""Keras 3's names of operations in a Functional model; Keras 2 has the name in the options."""
 VALUES = ("Rescaling", "Normalization", "TFOpLambda", *OPERATIONS)
 
 
 @dataclass
 class ImageLayers:
-    """Collects the layers of a chain that prepare the images.
+    """A collector of the layers of a chain that prepare the images.
 
     Args:
-        file: its name, for messages.
+        file: the file's name, for messages.
         stored: the arrays of the file.
-        channels: of the images.
-        side: of the file's input in pixels; 0 if the file takes images of any size.
+        channels: number of channels of the images.
+        side: side of the file's input in pixels; 0 if the file takes images of any size.
     """
 
     file: str
@@ -51,17 +51,17 @@ class ImageLayers:
     side: int
     factor: np.ndarray = field(default_factory=lambda: np.ones(1))
     offset: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    """What is fed to the network is factor * x + offset, per channel or for all channels."""
+    """The network gets factor * x + offset, with one number for all channels or one per channel."""
     resize: Resize = "stretch"
     resize_size: int = 0
     crop_size: int = 0
     input_size: int | None = None
-    """As in Preprocessing; 0: no layer says it."""
+    """`Preprocessing.input_size`; None if no layer resizes to it."""
     has_values: bool = False
     notes: list[str] = field(default_factory=list)
 
     def take(self, layer: LayerConfig) -> bool:
-        """Add a layer, if it is one that prepares images."""
+        """Add a layer if it prepares images, else return False."""
         if step := SIZE_STEPS.get(layer.class_name):
             step(self, layer)
         elif layer.class_name in VALUES:
@@ -81,15 +81,15 @@ class ImageLayers:
         raise ModelFileError(f"{self.file}: {layer} {reason}")
 
     def apply(self, factor: Any, offset: Any) -> None:
-        """Multiply what is fed by a factor and add an offset."""
+        """Multiply the values of the images by a factor and add an offset."""
         self.factor = self.factor * factor
         self.offset = self.offset * factor + offset
 
     def preprocessing(self, arch: Architecture) -> Preprocessing | None:
-        """The preprocessing; None if no layer says anything about it.
+        """The preprocessing of the collected layers; None if there are none.
 
         Raises:
-            ModelFileError: no preprocessing here can do what the layers do.
+            ModelFileError: no `Preprocessing` is equivalent to the layers.
         """
         if not self.has_values and not self.has_size:
             return None
@@ -111,7 +111,7 @@ class ImageLayers:
         return found
 
     def _mean_and_std(self) -> tuple[RGB, RGB]:
-        """On the 0-255 scale."""
+        """Mean and std on the 0-255 scale, for RGB."""
         factor, offset = (
             np.broadcast_to(a.astype(np.float64), (self.channels,))
             for a in (self.factor, self.offset)
@@ -146,7 +146,7 @@ def _text(values: np.ndarray) -> str:
 
 
 def _numbers(images: ImageLayers, layer: LayerConfig, value: Any) -> np.ndarray:
-    """Numbers of a config: one, or one a channel."""
+    """The numbers in a config's value: one, or one per channel."""
     if isinstance(value, dict):  # an array of numpy or of a backend
         value = value["config"]["value"]
     numbers = np.array(value, np.float64).ravel()
@@ -177,7 +177,7 @@ def _normalization(images: ImageLayers, layer: LayerConfig) -> None:
 
 
 def _operation(images: ImageLayers, layer: LayerConfig) -> None:
-    """An operation of a Functional model with a constant, such as x / 255."""
+    """Apply an operation of a Functional model with a constant, such as x / 255."""
     function = OPERATIONS.get(layer.class_name) or str(layer.options.get("function"))
     name = function.rpartition(".")[2].removeprefix("__").removesuffix("__")
     constants = [operand for operand in layer.operands if operand is not None]

@@ -49,19 +49,20 @@ def read_keras(
     *,
     read_arrays: ArrayReader = read_in_subprocess,
 ) -> MatchedModel:
-    """An architecture with the widths, the input size and the weights of a Keras file.
+    """Read an architecture with the widths, the input size and the weights of a Keras file.
 
-    Weights alone do not say the input size. It is `input_size` if given, else the published one if
-    that fits the file's first dense layer, else the smallest that does.
+    A file of weights alone does not have the input size. It is then `input_size` if given, else the
+    published one if that fits the file's first dense layer, else the smallest that does.
 
     Args:
-        path: `.keras`, `.h5` or `.weights.h5` of Keras 3 or 2.
+        path: a `.keras`, `.h5` or `.weights.h5` file of Keras 3 or 2.
         arch: the architecture that the file must match.
-        input_size: side of the input in pixels; not used if the file says it.
-        read_arrays: calls a reader ("module:function") for a path.
+        input_size: side of the input in pixels; not used if the file has it.
+        read_arrays: a function that calls a reader ("module:function") for a path.
 
     Raises:
-        ModelFileError: the file is damaged or another network; the first mismatch is named.
+        ModelFileError: the file is damaged or another network; the message names the first
+            mismatch.
         UsageError: h5py is not installed.
     """
     require_extra("h5py", "keras", "reading Keras files")
@@ -96,7 +97,8 @@ def _as_model_file_error(path: Path) -> Iterator[None]:
 def _with_metadata(matched: MatchedModel, text: np.ndarray | None) -> MatchedModel:
     """The model with the class names and the preprocessing that our export adds to a file.
 
-    Where the file has layers that normalize, they and the added preprocessing must agree.
+    If the file also has layers that normalize, the added preprocessing is used only if it agrees
+    with them.
     """
     texts = _metadata_texts(text.tobytes()) if text is not None else {}
     arch, layers = matched.architecture, matched.preprocessing
@@ -114,7 +116,7 @@ def _with_metadata(matched: MatchedModel, text: np.ndarray | None) -> MatchedMod
 
 
 def _metadata_texts(text: bytes) -> dict[str, str]:
-    """The texts that our export adds: all of a file of weights, one entry in metadata.json."""
+    """The texts that our export adds to metadata.json, or to a file of weights alone."""
     try:
         plain = parse_json(text)
     except ConfigError:
@@ -125,7 +127,7 @@ def _metadata_texts(text: bytes) -> dict[str, str]:
 
 
 def _normalize_alike(one: Preprocessing, other: Preprocessing) -> bool:
-    """Whether two preprocessings subtract and divide by the same, to float32's precision."""
+    """Whether two preprocessings have the same mean and std, to float32's precision."""
     c = other.channels
     pairs = zip((*one.mean[:c], *one.std[:c]), (*other.mean[:c], *other.std[:c]), strict=True)
     return not one.has_mean_image and all(
@@ -134,7 +136,7 @@ def _normalize_alike(one: Preprocessing, other: Preprocessing) -> bool:
 
 
 class _Importer:
-    """Reads a whole model: its image layers first, then those of its network."""
+    """A reader of a whole model: of its image layers first, then of its network's layers."""
 
     def __init__(self, file: str, config: Any, stored: list[StoredLayer]) -> None:
         self.file, self.config, self.stored = file, config, stored
@@ -161,7 +163,7 @@ class _Importer:
         )
 
     def network_layers(self, images: ImageLayers) -> list[LayerConfig]:
-        """The layers behind those that prepare the images, which `images` takes."""
+        """Add the layers that prepare images to `images`, and return the layers after them."""
         for i, layer in enumerate(self.layers):
             is_image_layer = layer.class_name in AUGMENTATION | DROPOUT | {"InputLayer", "Identity"}
             if layer.class_name == "Permute":  # also where the image layers are behind it
@@ -172,7 +174,7 @@ class _Importer:
         return []
 
     def input_shape(self) -> tuple[int, int | None, int | None]:
-        """(channels, height, width) of the file's input; None: any."""
+        """Channels, height and width of the file's input; None for a side that may be any."""
         shapes = (_declared_shape(layer.options) for layer in self.layers)
         built = (self.config.get("build_config") or {}).get("input_shape")
         shape = next((shape for shape in shapes if shape), built)
@@ -195,14 +197,14 @@ class _Importer:
 
 
 def _declared_shape(options: dict[str, Any]) -> Any:
-    """The input's shape with the batch, which stands at the first layer or before it."""
+    """The input's shape, with the batch, in the options of a layer; None if they have none."""
     return options.get("batch_shape") or options.get("batch_input_shape")
 
 
 def _without_output_function(layers: list[LayerConfig]) -> list[LayerConfig]:
-    """The layers without the softmax at the end, as a layer or inside the last one.
+    """The layers without a final softmax, which is a layer or the last layer's activation.
 
-    A sigmoid at the end is left out where there is one output; see `as_two_classes`.
+    A final sigmoid of a single output is left out, too; see `as_two_classes`.
     """
     used = [layer for layer in layers if layer.class_name not in AUGMENTATION | DROPOUT]
     units = [layer.options["units"] for layer in used if "units" in layer.options]

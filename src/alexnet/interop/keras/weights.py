@@ -1,4 +1,4 @@
-"""The arrays of a Keras file by layer, and in torch's names and layout."""
+"""Group the arrays of a Keras file by layer, and convert them to torch's names and layout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "batch_normalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "normalization": ("mean", "variance", "count"),
 }
-"""The arrays of a layer in the order in which Keras 3 numbers them, by its name of the type."""
+"""Names of a layer's arrays in the order in which Keras 3 numbers them, by type of layer."""
 TORCH_NAMES = {
     "kernel": "weight",
     "gamma": "weight",
@@ -26,7 +26,8 @@ TORCH_NAMES = {
     "moving_variance": "running_var",
 }
 AXES = {4: (3, 2, 0, 1), 2: (1, 0)}
-"""Keras's axes in torch's order, by their number: HWIO becomes OIHW, (in, out) (out, in)."""
+"""Permutation of Keras's axes to torch's order, by the number of axes: HWIO to OIHW, and
+(in, out) to (out, in)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +35,12 @@ class StoredLayer:
     """The arrays of a layer of a weight file."""
 
     path: str
-    """In Keras 3 "layers/conv2d_1", in Keras 2 the names of the layer: "block/conv2d"."""
+    """Path in the file: "layers/conv2d_1" in Keras 3, the layer's names as "block/conv2d" in 2."""
     variables: Variables
 
     @property
     def layer_type(self) -> str:
-        """Keras's name of the type: "conv2d"; "" for types without a place in `VARIABLES`."""
+        """Keras's name of the layer's type, such as "conv2d"; "" for types not in `VARIABLES`."""
         if not self.is_numbered:
             found = (t for t, names in VARIABLES.items() if set(names) & set(self.variables))
             layer_type = next(found, "")
@@ -59,7 +60,7 @@ class StoredLayer:
         """The arrays by Keras's names.
 
         Args:
-            names: of the arrays in Keras's order, which matters if the file numbers them.
+            names: the arrays' names in Keras's order, which are used if the file numbers them.
 
         Raises:
             ValueError: the file has another number of arrays.
@@ -75,7 +76,7 @@ class StoredLayer:
 
 
 def stored_layers(arrays: dict[str, np.ndarray]) -> list[StoredLayer]:
-    """The layers of a weight file, grouped from `keras_arrays`, in the file's order."""
+    """Group the arrays of `keras_arrays` by layer, in the file's order."""
     layers: dict[str, Variables] = {}
     for key, array in arrays.items():
         path, _, name = key.rpartition("/")
@@ -85,7 +86,7 @@ def stored_layers(arrays: dict[str, np.ndarray]) -> list[StoredLayer]:
 
 
 def find_stored(layers: Sequence[StoredLayer], config: LayerConfig) -> StoredLayer:
-    """The arrays of a layer of a config; no arrays if the file has none."""
+    """Find the arrays of a layer of a config; a `StoredLayer` without arrays if there are none."""
     for layer in layers:
         if layer.path == config.path if layer.is_numbered else _is_named(layer, config):
             return layer
@@ -93,7 +94,7 @@ def find_stored(layers: Sequence[StoredLayer], config: LayerConfig) -> StoredLay
 
 
 def _is_named(layer: StoredLayer, config: LayerConfig) -> bool:
-    """Keras 2 stores a layer's arrays under its name, below that of the model it is part of."""
+    """Whether a stored layer of Keras 2 has a config's name, below that of the nested model."""
     if config.top == config.name == layer.path:
         return True
     return layer.path.startswith(f"{config.top}/") and layer.path.endswith(f"/{config.name}")

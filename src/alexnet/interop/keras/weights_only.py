@@ -1,4 +1,4 @@
-"""Keras files of weights alone, whose order and shapes must be those of an architecture."""
+"""Read Keras files of weights alone by the order and the shapes of an architecture's layers."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from alexnet.models.architecture import Architecture, is_valid_input
 from alexnet.models.layers import BatchNorm, Conv, Flatten, FullyConnected, Layer, Shape
 
 MAX_SEARCHED_SIZE = 1024
-"""Largest side of an input that is tried."""
+"""Largest side of the input that is tried."""
 LAYER_TYPES = {"conv2d": Conv, "dense": FullyConnected, "batch_normalization": BatchNorm}
-"""Our kinds of layers with weights, by Keras's name of the type."""
+"""Our classes of layers with weights, by Keras's name of the type."""
 ByType = dict[str, list[StoredLayer]]
 
 
 def match_weights(
     file: str, arch: Architecture, stored: Sequence[StoredLayer], input_size: int | None
 ) -> MatchedModel:
-    """An architecture with a file's weights and widths.
+    """Match a file's weights with an architecture, which gets the file's widths.
 
     Args:
-        file: its name, for messages.
+        file: the file's name, for messages.
         arch: the architecture that the file must match.
         stored: the layers of the file.
         input_size: side of the input in pixels; None: see `read_keras`.
@@ -49,7 +49,7 @@ def match_weights(
 
 
 def _by_type(file: str, stored: Sequence[StoredLayer]) -> ByType:
-    """The layers of each type in the network's order."""
+    """The file's layers by type, in the network's order."""
     layers: ByType = {
         name: [layer for layer in stored if layer.layer_type == name] for name in LAYER_TYPES
     }
@@ -64,7 +64,7 @@ def _by_type(file: str, stored: Sequence[StoredLayer]) -> ByType:
 
 
 def _with_file_widths(file: str, arch: Architecture, layers: ByType) -> Iterator[ParsedLayer]:
-    """The architecture's own layers, as wide as the arrays: weights alone say no more."""
+    """Yield the architecture's own layers with the widths of the file's arrays."""
     for name, cls in LAYER_TYPES.items():
         expected = sum(isinstance(layer, cls) for layer in arch.layers)
         if expected != len(layers[name]):
@@ -87,7 +87,7 @@ def _with_file_widths(file: str, arch: Architecture, layers: ByType) -> Iterator
 
 
 def _arrays(stored: StoredLayer, layer_type: str) -> Variables:
-    """The arrays of a layer, of which Keras leaves out those that its options turn off."""
+    """The arrays of a layer; scale and center of a batch norm that has none are ones and zeros."""
     names, count = VARIABLES[layer_type], len(stored.variables)
     if layer_type != "batch_normalization":
         return torch_arrays(stored.named(names[: 1 + (count == 2)]))

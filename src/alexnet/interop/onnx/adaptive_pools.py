@@ -1,8 +1,8 @@
-"""Adaptive average pools that torch's exporter has written as their parts.
+"""Read adaptive average pools that torch's exporter has written as several nodes.
 
-Where an input is no multiple of the output, the windows overlap. Then all windows are gathered,
-[N, C, H, W] to [N, C, rows, height, columns, width], and averaged: Transpose, GatherND, Transpose
-and ReduceMean.
+If the input's size is no multiple of the output's, the windows overlap. Then all windows are
+gathered, [N, C, H, W] to [N, C, rows, height, columns, width], and averaged: Transpose, GatherND,
+Transpose and ReduceMean.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from alexnet.interop.onnx.constants import axes_of
 from alexnet.models.layers import AdaptivePool
 
 PERMS = ([2, 3, 0, 1], [4, 5, 0, 1, 2, 3])
-"""Of the Transpose before and after the gathering."""
+"""Permutations of the Transpose before and after the GatherND."""
 
 
 @dataclass(eq=False)
 class AdaptivePoolBranch:
-    """What follows the first Transpose."""
+    """The nodes of an adaptive pool that follow its first Transpose."""
 
     chain: Chain
     first: Node
     current: str
     """Name of the value that the next node must take."""
     size: int = 0
-    """Rows and columns of the output, once the windows are known."""
+    """Side of the output; 0 until the GatherND has been read."""
 
     def take(self, node: Node) -> bool:
-        """Follow a node; whether it was the last one."""
+        """Read the branch's next node; return whether it was the last one."""
         attributes, operands = attributes_of(node), self.chain.operands(node)
         is_last = bool(node.op_type == "ReduceMean")
         if is_last:
@@ -64,7 +64,7 @@ def starts_adaptive_pool(chain: Chain, node: Node) -> bool:
 
 
 def output_size_of(indices: np.ndarray, sides: tuple[int, ...]) -> int:
-    """The output size of the adaptive pool that takes these pixels; 0 if none does.
+    """The output size of the adaptive pool that averages these pixels; 0 if none does.
 
     Args:
         indices: (row, column) of each pixel, [rows, height, columns, width, 2].

@@ -26,7 +26,7 @@ Pads: TypeAlias = tuple[int, int, int, int]
 """Zeros at the top, left, bottom and right."""
 NO_PADS: Pads = (0, 0, 0, 0)
 NAME = "layer"
-"""Of every parsed layer: a file's own names are for messages only, and can be any text."""
+"""Name of every parsed layer; a file's own names, which can be any text, are for messages only."""
 
 
 def attributes_of(node: Node) -> Attributes:
@@ -45,33 +45,33 @@ def describe(node: Node) -> str:
 
 @dataclass(eq=False)
 class Chain:
-    """The layers so far, and the value at the end of them."""
+    """The layers parsed so far, and the current value, which is the one at the end of them."""
 
     path: Path
     constants: dict[str, np.ndarray]
-    """Values that do not depend on the images."""
+    """Values by name that do not depend on the images."""
     current: str
     """Name of the value that the next node must take."""
     shape: Shape
-    """Of that value: (channels, height, width) or (features,)."""
+    """Shape of that value: (channels, height, width) or (features,)."""
     batch_size: int = 1
     is_channels_last: bool = False
     """Whether the channels are the last axis of the value, as in TensorFlow."""
     layers: list[ParsedLayer] = field(default_factory=list)
     groups: int = 1
-    """Into how many groups a Reshape has split the channels for the norm that follows."""
+    """Number of groups into which a Reshape has split the channels for the next norm."""
     pads: Pads = NO_PADS
-    """Of a Pad node, for the layer that follows."""
+    """Padding of a Pad node, which becomes a part of the next layer."""
     input_scale: np.ndarray = field(default_factory=lambda: np.ones((1, 1, 1), np.float32))
     input_offset: np.ndarray = field(default_factory=lambda: np.zeros((1, 1, 1), np.float32))
-    """The images times `input_scale` plus `input_offset`, [C or 1, 1 or H, 1 or W] each, are what
-    the first layer takes."""
+    """The first layer takes images * `input_scale` + `input_offset`, each of shape
+    [C or 1, 1 or H, 1 or W]."""
     logits: str = ""
     """Name of the value before the softmax, or the sigmoid of one output; "" before one is met."""
     notes: list[str] = field(default_factory=list)
-    """What was left out, in sentences."""
+    """Sentences on what was left out."""
     shapes: dict[str, list[int]] = field(default_factory=dict)
-    """The shapes of values, with the batch, as the file has them."""
+    """Shapes of values by name, with the batch, in the file's order of axes."""
     num_computed: int = 0
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class Chain:
 
     @property
     def full_shape(self) -> list[int]:
-        """Of the current value, with the batch, as the file has it."""
+        """The shape of the current value, with the batch, in the file's order of axes."""
         if len(self.shape) == 1:
             return [self.batch_size, *self.shape]
         c, h, w = self.shape
@@ -89,7 +89,7 @@ class Chain:
         return [self.batch_size * self.groups, c // self.groups, h, w]
 
     def advance(self, node: Node) -> None:
-        """The node's output is the new end of the chain."""
+        """Make the node's output the current value."""
         self.current = node.output[0]
         self.shapes[self.current] = self.full_shape
 
@@ -98,12 +98,12 @@ class Chain:
         raise ModelFileError(f"{self.path}: {describe(node)} {reason}")
 
     def note(self, sentence: str) -> None:
-        """Remember something for the user, once."""
+        """Add a note for the user, unless it is there already."""
         if sentence not in self.notes:
             self.notes.append(sentence)
 
     def add(self, node: Node, layer: Layer, **weights: np.ndarray) -> None:
-        """Add a parsed layer."""
+        """Add a parsed layer, and update the shape to that of its output."""
         self.layers.append(ParsedLayer(layer, describe(node), weights))
         try:
             self.shape = layer.output(self.shape)
@@ -111,7 +111,7 @@ class Chain:
             self.fail(node, f"cannot be computed: {str(error).removeprefix(f'{NAME}: ')}")
 
     def need_channels_first(self, node: Node) -> None:
-        """Reject a node that would take the channels of TensorFlow's layout for rows."""
+        """Reject a node that takes channels first if the current value has them last."""
         if self.is_channels_last:
             self.fail(node, "takes images with the channels last, which ONNX's layers do not")
 
@@ -120,7 +120,7 @@ class Chain:
         return all(name in self.constants for name in node.input if name)
 
     def constant(self, node: Node, index: int) -> np.ndarray:
-        """An input of a node that must not depend on the images."""
+        """The value of a node's input, which must be a constant."""
         name = node.input[index] if index < len(node.input) else ""
         if name not in self.constants:
             self.fail(node, f"takes {name!r}, which is not a constant")
@@ -131,7 +131,7 @@ class Chain:
         return self.constant(node, 1 if node.input[1] in self.constants else 0)
 
     def operands(self, node: Node) -> list[np.ndarray]:
-        """A node's constant inputs; without values for the image and for what is left out."""
+        """The values of a node's inputs; those that are no constants are arrays without values."""
         return [np.asarray(self.constants.get(name, MISSING)) for name in node.input]
 
     def compute(self, node: Node) -> None:
@@ -151,5 +151,5 @@ class Chain:
             )
 
     def add_initializers(self, graph: Any) -> None:
-        """The constants of a graph inside a node."""
+        """Add the constants of a graph inside a node."""
         self.constants |= {one.name: tensor_array(one) for one in graph.initializer}

@@ -1,6 +1,6 @@
 """Compute the values of an ONNX graph that do not depend on the images.
 
-Exporters leave weights behind Transpose and Cast nodes, and compute shapes and padding from
+Exporters apply Transpose and Cast nodes to weights, and compute shapes and padding from
 constants. Only the operations of `FOLDED_OPS` are computed, and only up to a size.
 """
 
@@ -16,20 +16,20 @@ MAX_COMPUTED_VALUES = 1 << 28
 """The most values that all constant nodes together may compute (fc6 of the paper has 38
 million)."""
 MAX_SHAPE_VALUES = 1 << 12
-"""The most values in an operand of those operations that are for shapes and scalars only."""
+"""The most values in an operand of SHAPE_OPS."""
 MAX_OPERANDS = 64
 Attributes: TypeAlias = dict[str, Any]
 Operands: TypeAlias = Sequence[np.ndarray]
-"""A node's inputs; an array without values for an input that is left out."""
+"""Values of a node's inputs; an array without values stands for an input that is left out."""
 MISSING = np.zeros(0, np.int64)
 
 
 class TooLargeError(ValueError):
-    """A constant that would take too much memory."""
+    """The error for a constant that would take too much memory."""
 
 
 def to_float32(array: np.ndarray) -> np.ndarray:
-    """Floating-point numbers of any width as float32; other values as they are."""
+    """Convert floating-point numbers of any width to float32; leave other values as they are."""
     is_float = "float" in array.dtype.name and array.dtype != np.float32
     return array.astype(np.float32) if is_float else array
 
@@ -45,7 +45,7 @@ def fold(op_type: str, attributes: Attributes, operands: Operands) -> np.ndarray
     """The output of a node whose inputs are constants.
 
     Raises:
-        TooLargeError: it would have too many values.
+        TooLargeError: the output would have too many values.
         KeyError: the operation is not in `FOLDED_OPS`.
     """
     if op_type in SHAPE_OPS:
@@ -163,7 +163,7 @@ SHAPE_OPS: dict[str, Callable[[Attributes, Operands], np.ndarray]] = {
     "Not": _elementwise(np.logical_not),
     "ReduceProd": _elementwise(lambda data, *axes: np.prod(data)),
 }
-"""Operations on shapes and scalars; their outputs may be larger than their inputs."""
+"""Operations on shapes and scalars, whose outputs may be larger than their inputs."""
 FOLDED_OPS: dict[str, Callable[[Attributes, Operands], np.ndarray]] = {
     **SHAPE_OPS,
     "Constant": _constant,

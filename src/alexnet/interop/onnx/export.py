@@ -23,13 +23,13 @@ from alexnet.models.layers import Shape
 
 Model: TypeAlias = Any
 OPSET = 18
-"""The oldest that torch's exporter writes without a conversion; most runtimes support it."""
+"""The oldest opset that torch's exporter writes without a conversion; most runtimes support it."""
 OLDEST_OPSET = 15
-"""The oldest to which onnx converts our networks."""
+"""The oldest opset to which onnx can convert our networks."""
 
 
 def onnx_bytes(classifier: Classifier, options: FileOptions) -> tuple[bytes, Runner, str]:
-    """The ONNX file of a model, what an ONNX runtime computes from it, and that runtime.
+    """The ONNX file of a model, a function that runs it, and the name of the runtime.
 
     Raises:
         UsageError: the opset cannot be written, or the installed runtime does not support it.
@@ -42,7 +42,7 @@ def onnx_bytes(classifier: Classifier, options: FileOptions) -> tuple[bytes, Run
 def finish_file(
     network: Model, classifier: Classifier, options: FileOptions
 ) -> tuple[bytes, Runner, str]:
-    """The file of a network's ONNX model, with all that the options ask for; as `onnx_bytes`."""
+    """Make the file of a network's ONNX model as the options ask; returns as `onnx_bytes`."""
     import onnx
 
     model = network
@@ -87,7 +87,7 @@ def _traced(module: nn.Module, example: Tensor, axes: Any, names: tuple[str, str
 
 
 def serialize(model: Model, metadata: dict[str, str]) -> bytes:
-    """The file's content, with metadata."""
+    """The bytes of a model's file, with metadata."""
     from onnx.helper import set_model_props
 
     set_model_props(model, metadata)
@@ -95,7 +95,7 @@ def serialize(model: Model, metadata: dict[str, str]) -> bytes:
 
 
 def with_opset(model: Model, opset: int, options: FileOptions) -> tuple[bytes, Runner, str]:
-    """A model in another opset, and in the oldest file format that has it; as `onnx_bytes`."""
+    """Convert a model to another opset and its oldest IR version; returns as `onnx_bytes`."""
     import onnx
 
     newest = onnx.defs.onnx_opset_version()

@@ -28,19 +28,19 @@ class Graph:
     layers: tuple[ParsedLayer, ...]
     input_name: str
     input_shape: Shape
-    """(channels, height, width)."""
+    """Shape of the input: (channels, height, width)."""
     batch_size: int
     """The only batch size that the graph takes; 0: any."""
     logits_name: str
-    """The last value, or the one before a final softmax or the sigmoid of one output."""
+    """Name of the last value, or of the one before a final softmax or sigmoid of one output."""
     num_outputs: int
     """Number of logits."""
     is_channels_last: bool = False
     """Whether the graph takes images [batch, height, width, channels]."""
     normalization: InputNormalization | None = None
-    """How the graph normalizes its images; None: it takes normalized ones."""
+    """How the graph normalizes its images; None if it takes normalized images."""
     notes: tuple[str, ...] = ()
-    """What was left out or changed, in sentences."""
+    """Sentences on what was left out or changed."""
 
 
 def read_graph(path: Path, default_input: Shape | None = None) -> Graph:
@@ -103,7 +103,7 @@ def _parse(path: Path, model: Model, notes: list[str], default_input: Shape | No
 
 
 def _input_size(path: Path, value: Any, default_input: Shape | None) -> tuple[int, Shape, bool]:
-    """(batch size, (channels, height, width), whether the channels are last) of an input."""
+    """Batch size, (channels, height, width), and whether the channels are last, of an input."""
     from onnx import TensorProto
 
     batch_size, *sizes = (size.dim_value for size in value.type.tensor_type.shape.dim)

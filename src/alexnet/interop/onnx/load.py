@@ -1,4 +1,4 @@
-"""Read an ONNX file as a model of float32 numbers in an opset that is read here."""
+"""Load an ONNX file, converted to float32 and to an opset that this package reads."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ Model: TypeAlias = Any
 Graph: TypeAlias = Any
 Tensor: TypeAlias = Any
 OLDEST_OPSET = 7
-"""Older files are converted to this one: their broadcasting has other rules."""
+"""Opset to which older files are converted, since their broadcasting has other rules."""
 MAX_NODES = 1 << 14
-"""Nodes after functions are inlined; functions that call each other could make any number."""
+"""Nodes that a graph may have after inlining; nested functions could make any number."""
 QUANTIZED_NODES = {"DequantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv", "QGemm"}
 OTHER_FLOATS = ("FLOAT16", "BFLOAT16", "DOUBLE")
 
 
 def load_onnx(path: Path) -> tuple[Model, list[str]]:
-    """A file's model, checked, in float32 and without functions, and sentences on what was changed.
+    """Load and check a file's model, in float32 and without functions.
 
-    Of a file that has the preprocessing inside, the network alone.
+    If the file includes the preprocessing, the model is the network alone.
+
+    Returns:
+        The model, and sentences on what was changed.
 
     Raises:
         ModelFileError: the file is missing, damaged, or too new for the installed onnx package.
@@ -64,10 +67,10 @@ def load_onnx(path: Path) -> tuple[Model, list[str]]:
 
 
 def _parsed(path: Path, content: bytes) -> Model:
-    """The model in the bytes of a file.
+    """Parse the bytes of a file.
 
     Raises:
-        ModelFileError: they are no ONNX model, or a part of one.
+        ModelFileError: the bytes are no ONNX model, or not all of one.
     """
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -83,7 +86,7 @@ def _parsed(path: Path, content: bytes) -> Model:
 
 
 def _reject_quantized(path: Path, model: Model) -> None:
-    """Raise ModelFileError for a network of 8-bit weights."""
+    """Raise ModelFileError for a network with quantized weights."""
     if any(node.op_type in QUANTIZED_NODES for node in model.graph.node):
         raise ModelFileError(
             f"{path} has weights of 8 bits, which are rounded; import the file that it was made "
@@ -92,7 +95,7 @@ def _reject_quantized(path: Path, model: Model) -> None:
 
 
 def opset_of(model: Model) -> int:
-    """The version of ONNX's own operations that a model uses."""
+    """The opset of ONNX's own domain that a model uses."""
     versions = [one.version for one in model.opset_import if one.domain in ("", "ai.onnx")]
     return max(versions, default=1)
 
@@ -111,7 +114,7 @@ def _check_age(path: Path, model: Model) -> None:
 
 
 def _in_known_opset(path: Path, model: Model, notes: list[str]) -> Model:
-    """A model of an old opset converted to the oldest one that is read here."""
+    """The model, converted to OLDEST_OPSET if its opset is older."""
     import onnx
 
     opset = opset_of(model)
@@ -173,8 +176,8 @@ def _check_external_data(path: Path, model: Model) -> None:
 
     Raises:
         ModelFileError: the other file is missing.
-        ValueError: it is elsewhere or too large; it is named.
-        OSError: it cannot be read, or is not a regular file.
+        ValueError: the other file is elsewhere or too large; the message names it.
+        OSError: the other file cannot be read, or is not a regular file.
     """
     from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 

@@ -1,4 +1,4 @@
-"""Torch modules for layers that ONNX writes in another way than torch.
+"""Torch modules for layers that ONNX defines differently from this package.
 
 ONNX's LRN divides alpha by its size, as torch does; ours multiplies each squared term by alpha, as
 the paper prints it: ONNX's alpha is ours times the size.
@@ -25,9 +25,9 @@ Attribute: TypeAlias = (
 
 
 class OnnxResponseNorm(nn.Module):
-    """Response norm as ONNX's LRN node.
+    """Response norm that is exported as ONNX's LRN node.
 
-    For export only: outside the exporter, its output has the right shape but no meaning.
+    It is for export only: outside the exporter, its output has the right shape but no meaning.
     """
 
     def __init__(self, layer: ResponseNorm) -> None:
@@ -35,7 +35,7 @@ class OnnxResponseNorm(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] to the same shape; groups of channels become images of the LRN."""
+        """Normalize [B, C, H, W]; groups of channels become separate images of the LRN node."""
         layer = self.layer
         c, h, w = x.shape[1:]
         grouped = x.reshape(-1, c // layer.groups, h, w) if layer.groups > 1 else x
@@ -59,7 +59,7 @@ class OnnxWithinChannelLRN(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] to the same shape."""
+        """Normalize [B, C, H, W] to the same shape."""
         layer = self.layer
         mean = F.avg_pool2d(x * x, layer.size, stride=1, padding=layer.size // 2)
         return x * (mean * (layer.alpha * layer.size**2) + layer.k).pow(-layer.beta)

@@ -1,4 +1,4 @@
-"""The nodes of an ONNX graph as layers.
+"""Convert the nodes of an ONNX graph to layers.
 
 ONNX's LRN divides alpha by its size; ours multiplies each squared term by alpha, so ours is ONNX's
 divided by the size.
@@ -33,7 +33,7 @@ NodeParser: TypeAlias = Callable[[Chain, Node, Attributes], None]
 def _window_pads(
     chain: Chain, node: Node, attributes: Attributes, kernel: int, stride: int
 ) -> Pads:
-    """The padding of a window: its own, that of a Pad node before it, or the automatic one."""
+    """The padding of a node's windows: its own or automatic one, plus that of a Pad before it."""
     if any(d != 1 for d in attributes.get("dilations", ())):
         chain.fail(node, "has dilation, which is not supported")
     top, left, bottom, right = (int(n) for n in attributes.get("pads", NO_PADS))
@@ -57,7 +57,7 @@ def _same_pads(length: int, kernel: int, stride: int, automatic: str) -> tuple[i
 
 
 def _pad(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """Zeros around the image, which become a part of the layer that follows."""
+    """Read zeros around the image, which become a part of the next layer."""
     shape = chain.full_shape
     widths, is_zero = pad_widths(chain, node, attributes, len(shape))
     start, end = widths[: len(shape)], widths[len(shape) :]
@@ -133,7 +133,7 @@ def _activation(chain: Chain, node: Node, attributes: Attributes) -> None:
 
 
 def _clip(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """A ReLU, if it only clips at 0."""
+    """Read a Clip as a ReLU, if it only clips at 0."""
     low, high = (
         _limit(chain, node, attributes, name, index) for index, name in enumerate(("min", "max"), 1)
     )
@@ -192,10 +192,10 @@ def _is_never_negative(chain: Chain) -> bool:
 def _equivalent_ceil(
     length: int, size: int, stride: int, pads: Sequence[int], *, is_max: bool, is_ceil: bool
 ) -> bool | None:
-    """The `ceil` of a pool without padding that has the same windows; None where none has.
+    """The `ceil` of a pool without padding that has the same windows; None if neither value has.
 
-    Caffe's nets come with padding at the right and bottom in the place of `ceil`. A maximum
-    ignores it, an average does not.
+    Caffe's nets are converted with padding at the right and bottom instead of `ceil`. A maximum
+    ignores the padding, an average does not.
     """
     top, left, bottom, right = pads
     if top or left or bottom != right or (bottom and not is_max):
@@ -224,7 +224,7 @@ def _batch_norm(chain: Chain, node: Node, attributes: Attributes) -> None:
 
 
 def _dropout(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """Does nothing in inference."""
+    """Read a Dropout, which does nothing in inference."""
     is_active = len(node.input) > 2 and node.input[2] and bool(chain.constant(node, 2))
     if is_active:
         chain.note("the file is in training mode; its dropout is left out")
@@ -232,11 +232,11 @@ def _dropout(chain: Chain, node: Node, attributes: Attributes) -> None:
 
 
 def _identity(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """The images as they are."""
+    """Skip an Identity."""
 
 
 def _cast(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """From one floating-point type to another: everything is float32 here."""
+    """Skip a Cast between floating-point types, since everything is computed in float32 here."""
     from onnx import TensorProto
 
     if attributes["to"] != TensorProto.FLOAT:
@@ -245,14 +245,14 @@ def _cast(chain: Chain, node: Node, attributes: Attributes) -> None:
 
 
 def _softmax(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """At the end, the class probabilities: the layers here give logits."""
+    """Leave out a final softmax, since models here give logits."""
     if attributes.get("axis", -1) not in (1, -1) or len(chain.shape) != 1:
         chain.fail(node, "is not over the classes")
     _leave_out(chain, node)
 
 
 def _leave_out(chain: Chain, node: Node) -> None:
-    """A function of the logits at the end, after which no layer may follow."""
+    """Leave out a function of the logits, after which no layer may follow."""
     chain.logits = chain.current
     chain.note(f"the file's final {node.op_type} is left out: models here give logits")
 
@@ -278,4 +278,4 @@ PARSERS: dict[str, NodeParser] = {
     "Softmax": _softmax,
     "LogSoftmax": _softmax,
 }
-"""By the node's type."""
+"""Functions that read a node, by its type."""

@@ -15,21 +15,21 @@ from alexnet.interop.onnx.chain import Chain
 
 @dataclass(frozen=True, eq=False)
 class InputNormalization:
-    """(x - mean) / std of images that a graph takes as they are, in the order red, green, blue."""
+    """A graph's own normalization (x - mean) / std of its images, in the order red, green, blue."""
 
     mean: np.ndarray
-    """On the 0-255 scale: float32 [C, 1, 1], or [C, H, W] for a mean image."""
+    """Mean on the 0-255 scale: float32 [C, 1, 1], or [C, H, W] for a mean image."""
     std: np.ndarray
-    """On the 0-255 scale: float32 [C, 1, 1]."""
+    """Standard deviation on the 0-255 scale: float32 [C, 1, 1]."""
     largest: float
-    """The graph takes values from 0 to this: 1 or 255."""
+    """Largest value of the images that the graph takes: 1 or 255; the smallest is 0."""
 
     def normalize(self, images: np.ndarray) -> np.ndarray:
-        """Images [B, C, H, W] of 0 to 255 as the first layer takes them."""
+        """Normalize images [B, C, H, W] of 0 to 255 for the first layer."""
         return np.asarray((images - self.mean) / self.std, np.float32)
 
     def flipped(self) -> InputNormalization:
-        """For blue, green, red."""
+        """The normalization with its channels in reverse order: blue, green, red."""
         return replace(self, mean=self.mean[::-1].copy(), std=self.std[::-1].copy())
 
     def preprocessing(self, published: Preprocessing) -> tuple[Preprocessing, Tensor | None]:
@@ -56,7 +56,7 @@ class InputNormalization:
         )
 
     def summary(self) -> str:
-        """What the graph does, in a sentence."""
+        """A sentence for the user on the graph's normalization."""
         return (
             f"the file normalizes its images, of values 0 to {self.largest:g}, itself; "
             "the imported model does the same in its preprocessing"
@@ -64,10 +64,10 @@ class InputNormalization:
 
 
 def input_normalization(chain: Chain) -> InputNormalization | None:
-    """What the nodes before the first layer do to the images; None if there are none.
+    """The normalization by the nodes before the first layer; None if there are no such nodes.
 
-    The nodes do not say whether the images are of 0 to 1 or of 0 to 255. A mean and a std of at
-    most 1 are taken for the former.
+    The nodes do not show whether the images are of 0 to 1 or of 0 to 255. If mean and std are at
+    most 1, the images are assumed to be of 0 to 1.
 
     Raises:
         ModelFileError: the images are scaled by 0, below 0, or by a number for each pixel.
@@ -90,6 +90,6 @@ def input_normalization(chain: Chain) -> InputNormalization | None:
 
 
 def _rgb(values: np.ndarray) -> RGB:
-    """One number for each of three channels; a gray image's is repeated."""
+    """One number for each of three channels; that of a gray image is repeated."""
     first, *rest = (float(value) for value in values[:, 0, 0])
     return (first, rest[0], rest[1]) if len(rest) == 2 else (first, first, first)

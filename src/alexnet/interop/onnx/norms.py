@@ -1,9 +1,9 @@
-"""Response norms that an exporter has written as their parts.
+"""Read response norms that an exporter has written as several nodes.
 
 torch's exporters have no node for `nn.LocalResponseNorm`: they write it, x / (k + alpha * mean of
 x^2 over a window)^beta, as Mul, Reshape, Pad, AveragePool, Squeeze, Reshape, Mul, Add, Pow and Div.
-Other programs' norms, and those within a channel, have similar forms. Here the branch from x^2 to
-the division is followed, node by node.
+Other programs' norms, and norms within a channel, have similar forms. The branch from x^2 to the
+division is read node by node.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from alexnet.models.layers import Layer, ResponseNorm, WithinChannelLRN
 
 @dataclass(eq=False)
 class NormBranch:
-    """From the squared input of a norm to the number that it is divided by."""
+    """The branch of a norm from its squared input to the number by which the input is divided."""
 
     chain: Chain
     first: Node
-    """Squares the input."""
+    """The node that squares the input."""
     current: str
     """Name of the value at the end of the branch."""
     shape: list[int]
-    """Of that value, with the batch."""
+    """Shape of that value, with the batch."""
     before: tuple[int, int] = (0, 0)
     """Zeros before the first and after the last channel."""
     window: tuple[int, int, int] = (1, 1, 1)
-    """Channels, rows and columns of the mean."""
+    """Channels, rows and columns of the window of the mean."""
     sides: tuple[int, ...] = (0, 0, 0, 0)
     """Zeros at the top, left, bottom and right."""
     scale: float = 1.0
@@ -41,7 +41,7 @@ class NormBranch:
     power: float = 1.0
 
     def take(self, node: Node) -> bool:
-        """Follow a node; whether it was the last, which combines the branch with the input."""
+        """Read the next node; return whether it was the last, which combines branch and input."""
         if self.chain.current in node.input:
             self._finish(node)
             return True
@@ -58,7 +58,7 @@ class NormBranch:
         return False
 
     def _finish(self, node: Node) -> None:
-        """The division (or the product with a negative power): add the norm."""
+        """Read the division (or product with a negative power), and add the norm to the chain."""
         is_last = list(node.input) == [self.chain.current, self.current]
         is_product = node.op_type == "Mul" and set(node.input) == {self.chain.current, self.current}
         layer = self._layer(self.power if node.op_type == "Div" else -self.power)
@@ -72,7 +72,7 @@ class NormBranch:
         self.chain.advance(node)
 
     def _layer(self, beta: float) -> Layer | None:
-        """The norm of a complete branch; None if no architecture has such a norm."""
+        """The norm of a complete branch; None if we have no such layer."""
         size, rows, columns = self.window
         if beta < 0 or self.shape != self.chain.full_shape:
             return None
@@ -85,7 +85,7 @@ class NormBranch:
 
 
 def starts_norm(chain: Chain, node: Node) -> bool:
-    """Whether a node squares the value at the end of the chain."""
+    """Whether a node squares the chain's current value."""
     if node.op_type == "Mul":
         return list(node.input) == [chain.current] * 2
     return (
@@ -97,14 +97,14 @@ def starts_norm(chain: Chain, node: Node) -> bool:
 
 
 def norm_branch(chain: Chain, node: Node) -> NormBranch:
-    """The branch that begins with a node of `starts_norm`."""
+    """Begin the branch of a norm at a node for which `starts_norm` is true."""
     chain.need_channels_first(node)
     chain.shapes[node.output[0]] = chain.full_shape
     return NormBranch(chain, node, node.output[0], chain.full_shape)
 
 
 def _reshape(branch: NormBranch, node: Node) -> bool:
-    """An axis of size 1 before the channels, or none: the channels stay where they are."""
+    """Read the adding or removing of an axis of size 1 before the channels."""
     attributes, operands = attributes_of(node), branch.chain.operands(node)
     b, *rest = branch.shape
     if node.op_type == "Reshape":
@@ -139,7 +139,7 @@ def _halves(pads: list[int]) -> tuple[list[int], list[int]]:
 def pad_widths(
     chain: Chain, node: Node, attributes: Attributes, rank: int
 ) -> tuple[list[int], bool]:
-    """What a Pad node adds before each axis and then after each, and whether that is zeros."""
+    """What a Pad node adds before all axes, then after all, and whether it adds zeros."""
     operands = chain.operands(node)
     pads = list(attributes.get("pads", ())) or operands[1].tolist()
     if len(operands) > 3 and operands[3].size:
@@ -218,4 +218,4 @@ STEPS: dict[str, Callable[[NormBranch, Node], bool]] = {
     "Identity": lambda branch, node: True,
     "Cast": lambda branch, node: True,
 }
-"""By the node's type: update the branch; False if the node does not belong to a norm."""
+"""Functions by the node's type that update the branch; False if the node is not of a norm."""

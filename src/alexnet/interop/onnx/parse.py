@@ -19,7 +19,7 @@ from alexnet.io.text import error_text
 
 NODE_PARSERS: dict[str, NodeParser] = {**PARSERS, **RESHAPES, **SCALES}
 Branch: TypeAlias = NormBranch | AdaptivePoolBranch
-"""A layer of several nodes."""
+"""The part that has been read of a layer of several nodes."""
 CAN_FOLLOW_PAD = {"Conv", "MaxPool", "AveragePool", "Pad", "Identity", "Cast", "Transpose"}
 CAN_FOLLOW_SOFTMAX = {"Identity", "Cast"}
 QUANTIZED = ("Quantize", "Dequantize", "QLinear", "Dynamic", "ConvInteger", "MatMulInteger")
@@ -32,7 +32,8 @@ def parse_nodes(chain: Chain, nodes: Iterable[Node]) -> None:
     its branch.
 
     Raises:
-        ModelFileError: names the first node that does not continue the chain, or is no layer.
+        ModelFileError: a node does not continue the chain, or is no layer; the message names the
+            first.
     """
     remaining = deque(nodes)
     branch: Branch | None = None
@@ -50,7 +51,7 @@ def parse_nodes(chain: Chain, nodes: Iterable[Node]) -> None:
 
 
 def _take(chain: Chain, node: Node, branch: Branch | None, remaining: deque[Node]) -> Branch | None:
-    """Take the next node; the layer of several nodes that it begins or continues, if any."""
+    """Read the next node, and return the branch that it begins or continues, else None."""
     if node.op_type == "If" and node.input[0] in chain.constants:
         remaining.extendleft(reversed(_if_branch(chain, node)))
     elif node.op_type in ("Shape", "Size") and node.input[0] in chain.shapes:
@@ -69,7 +70,7 @@ def _take(chain: Chain, node: Node, branch: Branch | None, remaining: deque[Node
 
 
 def _parse_node(chain: Chain, node: Node) -> None:
-    """A node that is a layer by itself, or a part of the layer before it."""
+    """Read a node that is a layer by itself, or a part of the layer before it."""
     is_standard = node.domain in ("", "ai.onnx")
     if chain.current not in node.input:
         chain.fail(node, "does not take the output of the node before it: not one chain")
@@ -86,7 +87,7 @@ def _parse_node(chain: Chain, node: Node) -> None:
 
 
 def _compute_shape(chain: Chain, node: Node) -> None:
-    """A value's shape, or its number of values, becomes a constant."""
+    """Compute a value's shape, or its number of values, as a constant."""
     shape = np.asarray(chain.shapes[node.input[0]], np.int64)
     attributes = attributes_of(node)
     part = shape[attributes.get("start", 0) : attributes.get("end")]

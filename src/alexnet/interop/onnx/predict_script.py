@@ -50,12 +50,12 @@ def script_path(out: Path) -> Path:
 
 
 def predict_script(classifier: Classifier, file: str, takes: Takes) -> str:
-    """A program that predicts images with an ONNX file beside it; "" if it would be long.
+    """The script that predicts images with an ONNX file beside it; "" if it would be long.
 
     Args:
         classifier: the model.
         file: the name of the ONNX file.
-        takes: "image", or "normalized": then the preprocessing is written out.
+        takes: "image" or "normalized"; for the latter the script includes the preprocessing.
     """
     preprocessing = classifier.info.preprocessing
     if takes != "image" and preprocessing.input_side != preprocessing.crop_size:
@@ -78,7 +78,7 @@ def predict_script(classifier: Classifier, file: str, takes: Takes) -> str:
 
 
 def _preprocessing_steps(own: Preprocessing, temperature: float) -> str:
-    """From an RGB image of Pillow to its probabilities."""
+    """The lines of the script from an RGB image of Pillow to its probabilities."""
     n, c = own.resize_size, own.channels
     lines = [f"image = image.resize(({n}, {n}), Image.Resampling.LANCZOS)"]
     if own.resize == "shortest_edge":
@@ -101,7 +101,7 @@ def _preprocessing_steps(own: Preprocessing, temperature: float) -> str:
 
 
 def _normalization(own: Preprocessing) -> list[str]:
-    """Minus the mean, divided by std: float32 [1, C, H, W]."""
+    """The lines of the script that normalize inputs, float32 [1, C, H, W]."""
     mean, std = (
         f"np.float32({[[float(f'{x:.9g}')] for x in values[: own.channels]]})[..., None]"
         for values in (own.mean, own.std)

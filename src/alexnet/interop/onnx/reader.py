@@ -39,16 +39,17 @@ def read_onnx(
     channel_order: ChannelOrder = "rgb",
     input_size: int | None = None,
 ) -> tuple[MatchedModel, Graph]:
-    """The model in an ONNX file, with weights for RGB images, and the file's graph.
+    """Read the model in an ONNX file, with weights for RGB images, and the file's graph.
 
     Args:
         path: the file.
-        arch: the architecture that it must match.
-        channel_order: in which the file takes colors.
-        input_size: side of the input in pixels where the file leaves it open; None: as published.
+        arch: the architecture that the file must match.
+        channel_order: order in which the file takes colors.
+        input_size: side of the input in pixels if the file leaves it open; None: as published.
 
     Raises:
-        ModelFileError: the file is damaged or another network; the first mismatch is named.
+        ModelFileError: the file is damaged or another network; the message names the first
+            mismatch.
         UsageError: the onnx package is not installed.
     """
     side = input_size or arch.input[1]
@@ -60,7 +61,7 @@ def read_onnx(
 
 
 def _flip_channels(path: Path, matched: MatchedModel, graph: Graph) -> tuple[MatchedModel, Graph]:
-    """A model of BGR images as one of RGB images."""
+    """Convert a model of BGR images, and its graph's normalization, to RGB."""
     if graph.input_shape[0] != 3:
         raise ModelFileError(f"{path} takes {graph.input_shape[0]} channels, so it cannot take BGR")
     first = f"{matched.architecture.layers[0].name}.weight"
@@ -70,7 +71,7 @@ def _flip_channels(path: Path, matched: MatchedModel, graph: Graph) -> tuple[Mat
 
 
 def _with_facts(matched: MatchedModel, graph: Graph) -> MatchedModel:
-    """The model with what the file says of its use, in its metadata or by its first nodes."""
+    """The model with the facts in the file's metadata and the normalization by its first nodes."""
     texts = {entry.key: entry.value for entry in graph.model.metadata_props}
     facts = read_metadata(texts, graph.input_shape, matched.architecture.num_classes)
     notes = (*matched.notes, *graph.notes, *facts.notes)
@@ -102,12 +103,13 @@ def check_parity(
     """Run the file's graph and our network on the same random images.
 
     Args:
-        path: for messages.
-        network: ours, with the file's weights; it takes RGB.
-        graph: the file's.
-        channel_order: in which the graph takes colors.
-        preprocessing: normalizes the images where the graph does not.
-        make_runner: from an ONNX file to a function of images, and the runtime's name.
+        path: the file's path, for messages.
+        network: our network with the file's weights; it takes RGB.
+        graph: the file's graph.
+        channel_order: order in which the graph takes colors.
+        preprocessing: the normalization of the images, if the graph does not do it.
+        make_runner: a function from an ONNX file to a function that runs it, and the runtime's
+            name.
 
     Raises:
         ModelFileError: the graph cannot be run, or the logits differ by more than the tolerance.

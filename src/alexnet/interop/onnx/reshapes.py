@@ -1,4 +1,4 @@
-"""Nodes that change the order or the shape of an image, and those that pool all of it."""
+"""Read nodes that change the axes or the shape of a feature map, or pool all of it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _add_flatten(chain: Chain, node: Node) -> None:
 
 
 def _reshape(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """Flatten; or channels into groups for a norm, and back."""
+    """Read a Reshape that flattens, or that splits channels into groups for a norm and back."""
     shape, c = chain.full_shape, chain.shape[0]
     target = chain.constant(node, 1).ravel().tolist()
     allow_zero = bool(attributes.get("allowzero"))
@@ -52,7 +52,7 @@ def _reshape(chain: Chain, node: Node, attributes: Attributes) -> None:
 
 
 def _squeeze(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """Flatten, of maps of a single pixel."""
+    """Read a Squeeze that flattens maps of a single pixel."""
     shape = chain.full_shape
     axes = axes_of(attributes, chain.operands(node))
     axes = sorted(axis % len(shape) for axis in axes) or [i for i, n in enumerate(shape) if n == 1]
@@ -63,7 +63,7 @@ def _squeeze(chain: Chain, node: Node, attributes: Attributes) -> None:
 
 
 def _reduce(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """A global pool, written as a mean or maximum over rows and columns."""
+    """Read a mean or maximum over rows and columns as a global pool."""
     rank = len(chain.full_shape)
     axes = sorted(axis % rank for axis in axes_of(attributes, chain.operands(node)))
     if rank != 4 or axes != ([1, 2] if chain.is_channels_last else [2, 3]):
@@ -82,4 +82,4 @@ RESHAPES: dict[str, NodeParser] = {
     "ReduceMean": _reduce,
     "ReduceMax": _reduce,
 }
-"""By the node's type."""
+"""Functions that read a node, by its type."""

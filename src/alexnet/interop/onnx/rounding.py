@@ -1,4 +1,4 @@
-"""ONNX networks in float16, and with 8-bit weights and activations, by onnxruntime's own tools."""
+"""Convert ONNX networks to float16, or to 8-bit weights and activations, by onnxruntime's tools."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ Model: TypeAlias = Any
 Rounding: TypeAlias = Literal["float16", "int8"]
 MAX_FLOAT16 = 65504.0
 FLOAT32_NODES = ("LRN",)
-"""Their squares could exceed float16, and runtimes have them in float32 alone."""
+"""Types of nodes that stay in float32: squares could exceed float16, and runtimes support LRN in
+float32 alone."""
 
 
 def rounded_bytes(
     classifier: Classifier, options: FileOptions, rounding: Rounding, images: RealImages
 ) -> tuple[bytes, ImageAgreement]:
-    """The file of a rounded model, and how it agrees with the model on real images.
+    """Make the file of a model in float16 or int8, and compare it with the model on real images.
 
     Of several ways to round, the one that agrees best is kept.
 
@@ -61,7 +62,7 @@ def rounded_bytes(
 def _finished(
     classifier: Classifier, options: FileOptions, model: Model, name: str, images: RealImages
 ) -> tuple[bytes, ImageAgreement]:
-    """The file of a rounded network, with its agreement inside."""
+    """The file of a rounded network, with its agreement in the metadata; and the agreement."""
     import onnx
 
     content, run, _ = finish_file(model, classifier, options)
@@ -85,12 +86,12 @@ def half_model(network: Model) -> Model:
 
 
 def check_range(classifier: Classifier, pixels: np.ndarray) -> None:
-    """Reject a network whose values exceed float16 on some images.
+    """Reject a network whose values exceed float16 on the given images.
 
-    A runtime on a CPU may compute in float32 all the same, and would not show it.
+    A runtime on a CPU may compute in float32 nevertheless, so that the overflow would not show.
 
     Raises:
-        UsageError: names the layer.
+        UsageError: a layer's values exceed float16; the message names the layer.
     """
     largest: dict[str, float] = {}
 
@@ -122,7 +123,7 @@ def check_range(classifier: Classifier, pixels: np.ndarray) -> None:
 
 
 class CalibrationInputs:
-    """The batches of a calibration, as onnxruntime asks for them."""
+    """A data reader with the batches for onnxruntime's calibration."""
 
     def __init__(self, batches: Iterator[np.ndarray]) -> None:
         self.batches = batches
@@ -134,7 +135,7 @@ class CalibrationInputs:
 
 
 def static_int8_model(network: Model, inputs: Iterator[np.ndarray]) -> Model:
-    """Weights per channel and activations per tensor in 8 bits, with ranges of a calibration."""
+    """Quantize weights per channel and activations per tensor to 8 bits, with calibrated ranges."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     def quantize(source: Path, target: Path) -> None:
@@ -152,7 +153,7 @@ def static_int8_model(network: Model, inputs: Iterator[np.ndarray]) -> Model:
 
 
 def dynamic_int8_model(network: Model) -> Model:
-    """Weights in 8 bits, activations of matrix products too, with the range of each input."""
+    """Quantize matrix products to 8 bits: their weights, and each input by its own range."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     def quantize(source: Path, target: Path) -> None:
@@ -164,7 +165,7 @@ def dynamic_int8_model(network: Model) -> Model:
 
 
 def _quantized(network: Model, quantize: Callable[[Path, Path], None]) -> Model:
-    """A network quantized by a function that reads and writes files."""
+    """Quantize a network with a function that reads and writes files."""
     import onnx
 
     root = logging.getLogger()

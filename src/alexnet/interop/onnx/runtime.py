@@ -19,11 +19,11 @@ ERROR_SEVERITY = 3
 def onnx_runner(
     model: bytes, find_package: Callable[[str], object] = find_spec
 ) -> tuple[Runner, str]:
-    """A serialized graph of one input and one output as a function, and the runtime's version.
+    """A function that runs a graph of one input and one output, and the runtime's name and version.
 
     Args:
         model: the content of an ONNX file.
-        find_package: None for a package that is not installed.
+        find_package: a function that returns None for a package that is not installed.
     """
     if find_package("onnxruntime") is None:
         return _reference_runner(model), f"onnx {installed_version('onnx')} (reference)"

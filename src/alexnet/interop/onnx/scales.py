@@ -16,7 +16,7 @@ from alexnet.models.layers import BatchNorm, Conv, FullyConnected
 
 
 def _scale(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """Mul, or Div by a constant."""
+    """Read a Mul or Div by a constant."""
     factor = _operand(chain, node)
     if node.op_type == "Div":
         if node.input[0] != chain.current or not np.all(factor):
@@ -35,7 +35,7 @@ def _scale(chain: Chain, node: Node, attributes: Attributes) -> None:
 
 
 def _shift(chain: Chain, node: Node, attributes: Attributes) -> None:
-    """Add, or Sub of a constant."""
+    """Read an Add or Sub of a constant."""
     term = _operand(chain, node)
     if node.op_type == "Sub":
         if node.input[0] != chain.current:
@@ -62,14 +62,14 @@ def _operand(chain: Chain, node: Node) -> np.ndarray:
 
 
 def _per_channel(chain: Chain, node: Node, operand: np.ndarray) -> np.ndarray:
-    """One value for each channel or feature."""
+    """The constant as one value for each channel or feature."""
     if operand.size not in (1, operand.shape[0]):
         chain.fail(node, "has a constant for each pixel, which fits no layer here")
     return np.broadcast_to(operand.reshape(-1), chain.shape[0])
 
 
 def _last_weights(chain: Chain, node: Node) -> dict[str, np.ndarray]:
-    """The arrays of the layer that the node belongs to; a new batch norm if it is none's."""
+    """The arrays of the last layer if it has weights, else of a new batch norm."""
     last = chain.layers[-1]
     if not isinstance(last.layer, Conv | FullyConnected | BatchNorm):
         ones = np.ones(chain.shape[0], np.float32)
@@ -81,4 +81,4 @@ def _last_weights(chain: Chain, node: Node) -> dict[str, np.ndarray]:
 
 
 SCALES: dict[str, NodeParser] = {"Mul": _scale, "Div": _scale, "Add": _shift, "Sub": _shift}
-"""By the node's type."""
+"""Functions that read a node, by its type."""

@@ -1,4 +1,4 @@
-"""ONNX models from an image to probabilities: a network between its preprocessing and a softmax.
+"""Combine preprocessing, network and softmax into one ONNX model from an image to probabilities.
 
 The values between the three parts keep their names, so that the network can be cut out again.
 """
@@ -19,17 +19,17 @@ LOGITS = "logits"
 PROBABILITIES = "probabilities"
 """Output of a whole model: float32 [num_classes]."""
 PREFIX = "preprocess_"
-"""Of the names of what comes before the network."""
+"""Prefix of the names of values and nodes before the network."""
 TEMPERATURE, FIRST = "temperature", "first_of_batch"
 
 
 def add_preprocessing(network: Model, preprocessing: Model, temperature: float) -> Model:
-    """A whole model of a network's model and its preprocessing's.
+    """Combine the models of a network and of its preprocessing into a whole model.
 
     Args:
-        network: from IMAGES to LOGITS.
-        preprocessing: from IMAGE to IMAGES.
-        temperature: by which the logits are divided before the softmax.
+        network: the model from IMAGES to LOGITS.
+        preprocessing: the model from IMAGE to IMAGES.
+        temperature: number by which the logits are divided before the softmax.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -57,9 +57,9 @@ def add_preprocessing(network: Model, preprocessing: Model, temperature: float) 
 
 
 def _add_prefix(graph: Graph) -> None:
-    """Rename all values of a graph and of those inside its nodes, but IMAGE and IMAGES.
+    """Add PREFIX to all values of a graph and of the graphs inside its nodes, but IMAGE and IMAGES.
 
-    onnx's own `add_prefix` forgets the values that an inner graph takes from outside.
+    onnx's own `add_prefix` does not rename the values that an inner graph takes from outside.
     """
     for node in graph.node:
         node.name = _prefixed(node.name)
@@ -77,7 +77,7 @@ def _prefixed(name: str) -> str:
 
 
 def _softmax_nodes() -> list[Any]:
-    """From the logits of one image to its probabilities."""
+    """The nodes from the logits of one image to its probabilities."""
     from onnx import helper
 
     return [
@@ -95,7 +95,7 @@ def is_whole(model: Model) -> bool:
 
 
 def cut_network(model: Model) -> Model:
-    """The network of a whole model: from IMAGES to LOGITS, with the model's metadata."""
+    """Cut the network out of a whole model: from IMAGES to LOGITS, with the model's metadata."""
     import onnx
 
     network = onnx.utils.Extractor(model).extract_model([IMAGES], [LOGITS])
