@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from alexnet.io.text import error_text, printable
@@ -48,10 +49,15 @@ class LogThread:
             self.failure = self.failure or f"it has not answered for {CLOSE_SECONDS:g} s"
 
     def _run(self) -> None:
+        logger = None
         try:
-            self._write(self._open())
+            logger = self._open()
+            self._write(logger)
         except Exception as error:
             self.failure = self.failure or printable(error_text(error))
+            with suppress(Exception):  # the first error is the one to report
+                if logger:
+                    logger.close(is_finished=False)
 
     def _write(self, logger: Logger) -> None:
         """Write queued items until the log is closed; rows that wait together are one call."""
