@@ -38,7 +38,8 @@ class ExportFlags:
     half: bool = False
     """Weights and computation of an ONNX file in float16; its input and output stay float32."""
     int8: bool = False
-    """Weights of an ONNX file in 8 bits: static or dynamic, whichever agrees better."""
+    """Quantize an ONNX file to 8 bits: all layers (static), or the fully connected ones alone
+    (dynamic), whichever agrees better with the model."""
     data: str = ""
     """For --half and --int8: the images on which the file is calibrated and compared with the
     model, labelled or not; unless given, the data of the training."""

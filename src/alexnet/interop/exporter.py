@@ -97,8 +97,8 @@ def export_model(
             probabilities. A whole model of Keras takes the network's input with values of 0 to
             255, unless it has a mean image.
         half: whether an ONNX file has its weights in float16 and computes in it.
-        int8: whether an ONNX file is quantized to 8 bits; statically or dynamically, whichever
-            agrees better with the model.
+        int8: whether an ONNX file is quantized to 8 bits: all layers (static), or the fully
+            connected ones alone (dynamic), whichever agrees better with the model.
         data: images to calibrate and compare a rounded file on, as for `load_real_images`.
         data_root: folder searched for data sets first.
         reporter: receives notes on these images.
