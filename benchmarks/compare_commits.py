@@ -43,7 +43,7 @@ CHECKPOINTS = ("checkpoint*/*.safetensors", "state*/*.safetensors", "state.safet
 MEASURED_TIME = ("second", "wait", "duration")
 """Parts of the keys whose numbers differ from run to run."""
 PER_CLASS = {"train": 8, "val": 3, "test": 3}
-"""Images of the small folder that most runs train on."""
+"""Number of images per class in each split of the small folder that most runs train on."""
 
 NARROW = ("--width", "0.125", "--seed", "3")
 RUNS: dict[str, tuple[str, ...]] = {
@@ -66,7 +66,7 @@ class Commit:
 
     name: str
     source: Path
-    """Its checkout."""
+    """Folder of the commit's checkout."""
     folder: Path
     """An empty folder for its cache and runs."""
 
@@ -302,7 +302,7 @@ def report(names: tuple[str, str], before: Digests, after: Digests) -> list[str]
 
 def main() -> int:
     """Compare and print; the exit code tells whether all digests are identical."""
-    parser = argparse.ArgumentParser(description="Whether two commits compute the same bits.")
+    parser = argparse.ArgumentParser(description="Check whether two commits compute the same bits.")
     parser.add_argument("before", help="a git revision, or a .json file that --out wrote")
     parser.add_argument("after", nargs="?", default=WORKING_TREE, help="a git revision")
     parser.add_argument("--out", type=Path, help="write the digests of AFTER as JSON")

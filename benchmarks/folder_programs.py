@@ -17,7 +17,7 @@ from programs import Step, onnx_file, plain_net, shared_inputs
 
 BATCH, RESIZED, CROPPED = 64, 256, 227
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-"""Of ImageNet's pixels, 0 to 255."""
+"""Mean and standard deviation of ImageNet's pixels by color channel, on the 0-255 scale."""
 
 
 def paths(flags: argparse.Namespace) -> list[Path]:

@@ -46,7 +46,7 @@ SECTIONS: dict[str, tuple[Callable[[str, bool], Iterator[Found]], int]] = {
     "peers": (compare_with_pytorch, 60),
     "accuracy": (train_to_accuracy, 50),
 }
-"""What finds a section's results, and its seconds of the 470 of all."""
+"""The function that measures a section, and the seconds it may take of the 470 of all sections."""
 
 
 class Flags(argparse.Namespace):

@@ -39,10 +39,10 @@ Found: TypeAlias = dict[str, Any]
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 OUTCOME = re.compile(r"(\S+::.*) (PASSED|FAILED|ERROR|SKIPPED|XFAIL)\b")
 MAX_DIFFERENCE = 1e-4
-"""Of a loss on the device, relative to the CPU's."""
+"""Maximum difference of a loss on the device from the CPU's, relative to that."""
 MIN_ACCURACY = {"quickstart": 0.90, "flowers17": 0.75}
-"""On the test images. README has 92.5 to 94.2 and 86.8 to 88.8 %; the published splits of flowers17
-have a third fewer training images."""
+"""Minimum accuracy on the test images, by preset. README has 92.5 to 94.2 and 86.8 to 88.8 %; the
+published splits of flowers17 have a third fewer training images."""
 
 
 def run_tests(device: str, tiny: bool) -> Iterator[Found]:

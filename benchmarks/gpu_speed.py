@@ -56,7 +56,7 @@ PAPER_IMAGES = 90 * 1_200_000
 NETWORKS = ("alexnet", "alexnet_bn", "alexnet_notebook")
 BATCH_SIZES = (512, 128, 1024)
 NUM_IMAGES = 2048
-"""Of the store: at least two batches of the largest size."""
+"""Number of images in the store: at least two batches of the largest size."""
 
 
 def settings(tiny: bool) -> list[tuple[bool, int, str]]:
@@ -190,8 +190,8 @@ VARIANTS: dict[str, dict[str, object]] = {
     },
     "ReLU, norm and pooling in one pass": {ONE_PASS: True},
 }
-"""Steps that compute the same by other operations: what they change. A fault of the last one, which
-has not run on a GPU yet, leaves the others."""
+"""Training steps that compute the same by other operations, as the attributes that each one
+replaces. A failure of the last one, which has not run on a GPU yet, leaves the others."""
 
 
 def measure_gains(device_name: str, tiny: bool) -> Iterator[Found]:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 PORT = 29_400
 HEADERS = 1448 / 1514
-"""Of an Ethernet frame, what is left for data after the headers of Ethernet, IP and TCP."""
+"""Fraction of an Ethernet frame that is left for data after the headers of Ethernet, IP and TCP."""
 LATENCY = 1e-4
-"""Seconds; of namespaces of one machine."""
+"""Latency between network namespaces of one machine, in seconds."""
 COUNTER = Path("/sys/class/net/eth0/statistics/tx_bytes")
 WAYS: tuple[dict[str, str], ...] = (
     {"parallel": "data"},

@@ -8,7 +8,7 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-"""Loaded before a fork, after which only little is safe."""
+"""The C library, loaded before a fork, after which only little is safe."""
 
 
 def end_with_parent() -> None:

@@ -34,13 +34,14 @@ import folder_programs
 import programs
 
 MIN_SAMPLE_SECONDS = 0.2
-"""Shortest measurement, in which a step of milliseconds is repeated."""
+"""Minimum duration of a measurement in seconds; a step of milliseconds is repeated to fill it."""
 MAX_PAUSE_SECONDS = 2.0
-"""A pause is as long as the measurement before it: the system still reclaims that memory."""
+"""Maximum pause in seconds. A pause is as long as the measurement before it, whose memory the
+system still reclaims."""
 PACKAGES = (
     *("torch", "onnxruntime", "openvino", "nncf", "keras", "jax", "tensorflow-cpu", "pillow"),
 )
-"""Whose versions are told."""
+"""Packages whose versions are reported."""
 SUITES = {
     "train": (
         *("ours", "ours_without_norm", "tuned_pytorch", "tuned_pytorch_without_norm"),

@@ -49,7 +49,7 @@ class Load:
     lost: int = 0
     """Requests without an answer."""
     latencies: list[float] = field(default_factory=list)
-    """Of answered requests, in seconds."""
+    """Latency of each answered request, in seconds."""
     rates: list[float] = field(default_factory=list)
     """Answered images per second, of every round."""
 

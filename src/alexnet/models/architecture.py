@@ -63,7 +63,7 @@ class Architecture:
 
     name: str
     source: str
-    """Where it is published."""
+    """Where the architecture is published."""
     input: Shape
     """(channels, height, width): a plain tuple such as (3, 224, 224)."""
     layers: tuple[Layer, ...]

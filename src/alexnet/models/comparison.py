@@ -23,9 +23,9 @@ SETTING_WORDS = {
     "reduce": "pooling",
     "size": "window",
 }
-"""Settings of layers, as people read them; others have their own names."""
+"""Names of layer settings as they are shown; any other setting is shown by its own name."""
 INIT_WORDS = {"glorot_uniform": "glorot", "he_normal": "he", "torch": "as torch's"}
-"""Initializations, by the words of --init where it has them."""
+"""Names of initializations as they are shown: the words of --init where it has them."""
 
 
 class Difference(NamedTuple):
@@ -215,9 +215,9 @@ class PairSummary:
     """A layer of the first network and the corresponding one of the second."""
 
     differs: bool
-    """Also where only the shape or the number of parameters differs."""
+    """Whether the layers differ, if only in output shape, parameters or MACs, or one is missing."""
     layers: tuple[LayerSummary | None, LayerSummary | None]
-    """Null where one network has no such layer."""
+    """The layer in each network; null where a network has no corresponding one."""
     differences: tuple[SettingDifference, ...]
 
 
@@ -227,11 +227,11 @@ class NetworkComparison:
 
     names: tuple[str, str]
     inputs: tuple[tuple[int, ...], tuple[int, ...]]
-    """Channels, height and width."""
+    """Channels, height and width of each network's input."""
     layers: tuple[PairSummary, ...]
     totals: tuple[NetworkTotals, NetworkTotals]
     ratios: dict[str, float | None]
-    """Of the totals: the second network's divided by the first one's; null where that is 0."""
+    """Each total of the second network divided by the first one's; null where that is 0."""
 
 
 def compare_networks(a: Architecture, b: Architecture) -> NetworkComparison:

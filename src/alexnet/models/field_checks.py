@@ -11,7 +11,7 @@ from alexnet.errors import ArchitectureError, require
 from alexnet.io.limits import MAX_LAYER_INTEGER
 
 NUMPY_BOOL = ("numpy", "bool")
-"""The module and the name of its type, called bool_ before numpy 2."""
+"""Module and name of NumPy's boolean type, which was called bool_ before numpy 2."""
 
 
 def check_integers(layer: str, minimum: int = 1, **values: object) -> None:

@@ -12,7 +12,7 @@ from alexnet.ops.batch_norm_relu_pool import batch_norm_relu_pool, can_normalize
 from alexnet.ops.relu_norm_pool import NO_NORM, Norm, can_use_one_pass, relu_norm_pool
 
 FIRST_OF_PASS = (nn.ReLU, nn.BatchNorm2d)
-"""Layers with which those begin that are computed together."""
+"""Layers that can begin a sequence of layers computed in one pass."""
 
 
 def forward_layers(layers: Sequence[nn.Module], x: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class Init:
     """How the weights and biases of a layer are initialized."""
 
     kind: InitKind = "normal"
-    """`torch` is torch's default, for the bias as well."""
+    """Distribution of the initial weights; `torch` is torch's default, for the bias as well."""
     std: float = 0.01
     """Standard deviation of `normal`."""
     bias: float = 0.0
@@ -125,8 +125,8 @@ class Conv(Layer):
     stride: int = 1
     padding: int = 0
     extra_padding: int = 0
-    """More zeros at the right and bottom only, with which the 2012 code gets 55 windows from 224
-    pixels."""
+    """Additional zero padding at the right and bottom only, with which the 2012 code gets 55
+    windows from 224 pixels."""
     groups: int = 1
     bias: bool = True
     init: Init = Init()
@@ -225,8 +225,8 @@ class Activation(Layer):
 
     kind: ClassVar[str] = "activation"
     function: Function = "relu"
-    """An `Architecture` checks it, since files of other programs may have a function that no
-    architecture has."""
+    """Function applied to every element. Only an `Architecture` rejects unknown names, since files
+    of other programs may have them."""
 
 
 @dataclass(frozen=True, slots=True)

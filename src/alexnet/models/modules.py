@@ -79,7 +79,7 @@ class Conv2d(nn.Conv2d):
     """torch's convolution with `extra_padding`, computed by a faster equivalent if there is one."""
 
     is_last = False
-    """As in `Linear`."""
+    """Whether no later layer has weights, as in `Linear`."""
 
     def __init__(self, layer: layers.Conv, in_channels: int) -> None:
         super().__init__(
@@ -181,7 +181,7 @@ KINDS: tuple[type[nn.Module], ...] = (
     *(ResponseNorm, WithinChannelLRN, Flatten),
 )
 FORWARD = {kind: kind.forward for kind in KINDS}
-"""The forward passes of the classes of layers, as they are before anyone patches them."""
+"""The forward pass of each layer class, before anyone patches it."""
 
 
 def has_own_forward(layer: nn.Module) -> bool:

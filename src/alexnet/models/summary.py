@@ -34,24 +34,25 @@ class LayerSummary:
 
     name: str
     kind: str
-    """Its type, such as conv."""
+    """Type of the layer, such as conv."""
     function: str | None
-    """Of an activation, such as relu; of a pooling, max or average."""
+    """Function of an activation, such as relu; max or average of a pooling; null for other
+    layers."""
     output: tuple[int, ...]
-    """Shape, without the batch."""
+    """Shape of the output, without the batch."""
     kernel: int | None
     stride: int | None
     padding: int | None
     extra_padding: int | None
-    """More of it at the right and at the bottom."""
+    """Additional zero padding at the right and at the bottom."""
     groups: int | None
     parameters: int
     macs: int
     neurons: int
     receptive_field: int
-    """In pixels of the network's input."""
+    """Side of the square of pixels of the network's input that one output depends on."""
     input_stride: int
-    """In pixels of the network's input."""
+    """Distance between neighboring outputs, in pixels of the network's input."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +60,7 @@ class NetworkTotals:
     """Sums over all layers."""
 
     parameters: int
-    """With batch-norm statistics, as in Keras."""
+    """Number of parameters, with batch-norm statistics, as in Keras."""
     parameters_without_fc_bias: int
     macs: int
     neurons: int
@@ -71,7 +72,7 @@ class NetworkSummary:
 
     name: str
     input: tuple[int, ...]
-    """Channels, height and width."""
+    """Channels, height and width of the network's input."""
     layers: tuple[LayerSummary, ...]
     totals: NetworkTotals
 

@@ -176,11 +176,11 @@ class TutorialRow:
     """The counts of a layer with weights, or of several together."""
 
     name: str
-    """Of the layer; overall, conv layers or fc layers."""
+    """Name of the layer, or of a sum: overall, conv layers or fc layers."""
     parameters: int
     forward_computation: int
     parameters_formula: str | None
-    """Null for several layers."""
+    """How the number of parameters of a layer is computed; null for a sum."""
     forward_formula: str | None
 
 

@@ -22,9 +22,10 @@ from alexnet.ops.second_derivatives import differentiable_gradients
 from alexnet.ops.tile_gradients import can_compute_linear_gradients, linear_gradients
 
 SQUARES_BLOCK = 1 << 16
-"""Values whose squares are added up by one thread."""
+"""Number of values whose squares are added up by one thread."""
 COPY = "_bf16_copy"
-"""The attribute of a weight with its copy, and the version that was copied (`_version_of`)."""
+"""Name of the attribute of a weight that holds its bf16 copy, and the version that was copied
+(`_version_of`)."""
 
 
 def can_have_bf16_gradient(weight: Tensor) -> bool:

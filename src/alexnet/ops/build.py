@@ -32,7 +32,7 @@ from alexnet.ops.compile import (
 from alexnet.ops.instruction_sets import InstructionSet
 
 PREBUILT = Path(__file__).parent / "prebuilt"
-"""Libraries that came with the package, NAME.so for the instruction set of that name."""
+"""Folder of the libraries that came with the package; NAME.so is for the instruction set NAME."""
 
 
 class KernelsMissingError(Exception):

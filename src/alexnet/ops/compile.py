@@ -30,11 +30,11 @@ class LibrarySource:
     """C files that are compiled into one library."""
 
     prefix: str
-    """Of the name of its file in a wheel, before that of the instruction set."""
+    """Beginning of the library's file name in a wheel; the name of the instruction set follows."""
     files: tuple[str, ...]
-    """Names in `csrc`; each includes the header."""
+    """Names of the files in `csrc`; each includes the header."""
     instruction_sets: tuple[str, ...]
-    """For which it is compiled."""
+    """Names of the instruction sets for which the library is compiled."""
     has_openmp: bool
     """Whether its loops use torch's threads, so that torch has to be loaded before it."""
 
@@ -58,17 +58,17 @@ KERNELS = LibrarySource(
     instruction_sets=tuple(isa.name for isa in INSTRUCTION_SETS),
     has_openmp=True,
 )  # fmt: skip
-"""What networks and augmentation compute with."""
+"""The library that networks and augmentation compute with."""
 RESIZE = LibrarySource(
     "resize-", ("resize.c",), ("avx512_vnni", "avx_vnni", "avx2"), has_openmp=False
 )
-"""What resizes decoded images, in threads of their own and without torch."""
+"""The library that resizes decoded images, in threads of its caller and without torch."""
 LIBRARIES = (KERNELS, RESIZE)
 FLAGS = ("-O3", "-std=c11", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
 LINK = ("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ()
-"""OpenMP's functions are looked up in what is loaded already."""
+"""Linker options: on macOS, OpenMP's functions are looked up in the libraries loaded already."""
 TIMEOUT_SECONDS = 300
-"""For each call of the compiler, which takes 10 on a free core."""
+"""Time limit of each call of the compiler, which takes 10 seconds on a free core."""
 
 
 def find_compiler() -> tuple[str, ...]:

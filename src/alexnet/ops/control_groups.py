@@ -15,7 +15,7 @@ from typing import TypeAlias
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 Reader: TypeAlias = Callable[[Path], float]
-"""The limit of a group; raises OSError or ValueError where it has none."""
+"""Reads the limit of a group from its folder; raises OSError or ValueError where it has none."""
 
 
 @cache

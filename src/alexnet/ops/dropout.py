@@ -13,7 +13,7 @@ from torch import Tensor
 from alexnet.ops.tracing import is_traced
 
 STEPS = 2**32
-"""Values of a number of 32 bits: a probability is rounded to a multiple of 1 / STEPS."""
+"""Number of values of a 32-bit integer: a probability is rounded to a multiple of 1 / STEPS."""
 
 
 def dropout(x: Tensor, p: float) -> Tensor:

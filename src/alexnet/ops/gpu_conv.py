@@ -21,7 +21,8 @@ from alexnet.ops.tracing import compute_type, is_exporting
 
 HALF_TYPES = (torch.bfloat16, torch.float16)
 MAX_GROUPS = 2
-"""Zeros between more groups would cost more than the faster kernel saves."""
+"""Maximum number of groups of a convolution that is computed as a dense one; the zeros between more
+groups would cost more than the faster kernel saves."""
 
 
 def should_rewrite(layer: nn.Conv2d, x: Tensor) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 PAGE_BYTES = 2 << 20
-"""Of a huge page on x86-64, and on arm64 with small pages of 4 KB."""
+"""Size of a huge page on x86-64, and on arm64 with small pages of 4 KB, in bytes."""
 
 
 def on_huge_pages(tensor: Tensor) -> Tensor:

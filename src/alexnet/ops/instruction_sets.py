@@ -19,7 +19,8 @@ AVX2 = ("avx2", "fma", "f16c", "bmi2")
 AVX512 = (*AVX2, "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")
 AMX = ("amx_tile", "amx_int8", "amx_bf16")
 ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA = 158, 0x1023, 18
-"""The system call by which a process asks Linux for AMX's tiles (its "Using XSTATE features")."""
+"""Number and arguments of the system call by which a process asks Linux for AMX's tiles (its "Using
+XSTATE features")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class InstructionSet:
 
     name: str
     cpu_flags: tuple[str, ...] = ()
-    """As Linux calls them in /proc/cpuinfo."""
+    """Names of the CPU flags, as Linux has them in /proc/cpuinfo."""
 
     @property
     def compiler_flags(self) -> tuple[str, ...]:
@@ -46,7 +47,8 @@ INSTRUCTION_SETS = (
     InstructionSet("avx2", AVX2),
     InstructionSet("baseline"),
 )
-"""The fastest first. The last is what every CPU of its kind has: SSE2 on x86-64, NEON on arm64."""
+"""All instruction sets, the fastest first. The last one is what every CPU of its architecture has:
+SSE2 on x86-64, NEON on arm64."""
 
 
 def supported() -> tuple[InstructionSet, ...]:

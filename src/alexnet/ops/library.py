@@ -35,9 +35,9 @@ class KernelLibrary:
 
     library: ctypes.CDLL
     instruction_set: str
-    """Name in `instruction_sets.INSTRUCTION_SETS`."""
+    """Name of the instruction set of the kernels, as in `instruction_sets.INSTRUCTION_SETS`."""
     is_prebuilt: bool
-    """Whether they came with the package; otherwise they were compiled on this machine."""
+    """Whether the kernels came with the package; otherwise they were compiled on this machine."""
 
     @functools.cached_property
     def compiler(self) -> str:
@@ -170,9 +170,9 @@ class KernelSearch:
 
     kernels_from: str
     kernels_openmp: bool
-    """Whether they use several threads."""
+    """Whether the C kernels use several threads."""
     instruction_sets: tuple[str, ...]
-    """That the CPU has and kernels are made for, the fastest first."""
+    """The instruction sets that the CPU has and kernels are made for, the fastest first."""
     c_compiler: str
 
 

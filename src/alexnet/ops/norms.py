@@ -18,7 +18,7 @@ from alexnet.ops.tensors import SUFFIX
 from alexnet.ops.tracing import is_exporting, is_traced, is_transformed, no_autocast
 
 MAX_KERNEL_CHANNELS = 1024
-"""Channels, or window size, for which the C kernel has room on the stack."""
+"""Maximum number of channels, and maximum window size, for which the C kernel has stack memory."""
 MAX_TRITON_SIZE = 32
 """Window size up to which the Triton kernels unroll their loops."""
 MIN_CAPABILITY = (7, 0)

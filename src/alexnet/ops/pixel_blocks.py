@@ -20,7 +20,7 @@ from alexnet.ops.tile_gradients import has_tiles
 from alexnet.ops.tracing import compute_type, is_bf16_step
 
 FEW_CHANNELS = 4
-"""Input channels up to which blocks of pixels become channels."""
+"""Maximum number of input channels for which blocks of pixels become channels."""
 
 
 def turns_blocks_into_channels(

@@ -21,15 +21,15 @@ from alexnet.ops.tensors import SUFFIX
 from alexnet.ops.tracing import is_traced
 
 ON_GPUS = False
-"""Whether a GPU takes the Triton kernels. Not before a step with them has been measured on one:
-`python benchmarks/gpu.py --only gains`."""
+"""Whether the Triton kernels are used on GPUs: not before a step with them has been measured on one
+by `python benchmarks/gpu.py --only gains`."""
 MAX_WINDOW = 15
-"""Side of a window whose places fit into a byte."""
+"""Maximum side of a pooling window, whose positions have to fit into a byte."""
 
 
 MAX_UNROLLED = 256
-"""Values that a pooled one is computed from, on a GPU: their loops are unrolled, and more of them
-take minutes to compile."""
+"""Maximum number of values that a pooled value is computed from on a GPU: the loops over them are
+unrolled, and more of them take minutes to compile."""
 
 
 class Norm(NamedTuple):

@@ -18,9 +18,9 @@ from alexnet.ops.compile import RESIZE
 from alexnet.ops.instruction_sets import InstructionSet, supported, wanted
 
 MIN_SIDE = 8
-"""Pixels in a row, before and after, that the kernel needs at least."""
+"""Minimum width of an image, and minimum side of the result, in pixels."""
 Box = tuple[float, float, float, float]
-"""Left, upper, right, lower."""
+"""(left, upper, right, lower) of a part of an image, in pixels."""
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ class BilinearFilter(NamedTuple):
     """The pixels, and their weights, whose sum each pixel of a resized row is."""
 
     first: np.ndarray
-    """int64 [side]: the first of the pixels."""
+    """int64 [side]: index of the first pixel that each resized pixel is computed from."""
     weights: np.ndarray
-    """float32 [side, taps]: of that pixel and the next ones."""
+    """float32 [side, taps]: weights of that pixel and of the next ones."""
 
 
 @functools.lru_cache(maxsize=16)

@@ -20,8 +20,8 @@ from alexnet.ops.tile_gradients import TILE, conv_gradients, has_tile_kernels
 from alexnet.ops.tracing import is_bf16_step
 
 NARROW = 16
-"""Columns of the output up to which the kernel of weight gradients is faster than oneDNN's at every
-batch size. AlexNet's last three convolutions have rows of 13 pixels."""
+"""Maximum width of the output at which the kernel of weight gradients is faster than oneDNN's at
+every batch size. AlexNet's last three convolutions have rows of 13 pixels."""
 
 
 def should_use_tiles(layer: nn.Conv2d, x: Tensor) -> bool:

@@ -29,11 +29,12 @@ from alexnet.parallel.watch import (
 from alexnet.parallel.world import PATIENCE, World
 
 CONNECT_SECONDS = 300.0
-"""Until all processes must be here; torch alone takes a minute to import from a slow disk."""
+"""Seconds in which all processes must connect; torch alone takes a minute to import from a slow
+disk."""
 LOOK_SECONDS = 3.0
-"""How long the others are looked at to see which of them are here."""
+"""Seconds in which a process looks for signs of the others, to find out which are missing."""
 STORE_SECONDS = 15.0
-"""How long a process waits for the answer of the store while all work."""
+"""Seconds that a process waits for an answer of the store once all are connected."""
 POLL_SECONDS = 0.02
 MAX_SHOWN = 8
 HELLO, CALL = "alexnet hello", "alexnet call"
@@ -106,7 +107,7 @@ class RollCall:
     world: World
     store: Store
     word: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Of this process; no process before it has had it."""
+    """Random name of this process, which no process before it has had."""
     _beats: int = 0
     _called: list[str] = field(default_factory=list)
     _answered: str = ""

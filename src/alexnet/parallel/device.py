@@ -18,9 +18,10 @@ class ProcessesSupport:
     """What this machine has for several processes: backends and GPUs."""
 
     backends: tuple[str, ...]
-    """Of torch.distributed: gloo exchanges tensors of CPUs, nccl those of GPUs."""
+    """Backends of torch.distributed: gloo exchanges tensors of CPUs, nccl those of GPUs."""
     gpus: int
-    """Number of GPUs; a process of `--devices N` has one of its own, or a part of the cores."""
+    """Number of GPUs; with `--devices N` each process has a GPU of its own, or a part of the
+    cores."""
 
 
 def describe_support() -> ProcessesSupport:

@@ -26,7 +26,8 @@ class Meter:
     """Counts the bytes that this process sends."""
 
     sent: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Bytes by (layer, "forward" or "backward"); "" for gradients of weights."""
+    """Number of bytes sent, by (layer, "forward" or "backward"); the layer is "" for gradients of
+    weights."""
 
     @property
     def num_bytes(self) -> int:
@@ -99,9 +100,9 @@ class Route:
 
     dim: int
     owned: Sequence[range]
-    """Of every process, in the order of the ranks."""
+    """The positions that each process has, in the order of the ranks."""
     needed: Sequence[range]
-    """Of every process."""
+    """The positions that each process needs, in the order of the ranks."""
     layer: str
     meter: Meter
 

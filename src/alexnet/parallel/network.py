@@ -39,7 +39,7 @@ class BatchRows:
     """The images of a batch that each process works on."""
 
     batch_size: int
-    """Images of the whole batch; dropout draws its masks for all of them."""
+    """Number of images in the whole batch; dropout draws its masks for all of them."""
     of_rank: tuple[range, ...]
     """The images of every process, in the order of the ranks; one range if all have the same."""
 
@@ -70,8 +70,8 @@ class ParallelNetwork(Network):
         self.architecture = network.architecture
         self.plan, self.world, self.meter = plan, world, Meter()
         self.batch: tuple[slice, int] | None = None
-        """The images of the next batches among those of a larger batch, and its size; None: they
-        are a whole batch."""
+        """The rows of a larger batch that the next inputs are, and the size of that batch; None:
+        the inputs are a whole batch."""
         self._masks: dict[str, Tensor] = {}
         with torch.device("meta"):
             for planned in plan.layers:

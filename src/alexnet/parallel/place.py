@@ -26,7 +26,7 @@ class Place:
     local: tuple[int, int] | None
     """LOCAL_RANK and LOCAL_WORLD_SIZE, if the launcher has set both."""
     gpu: str
-    """The UUID of the only GPU that the process sees; "" unless it is one."""
+    """The UUID of the GPU that the process sees; "" unless it sees exactly one."""
 
 
 def placed(world: World) -> World:

@@ -30,12 +30,14 @@ from alexnet.models.layers import (
 )
 
 Scheme: TypeAlias = Literal["data", "columns", "hybrid"]
-"""data: every process has the whole network and some of the images; columns: the paper's; hybrid:
-convolutions as in data, and fully connected layers by their features."""
+"""data: every process has the whole network and some of the images; columns: each has a column of a
+network with several, as in the paper; hybrid: convolutions as in data, and a part of the features
+of each fully connected layer."""
 State: TypeAlias = Literal["whole", "rows", "parts"]
 Split: TypeAlias = Literal["none", "outputs", "inputs", "inputs and bias"]
-"""Which parameters of a layer a process has: all; those of its outputs; the weights of its inputs,
-with all biases or with those of its outputs."""
+"""Which parameters of a layer a process has. none: all; outputs: those of its outputs; inputs: the
+weights of its inputs, and all biases; inputs and bias: the weights of its inputs, and the biases of
+its outputs."""
 Move: TypeAlias = Literal[
     "gather rows",
     "gather channels",
@@ -56,9 +58,9 @@ class Exchange:
 
     move: Move
     shape: Shape
-    """Of the whole activation, for one image."""
+    """Shape of the whole activation, for one image."""
     reach: tuple[int, int] = (0, 0)
-    """neighbors: channels before and after its own that a process needs."""
+    """Numbers of channels before and after its own that a process needs in the move "neighbors"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class PlannedLayer:
     takes_own: bool = False
     """Whether a process takes its own channels of an input that it has all of."""
     state: State = "rows"
-    """Of the activations that the layer computes, before the exchange after it."""
+    """State of the activations that the layer computes, before the exchange after it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from alexnet.parallel.plan import Plan, Scheme, layer_parameters
 from alexnet.parallel.traffic import FLOAT32_BYTES, Traffic, traffic
 
 REPEATED = 2 / 3
-"""Of the work that depends on the weights alone, what every further round repeats. A step reads or
-writes numbers of a layer's size nine times: the weights forward and backward, the gradients once,
-and all in the update. A round reads the weights twice, and adds up gradients: six times."""
+"""Fraction of the work that depends on the weights alone which every further round repeats. A step
+reads or writes numbers of a layer's size nine times: the weights forward and backward, the
+gradients once, and all in the update. A round reads the weights twice, and adds up gradients: six
+times."""
 PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 BITS = ("bit", "bit/s", "bps")
 PER_SECOND = {"us": 1e6, "ms": 1e3, "s": 1.0}
@@ -39,12 +40,13 @@ class Device:
     """The speed of one process while the others compute as well."""
 
     images_per_second: float
-    """Trained by one process alone, at batch_size / processes images a step."""
+    """Images per second that one process trains alone, at batch_size / processes images a step."""
     fixed_seconds: float = 0.0
-    """The part of such a step that does not depend on the number of images: weights are read and
-    updated, and a few images use the device badly."""
+    """Seconds of one process's step that do not depend on the number of images: weights are read
+    and updated, and a few images use the device badly."""
     conv_fixed_seconds: float = 0.0
-    """What the convolutions, and all else before the fully connected layers, have of it."""
+    """The part of `fixed_seconds` that the convolutions take, with all else before the fully
+    connected layers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,19 +55,20 @@ class StepTime:
 
     scheme: Scheme
     exchange: Literal["all", "rounds"]
-    """all: nobody goes on before the activations have arrived; rounds: those of the first fully
-    connected layer travel while it is computed (--exchange turns or slices)."""
+    """all: no process continues before all activations have arrived; rounds: the activations for
+    the first fully connected layer are sent while it is computed (--exchange turns or slices)."""
     gradient_bytes: int
-    """Of a number, when gradients are summed: 4, or 2 in bf16."""
+    """Bytes per number when gradients are summed: 4, or 2 in bf16."""
     sent_bytes: int
-    """By one process."""
+    """Bytes that one process sends in a step."""
     compute_seconds: float
     send_seconds: float
     step_seconds: float
-    """Less than both together where the processes compute while they send."""
+    """Seconds of the step; less than compute_seconds + send_seconds where the processes compute
+    while they send."""
     images_per_second: float
     efficiency: float
-    """Of the images per second of as many devices that exchange nothing, 0 to 1."""
+    """Images per second as a fraction of those of as many devices that exchange nothing, 0 to 1."""
 
 
 def predict_step(

@@ -9,7 +9,7 @@ from alexnet.errors import TrainingError
 from alexnet.parallel.world import current_world
 
 NONE = "none"
-"""What is shown where a process has no such value."""
+"""The text shown for a value that a process does not have."""
 
 
 def check_same_start(facts: Mapping[str, object]) -> None:

@@ -20,13 +20,13 @@ class SchemeSummary:
 
     scheme: Scheme
     parameters: int
-    """Of the process, with batch-norm statistics."""
+    """Number of parameters of the process, with batch-norm statistics."""
     summed_gradients: int
-    """Of parameters that every process has."""
+    """Number of gradients that are summed in a step: of the parameters that every process has."""
     sent_bytes: int
     """Bytes that the process sends in a step, with float32 gradients."""
     sent_bytes_bf16: int
-    """With gradients that are summed in bf16."""
+    """Bytes that the process sends in a step, with gradients that are summed in bf16."""
     exchanges: tuple[Traffic, ...]
     """What is exchanged in a step, in order."""
 
@@ -51,13 +51,13 @@ class ParallelSummary:
     schemes: tuple[SchemeSummary, ...]
     unfit: tuple[UnfitScheme, ...]
     images_per_second: float | None = None
-    """Of one device alone; null unless step times are predicted."""
+    """Images per second of one device alone; null unless step times are predicted."""
     bandwidth: float | None = None
-    """Bytes per second of each process's link."""
+    """Bytes per second of each process's link; null unless step times are predicted."""
     latency: float | None = None
-    """Seconds."""
+    """Seconds until the first byte of a message arrives; null unless step times are predicted."""
     times: tuple[StepTime, ...] = ()
-    """Predicted, in every way that fits."""
+    """Predicted times of a step, for every scheme that fits and each way to exchange."""
 
 
 def summarize_parallel(

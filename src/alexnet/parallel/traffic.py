@@ -18,15 +18,15 @@ class Traffic:
     """One exchange of a training step, with what one process sends in it."""
 
     layer: str
-    """The layer before or after which it is; "" for the gradients."""
+    """Name of the layer before or after which the exchange is; "" for the gradients."""
     exchange: str
-    """What it is, such as gather rows."""
+    """Kind of the exchange, such as "gather rows" or "sum gradients"."""
     numbers: int
-    """Numbers of the whole activation, or gradients that are summed."""
+    """How many numbers the whole activation has, or how many gradients are summed."""
     forward: int
     """Bytes that the process sends in the forward pass."""
     backward: int
-    """Bytes that it sends in the backward pass."""
+    """Bytes that the process sends in the backward pass."""
 
     @property
     def is_sum(self) -> bool:

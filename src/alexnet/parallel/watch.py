@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 15.0
-"""Without a beat; a machine that swaps may take a few."""
+"""Seconds without a heartbeat after which a process counts as lost; a machine that swaps may take a
+few."""
 DEAD_SECONDS = 3.0
-"""Without a beat, where an exchange has failed because a process has ended."""
+"""Seconds without a heartbeat after which a process counts as ended, where an exchange has
+failed."""
 EXIT_CODE = 2
-"""As of other errors of the command line."""
+"""Exit code of a process that ends because another is lost, as of other errors of the command
+line."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-"""In Linux, another one for each start of each machine."""
+"""File in which Linux has an id of the machine's last boot, which no other boot or machine has."""
 
 
 @dataclass
@@ -46,11 +49,11 @@ class Watch:
     is_store_of_torchrun: bool
     """Whether torchrun keeps the store, and not the process of rank 0."""
     advice: str = ""
-    """What to do if a process is lost; the end of the sentence."""
+    """What to do if a process is lost, as the end of the message that says so."""
     _first: str = ""
-    """Who the process of rank 0 is."""
+    """Process id and host of the process of rank 0."""
     _looked_at: float = 0.0
-    """When the store has last answered."""
+    """When the store last answered, by `time.monotonic`."""
     _has_lost_store: bool = False
     _is_over: threading.Event = field(default_factory=threading.Event)
 
@@ -238,7 +241,8 @@ def this_host() -> str:
 
 
 _watches: list[Watch] = []
-"""The one of this process, if it has joined a world; it stays, to ask who tells of an error."""
+"""The watch of this process, if it has joined a world; it stays, to decide which process reports an
+error."""
 
 
 def introduce(rank: int, store: Store) -> None:

@@ -27,7 +27,7 @@ Arguments = ParamSpec("Arguments")
 PATIENCE = timedelta(days=7)
 """How long an exchange waits for the slowest process, which may be decoding a data set."""
 FAILED_EXCHANGE = ("gloo", "NCCL", "ncclUnhandled", "Connection closed by peer", "Connection reset")
-"""In the texts of the errors of an exchange."""
+"""Words by which the message of a failed exchange's error is recognized."""
 LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun sets in the environment of every process."""
 
@@ -37,15 +37,16 @@ class World:
     """The processes that work together, seen from one of them."""
 
     rank: int = 0
-    """Of this process, from 0 to size - 1."""
+    """Rank of this process, from 0 to size - 1."""
     size: int = 1
     """Number of processes, on all hosts."""
     local_rank: int = 0
-    """Of this process on its host; it chooses the GPU."""
+    """Rank of this process among those of its host; it chooses the GPU."""
     local_size: int = 1
     """Number of processes on this host."""
     has_own_gpu: bool = False
-    """Whether it sees one GPU, which no other process sees; else the local rank chooses one."""
+    """Whether this process sees one GPU, which no other process sees; else the local rank chooses
+    one."""
 
     @property
     def is_main(self) -> bool:
@@ -149,7 +150,7 @@ class World:
 ALONE = World()
 """The world of a process that was started alone."""
 _joined: list[World] = []
-"""The one that this process has joined."""
+"""The world that this process has joined, if any."""
 
 
 def _gather_tensors(rows: Any, lengths: list[int] | None) -> Any:

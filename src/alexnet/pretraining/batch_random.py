@@ -18,9 +18,9 @@ class BatchRandom:
 
     generator: torch.Generator
     count: int
-    """Images of the batch."""
+    """Number of images in the batch."""
     rows: slice
-    """Those that this process has."""
+    """The images of the batch that this process has."""
 
     @property
     def share(self) -> float:

@@ -20,9 +20,9 @@ class ChannelStats:
     """Statistics of activations [N, C, H, W], taken over N, H and W."""
 
     mean: Tensor
-    """[C]."""
+    """[C], the mean of each channel."""
     std: Tensor
-    """[C]."""
+    """[C], the standard deviation of each channel."""
 
     @property
     def overall_std(self) -> float:

@@ -26,9 +26,9 @@ class Code(NamedTuple):
     """How to undo the pooling: positions of the maxima ("switches"), or each unit's fraction of its
     block's probability; empty where decoding needs neither."""
     hidden_size: Size2d
-    """Of the hidden layer, before pooling."""
+    """Height and width of the hidden layer, before pooling."""
     input_size: Size2d
-    """Of the stage's input, after `crop_to_coverage`."""
+    """Height and width of the stage's input, after `crop_to_coverage`."""
 
 
 def spatial_size(x: Tensor) -> Size2d:

@@ -56,7 +56,7 @@ class Pretrained:
     """A finished pretraining: its run folder and the records of its epochs."""
 
     folder: RunFolder
-    """`folder.model` is a value for `Recipe.init_from`."""
+    """The run folder; its `model` is a value for `Recipe.init_from`."""
     history: tuple[LayerRecord, ...]
 
     def __repr__(self) -> str:

@@ -52,7 +52,7 @@ class RbmLayer(nn.Module):
     scale: Tensor
     """[1], inputs are divided by it."""
     variance: Tensor
-    """[1], of the divided inputs."""
+    """[1], the variance of the divided inputs."""
 
     def __init__(
         self,

@@ -112,7 +112,8 @@ class RbmRecipe(PretrainRecipe):
     """Initial learning rate of the first layer, which has Gaussian visible units; it falls to 0 by
     cosine annealing."""
     binary_lr: float = 0.05
-    """The same for the higher layers, which have binary visible units."""
+    """Initial learning rate of the higher layers, which have binary visible units; it falls to 0 by
+    cosine annealing."""
     momentum: float = 0.9
     """Momentum of SGD."""
     weight_decay: float = 2e-4

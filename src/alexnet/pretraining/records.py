@@ -30,7 +30,7 @@ class LayerRecord:
     images."""
     images_per_second: float
     elapsed_seconds: float
-    """Of the whole epoch, including the measurements."""
+    """Seconds of the whole epoch, including the measurements."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -47,7 +47,7 @@ class LayersInfo:
     """The header of `layers.safetensors`."""
 
     fingerprint: str
-    """Of the images."""
+    """Fingerprint of the image store."""
     layers: tuple[str, ...]
     """The finished conv layers."""
     recipe: str = ""
@@ -61,13 +61,15 @@ class LayerResult:
     layer: str
     epochs: int
     train_error: float
-    """Mean squared reconstruction error, divided by the input's variance."""
+    """Mean squared reconstruction error of training images, divided by the input's variance."""
     val_error: float | None
-    """None without validation images."""
+    """Mean squared reconstruction error of validation images, divided by the input's variance; None
+    without them."""
     activation_rate: float
     """Auto-encoder: fraction of the code that is not zero. RBM: mean hidden probability."""
     free_energy_gap: float
-    """RBM: of validation images minus training images; 0 for auto-encoders."""
+    """RBM: mean free energy of validation images minus that of training images, per input value; 0
+    for auto-encoders and without validation images."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,10 +82,10 @@ class PretrainingResult:
     num_train_images: int
     num_val_images: int
     num_test_images: int
-    """These were not used."""
+    """Number of test images, which were not used."""
     split_seed: int
     split: SplitMethod = "stratified"
-    """How they were held out, where the data set has no split of its own."""
+    """How validation and test images were held out, where the data set has no splits of its own."""
     rejected: tuple[Rejected, ...]
     """Images that could not be used."""
     training_seconds: float

@@ -27,7 +27,7 @@ IMAGES_PER_REQUEST, BYTES_PER_REQUEST = 16, 16_000_000
 TOO_SLOW, TOO_LARGE, WRONG_TYPE, TOO_BUSY = 408, 413, 415, 503
 MAX_TIMEOUT_SECONDS = 1e6  # poll(2) has 31 bits for milliseconds
 UNREADABLE = "Unreadable image"
-"""As in `problems`."""
+"""The title of a problem with an image, as in `problems`."""
 
 
 class _File(NamedTuple):

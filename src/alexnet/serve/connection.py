@@ -14,11 +14,12 @@ from alexnet.serve.guard import SECURITY_HEADERS
 from alexnet.serve.problems import ProblemError
 
 HEAD_SECONDS = 10.0
-"""From a connection's first moment, or the first byte of another request, to the end of its head;
-and from an answer to the end of the body that it did not wait for. Uvicorn waits for ever."""
+"""Seconds from a connection's start, or from the first byte of another request, to the end of the
+request's head; and from an answer to the end of a body that it did not wait for. Uvicorn has no
+such limit."""
 SEND_SECONDS = 30.0
-"""A client whose connection is full of answers must read some of them in this time. Uvicorn waits
-for ever."""
+"""Seconds in which a client whose connection is full of answers must read some of them. Uvicorn has
+no such limit."""
 
 
 class LimitedConnection(H11Protocol):

@@ -37,9 +37,11 @@ from alexnet.runtime.malloc import keep_freed_memory
 
 RESIZES: tuple[Resize, ...] = ("shortest_edge", "stretch")
 REQUEST = Struct("<IHBQ")
-"""Bytes of the file, side of the result, index in RESIZES, most pixels."""
+"""Head of a request: number of bytes of the file, side of the result, index in RESIZES, and maximum
+number of pixels."""
 ANSWER = Struct("<HIII")
-"""Status as of HTTP, width and height of the image, bytes that follow."""
+"""Head of an answer: HTTP status, width and height of the image, and number of bytes that
+follow."""
 OK, TOO_LARGE, WRONG_TYPE, UNUSABLE = 200, 413, 415, 422
 
 
@@ -48,9 +50,9 @@ class DecodedUpload:
     """One image as uint8 [S, S, 3], or the reason why it could not be decoded."""
 
     status: int = OK
-    """200, or the status of the answer to its sender."""
+    """200, or the HTTP status of the answer to the client that sent the image."""
     width: int = 0
-    """Of the upright image in its file."""
+    """Width of the upright image before it is resized, in pixels."""
     height: int = 0
     pixels: np.ndarray | None = None
     reason: str = ""

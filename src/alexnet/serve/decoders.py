@@ -31,23 +31,24 @@ ENVIRONMENT = (
     "HOME", "PATH", "SYSTEMROOT", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "CC",
     "ALEXNET_CACHE", "ALEXNET_ISA", "ALEXNET_KERNELS",
 )  # fmt: skip
-"""What a decoding process sees of the environment; no token can leak there."""
+"""Names of the environment variables that a decoding process gets; no token is among them."""
 MAX_REASON_BYTES = 4096
 LAST_WORDS_SECONDS = 1.0
-"""How long what an ended process wrote may take to arrive."""
+"""Seconds to wait for what an ended process wrote."""
 STREAM_BYTES = 1 << 20
-"""An answer of this size is received at once."""
+"""Buffer size of a process's answers in bytes; an answer of this size is received at once."""
 START_SECONDS = 60.0
-"""How long a process may take until it is ready."""
+"""Seconds that a process may take until it is ready."""
 RESTART_SECONDS, MAX_RESTART_SECONDS = 1.0, 60.0
-"""Between two attempts to start a process, where the machine refuses one; doubled every time."""
+"""First and maximum number of seconds between two attempts to start a process, where the machine
+refuses one; they double with every attempt."""
 
 
 class Decoders(Protocol):
     """The interface of what decodes images for the service."""
 
     num_alive: int
-    """Of its processes."""
+    """Number of decoding processes that have not ended."""
 
     async def start(self) -> None:
         """Start, and return when images can be decoded."""

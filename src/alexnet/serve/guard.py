@@ -17,9 +17,9 @@ from alexnet.serve.service import Service
 LOG = logging.getLogger("alexnet.serve")
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 OPEN_PATHS = ("/", "/healthz", "/readyz")
-"""What needs no token: the page, which asks for it, and whether the server works."""
+"""Paths that need no token: the page, which asks for it, and whether the server works."""
 PAGE_FILES = "/page/"
-"""Before the names of the page's files, which need no token either."""
+"""Beginning of the paths of the page's files, which need no token either."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -38,10 +38,10 @@ class Access:
     """The rules for which requests are allowed."""
 
     token: str = field(default="", repr=False)
-    """What a client must send as `Authorization: Bearer TOKEN`; "" for none."""
+    """The token that a client must send as `Authorization: Bearer TOKEN`; "" for none."""
     hosts: Collection[str] = ()
-    """The names under which the server may be addressed; empty for any. Without this, a page of
-    another site whose name is made to lead to this machine could ask."""
+    """The names under which the server may be addressed; empty for any. Without them a page of
+    another site whose name is made to lead to this machine could send requests (DNS rebinding)."""
 
     def check(self, path: str, headers: Mapping[str, str]) -> None:
         """Check that a request is allowed.

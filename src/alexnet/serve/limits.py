@@ -18,33 +18,34 @@ class Limits:
     """
 
     max_batch: int = 64
-    """Images that are computed at once, of all requests together."""
+    """Maximum number of images computed at once, of all requests together."""
     max_wait_ms: float = 4.0
-    """How long a batch waits for images that are being decoded; nothing waits if there are none."""
+    """Milliseconds that a batch waits at most for images being decoded, if there are any."""
     max_queue: int = 512
-    """Images that are accepted and not answered yet; above it the answer is 503, and 413 to a
-    request that has more alone."""
+    """Maximum number of images accepted and not answered yet; beyond it the answer is 503, and 413
+    to a request that alone has more."""
     max_files: int = 64
-    """Images of one request."""
+    """Maximum number of images in one request."""
     max_body_mb: float = 32.0
-    """Size of one request."""
+    """Maximum size of one request in MB."""
     max_memory_mb: float = 512.0
-    """Size of all requests that are being received or decoded; above it the answer is 503, and 413
-    to a request that is larger alone."""
+    """Maximum size of all requests that are being received or decoded, in MB; beyond it the answer
+    is 503, and 413 to a request that alone is larger."""
     max_megapixels: float = 64.0
-    """Width times height of an image, in millions."""
+    """Maximum width times height of an image, in millions."""
     max_connections: int = 1000
-    """Open connections; above it the answer is 503."""
+    """Maximum number of open connections; beyond it the answer is 503."""
     receive_seconds: float = 30.0
-    """How long a client may take to send a request."""
+    """Seconds that a client may take to send a request."""
     decode_seconds: float = 10.0
-    """How long an image may take to be decoded."""
+    """Seconds that decoding an image may take."""
     decode_memory_mb: float = 1024.0
-    """Memory that a decoding process may allocate."""
+    """Memory that a decoding process may allocate, in MB."""
     decoders: int = 0
-    """Processes that decode images; 0: as many as there are CPU cores."""
+    """Number of processes that decode images; 0: as many as there are CPU cores."""
     max_explanations: int = 8
-    """Explanations that wait or are computed, one at a time; above it the answer is 503."""
+    """Maximum number of explanations that wait or are computed, one at a time; beyond it the answer
+    is 503."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

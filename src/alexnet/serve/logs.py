@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from alexnet.io.text import printable
 
 FIELDS = ("method", "path", "status", "seconds", "client", "received_bytes")
-"""What a line about a request has beside its message, in `extra`."""
+"""Names in `extra` of what the log line of a request has beside its message."""
 
 
 class JsonFormatter(logging.Formatter):

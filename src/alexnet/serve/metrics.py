@@ -15,24 +15,34 @@ class Metrics:
     def __init__(self) -> None:
         own = self.registry = CollectorRegistry()
         self.requests = Counter(
-            "alexnet_requests", "Requests answered.", ("path", "status"), registry=own
+            "alexnet_requests", "Number of requests answered.", ("path", "status"), registry=own
         )
         self.seconds = Histogram(
-            "alexnet_request_seconds", "From the request's head to the end of its answer.",
-            ("path",), buckets=SECONDS, registry=own,
-        )  # fmt: skip
+            "alexnet_request_seconds",
+            "Seconds from the head of a request to the end of its answer.",
+            ("path",),
+            buckets=SECONDS,
+            registry=own,
+        )
         self.images = Counter(
-            "alexnet_images", "Images of requests.", ("model", "result"), registry=own
+            "alexnet_images", "Number of images in requests.", ("model", "result"), registry=own
         )
         self.batch = Histogram(
-            "alexnet_batch_images", "Images computed at once.", buckets=IMAGES, registry=own
+            "alexnet_batch_images",
+            "Number of images computed at once.",
+            buckets=IMAGES,
+            registry=own,
         )
         self.queue = Gauge(
-            "alexnet_queue_images", "Images accepted and not answered.", registry=own
+            "alexnet_queue_images", "Number of images accepted and not answered yet.", registry=own
         )
-        self.decoders = Gauge("alexnet_decoders", "Processes that decode.", registry=own)
+        self.decoders = Gauge(
+            "alexnet_decoders", "Number of running processes that decode images.", registry=own
+        )
         self.restarts = Counter(
-            "alexnet_decoder_restarts", "Decoding processes that ended or hung.", registry=own
+            "alexnet_decoder_restarts",
+            "Number of decoding processes that ended or hung.",
+            registry=own,
         )
 
     def text(self) -> bytes:

@@ -32,8 +32,9 @@ from alexnet.sharing.fetch import find_model
 OpenImages: TypeAlias = Callable[[Classifier], TrainingImages]
 
 DEPEND_ON_COMPANY = (nn.Conv2d, nn.Linear, WinogradConv2d, WeightOnlyInt8Linear)
-"""Layers whose library may add in another order for another size of batch. Layers of int8 weights
-and activations add integers, and scale every image by its own range."""
+"""Layers whose result for an image may depend on the size of its batch, since their library may add
+in another order. Layers of int8 weights and activations add integers, and scale every image by its
+own range."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,17 +43,17 @@ class ServedModel:
 
     name: str
     classifier: Classifier
-    """As loaded, for explanations."""
+    """The classifier as it was loaded, for explanations."""
     answering: Classifier
-    """For predictions."""
+    """The classifier that computes predictions."""
     is_joined: bool
-    """Whether images are computed together with others."""
+    """Whether images of several requests are computed together."""
     card: ModelCard
-    """What is known about it."""
+    """What the API tells about the model."""
     images: TrainingImages | None = None
-    """Those it was trained on, if they may be shown and are here."""
+    """The images that the model was trained on; None unless they may be shown and are here."""
     run_folder: Path | None = None
-    """Of the training that it is of, if that is here."""
+    """The run folder of the training that made the model; None if that is not here."""
 
     def probabilities(self, pixels: np.ndarray, crops: Crops) -> np.ndarray:
         """Class probabilities float32 [N, num_classes] of resized images uint8 [N, S, S, 3]."""

@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from alexnet.serve.problems import ProblemError
 
 MAX_HEADERS, MAX_HEADER_BYTES = 8, 2048
-"""Of one part."""
+"""Maximum number of headers of a part, and maximum size of one of them in bytes."""
 MAX_NAME = 255
 
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
-"""After which a client that was answered 503 may try again."""
+"""Seconds after which a client that was answered 503 may try again."""
 TITLES = {
     408: "The request took too long to arrive",
     413: "Too large",
@@ -28,7 +28,8 @@ TITLES = {
 
 
 UNREADABLE = "Unreadable image"
-"""The title where an image is the problem, and not the question; `Client` tells them apart."""
+"""The title of a problem with an image rather than with the request; `Client` tells them apart by
+it."""
 
 
 class ProblemError(Exception):

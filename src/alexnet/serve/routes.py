@@ -52,7 +52,7 @@ _JSON.pop("$defs")  # a reference would lead out of this part of the description
 BODY = {
     "requestBody": {
         "required": True,
-        "description": "Image files: in a form, one alone, or in JSON as base64.",
+        "description": "Image files: in a form, a single one as the body, or in JSON as base64.",
         "content": {
             "multipart/form-data": {"schema": _FORM},
             "image/*": {"schema": _FILE},
@@ -91,12 +91,14 @@ def _as_number(value: object) -> object:
 @router.post("/v1/predict", responses=PROBLEMS, openapi_extra=BODY)
 async def predict(
     request: Request,
-    model: Annotated[Name, Query(description="Its name; the first one unless given.")] = "",
-    top: Annotated[int, Query(ge=1, le=100_000, description="Classes per image.")] = 5,
+    model: Annotated[
+        Name, Query(description="Name of the model; the first one unless given.")
+    ] = "",
+    top: Annotated[int, Query(ge=1, le=100_000, description="Number of classes per image.")] = 5,
     crops: Annotated[
         Crops,
         BeforeValidator(_as_number),
-        Query(description="10 averages the center and the corners, each also flipped."),
+        Query(description="Crops that are averaged; 10: center and corners, each also flipped."),
     ] = 1,
 ) -> PredictAnswer:
     """The most probable classes of images.
@@ -114,8 +116,12 @@ async def predict(
 async def explain(
     request: Request,
     model: Name = "",
-    class_name: Annotated[Name, Query(description="The most probable one unless given.")] = "",
-    layer: Annotated[Name, Query(description="Of Grad-CAM; the last convolution.")] = "",
+    class_name: Annotated[
+        Name, Query(description="The class to explain; the most probable one unless given.")
+    ] = "",
+    layer: Annotated[
+        Name, Query(description="The layer for Grad-CAM; the last convolution unless given.")
+    ] = "",
     methods: Annotated[tuple[Method, ...], Query()] = ("grad_cam",),
 ) -> ExplainAnswer:
     """The pixels of one image on which its prediction depends. One image is explained at a time."""
@@ -126,9 +132,11 @@ async def explain(
 @router.post("/v1/channels", responses=PROBLEMS, openapi_extra=BODY)
 async def channels(
     request: Request,
-    layer: Annotated[Name, Query(description="A convolution.")],
+    layer: Annotated[Name, Query(description="Name of a convolution.")],
     model: Name = "",
-    top: Annotated[int, Query(ge=1, le=256, description="Channels, strongest first.")] = 12,
+    top: Annotated[
+        int, Query(ge=1, le=256, description="Number of channels, strongest first.")
+    ] = 12,
 ) -> ChannelsAnswer:
     """The channels of a convolution with the highest outputs for one image, and their maps."""
     async with _one_upload(request, model) as upload:
@@ -139,7 +147,9 @@ async def channels(
 async def neighbors(
     request: Request,
     model: Name = "",
-    top: Annotated[int, Query(ge=1, le=64, description="Images, nearest first.")] = 6,
+    top: Annotated[
+        int, Query(ge=1, le=64, description="Number of training images, nearest first.")
+    ] = 6,
 ) -> NeighborsAnswer:
     """The nearest training images to one image, where the server shows training images."""
     _service(request).training_images(model)
@@ -151,7 +161,7 @@ async def neighbors(
 def examples(
     request: Request,
     model: Name = "",
-    count: Annotated[int, Query(ge=1, le=64, description="Images of a class.")] = 4,
+    count: Annotated[int, Query(ge=1, le=64, description="Number of images per class.")] = 4,
 ) -> ExamplesAnswer:
     """The first training images of every class, where the server shows training images."""
     service = _service(request)
@@ -185,7 +195,7 @@ def image(
 )
 def patches(
     request: Request,
-    layer: Annotated[Name, Query(description="A convolution.")],
+    layer: Annotated[Name, Query(description="Name of a convolution.")],
     model: Name = "",
 ) -> Response:
     """The image patches with a layer's highest outputs: the figure in the run."""

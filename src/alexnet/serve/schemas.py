@@ -19,9 +19,11 @@ class Schema(BaseModel):
 class ProblemDetails(Schema):
     """The description of an error (RFC 9457)."""
 
-    title: str = Field(description="The kind of problem.", examples=["Not usable"])
-    status: int = Field(description="The status of the answer.", examples=[422])
-    detail: str = Field(description="One sentence.", examples=["the image is damaged"])
+    title: str = Field(description="The kind of problem in a few words.", examples=["Not usable"])
+    status: int = Field(description="The HTTP status of the answer.", examples=[422])
+    detail: str = Field(
+        description="What is wrong, in one sentence.", examples=["the image is damaged"]
+    )
 
 
 class ClassProbability(Schema):
@@ -34,10 +36,19 @@ class ClassProbability(Schema):
 class ImagePrediction(Schema):
     """The most probable classes of one image, or why it could not be read."""
 
-    image: str = Field(description="The file's name, or its number.", examples=["a.jpg"])
-    label: str | None = Field(description="The most probable class.", examples=["daisy"])
-    top_classes: tuple[ClassProbability, ...] = Field(description="Best first.")
-    error: ProblemDetails | None = Field(description="Null if the image was read.")
+    image: str = Field(
+        description="Name of the image file, or its number in the request.", examples=["a.jpg"]
+    )
+    label: str | None = Field(
+        description="The most probable class; null if the image could not be read.",
+        examples=["daisy"],
+    )
+    top_classes: tuple[ClassProbability, ...] = Field(
+        description="The most probable classes, best first; empty if the image could not be read."
+    )
+    error: ProblemDetails | None = Field(
+        description="Why the image could not be read; null if it was."
+    )
 
 
 class PredictAnswer(Schema):
@@ -50,8 +61,10 @@ class PredictAnswer(Schema):
 class ImageData(Schema):
     """An image file in JSON."""
 
-    data: Base64Bytes = Field(description="The file's bytes in base64.")
-    name: str = Field("", description="Any name; it returns in the answer.", max_length=255)
+    data: Base64Bytes = Field(description="The bytes of the image file in base64.")
+    name: str = Field(
+        "", description="A name for the image, which the answer repeats.", max_length=255
+    )
 
 
 class JsonImages(Schema):
@@ -65,7 +78,9 @@ class NumberMap(Schema):
 
     height: int
     width: int
-    values: str = Field(description="height x width float32, little-endian, row by row, in base64.")
+    values: str = Field(
+        description="The numbers, height x width float32, little-endian, row by row, in base64."
+    )
 
 
 class Map(NumberMap):
@@ -77,7 +92,7 @@ class Map(NumberMap):
 class ChannelMap(NumberMap):
     """The outputs of a channel, after the activation function."""
 
-    channel: int = Field(description="Its number, from 0.")
+    channel: int = Field(description="Index of the channel, counted from 0.")
 
 
 class Window(Schema):
@@ -94,11 +109,11 @@ class ExplainAnswer(Schema):
 
     model: str
     class_name: str = Field(description="The class that is explained.")
-    probability: Fraction = Field(description="Of that class.")
+    probability: Fraction = Field(description="Probability of the class that is explained.")
     top_classes: tuple[ClassProbability, ...]
-    layer: str = Field(description="The layer of Grad-CAM.")
-    width: int = Field(description="Of the upright image, in pixels.")
-    height: int
+    layer: str = Field(description="The layer whose outputs Grad-CAM uses.")
+    width: int = Field(description="Width of the upright image, in pixels.")
+    height: int = Field(description="Height of the upright image, in pixels.")
     window: Window
     maps: tuple[Map, ...]
 
@@ -108,11 +123,11 @@ class ChannelsAnswer(Schema):
 
     model: str
     layer: str
-    num_channels: int = Field(description="Of the layer, in all.")
-    width: int = Field(description="Of the upright image, in pixels.")
-    height: int
+    num_channels: int = Field(description="Number of all channels of the layer.")
+    width: int = Field(description="Width of the upright image, in pixels.")
+    height: int = Field(description="Height of the upright image, in pixels.")
     window: Window
-    map_window: Window = Field(description="Where the maps lie on the image.")
+    map_window: Window = Field(description="The part of the image that the maps cover.")
     channels: tuple[ChannelMap, ...]
 
 
@@ -121,29 +136,36 @@ class LayerRow(Schema):
 
     name: str = Field(examples=["conv1"])
     kind: str = Field(examples=["conv"])
-    function: str | None = Field(description="Of an activation or a pooling.", examples=[None])
-    output: tuple[int, ...] = Field(description="Its shape.", examples=[[96, 55, 55]])
+    function: str | None = Field(
+        description="Function of an activation or a pooling; null for other layers.",
+        examples=[None],
+    )
+    output: tuple[int, ...] = Field(
+        description="Shape of the output, without the batch.", examples=[[96, 55, 55]]
+    )
     kernel: int | None
     stride: int | None
     parameters: int
-    receptive_field: int = Field(description="In pixels of the network's input.")
+    receptive_field: int = Field(
+        description="Side of the square of input pixels that one output depends on."
+    )
 
 
 class LayersAnswer(Schema):
     """The table of a network's layers."""
 
     model: str
-    input: tuple[int, ...] = Field(description="Channels, height and width.")
+    input: tuple[int, ...] = Field(description="Channels, height and width of the network's input.")
     layers: tuple[LayerRow, ...]
 
 
 class TrainingNeighbor(Schema):
     """A training image that is close to an image in the activations of the last hidden layer."""
 
-    index: int = Field(description="For /v1/images.")
-    label: str = Field(description="Its class.")
+    index: int = Field(description="Index of the training image, for /v1/images/{index}.")
+    label: str = Field(description="Class of the training image.")
     distance: float
-    is_same: bool = Field(description="Whether it has the same pixels.")
+    is_same: bool = Field(description="Whether the training image has the same pixels.")
 
 
 class NeighborsAnswer(Schema):
@@ -157,8 +179,8 @@ class ClassExamples(Schema):
     """Some training images of a class, and how many it has."""
 
     label: str
-    num_images: int = Field(description="Of the class, in all.")
-    indices: tuple[int, ...] = Field(description="For /v1/images.")
+    num_images: int = Field(description="Number of all training images of the class.")
+    indices: tuple[int, ...] = Field(description="Indices of some of them, for /v1/images/{index}.")
 
 
 class ExamplesAnswer(Schema):
@@ -182,28 +204,39 @@ class EvaluationCard(Schema):
     num_images: int = Field(examples=[340])
     top1_error: Fraction
     top1_interval: Interval
-    top5_error: Fraction | None = Field(description="Null for a validation split.")
+    top5_error: Fraction | None = Field(
+        description="Top-5 error, 0 to 1; null for a validation split."
+    )
     top5_interval: Interval | None
 
 
 class ModelCard(Schema):
     """A served model."""
 
-    name: str = Field(description="For the parameter `model`.", examples=["demo"])
+    name: str = Field(
+        description="Name of the model, for the parameter `model`.", examples=["demo"]
+    )
     architecture: str = Field(examples=["alexnet"])
     class_names: tuple[str, ...]
-    data: str = Field(description="The data set of its training; empty if unknown.")
-    val_top1_error: Fraction | None = Field(description="Null where it was not measured.")
+    data: str = Field(
+        description="Name of the data set that the model was trained on; empty if unknown."
+    )
+    val_top1_error: Fraction | None = Field(
+        description="Top-1 error on validation images, 0 to 1; null where it was not measured."
+    )
     test_top1_error: Fraction | None
     test_top5_error: Fraction | None
     num_images: dict[str, int] = Field(
-        description="Of the data set, by split; empty if unknown.", examples=[{"train": 1020}]
+        description="Number of images of the data set, by split; empty if unknown.",
+        examples=[{"train": 1020}],
     )
-    evaluation: EvaluationCard | None = Field(description="Null for a model that is not of a run.")
+    evaluation: EvaluationCard | None = Field(
+        description="Errors on one split, with intervals; null for a model that is not of a run."
+    )
     hidden_images: str = Field(
-        description="Why images of its training data are not shown; empty if they are."
+        description="Why images of the model's training data are not shown; empty if they are."
     )
-    limits: tuple[str, ...] = Field(description="What it cannot do: sentences.")
+    limits: tuple[str, ...] = Field(description="Sentences that say what the model cannot do.")
     input_size: int = Field(description="Side of the network's input in pixels.")
     is_joined: bool = Field(
         description="Whether images of several requests are computed together. The results are the "

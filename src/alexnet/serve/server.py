@@ -22,13 +22,14 @@ from alexnet.serve.service import Service
 
 KEEP_ALIVE_SECONDS = 30
 DRAIN_SECONDS = 0.5
-"""After it was asked to end, how long the server answers requests on open connections; it closes
-them with the answer. New connections are refused."""
+"""Seconds in which a server that was asked to end still answers requests on open connections; it
+closes them with the answer. New connections are refused."""
 MAX_STOP_SECONDS = 60
 SIGNAL_SECONDS = 0.1
-"""How often a server that starts looks for a signal to end."""
+"""Seconds between two looks of a server that starts for a signal to end."""
 MANY_FILES = (65_536, 10_240)
-"""Limits of open files that are tried where the system refuses to have none: a Mac."""
+"""Limits of open files that are tried where the system refuses an unlimited number, as macOS
+does."""
 MAX_HEAD_BYTES = 16 << 10
 BACKLOG = 1024
 

@@ -53,7 +53,7 @@ class Service:
         self.decoders = decoders or DecoderPool(limits, self.metrics.restarts.inc)
         self.is_stopping = False
         self.failure = ""
-        """Why nothing can be computed until the process is started again."""
+        """Why nothing can be computed until the process is started again; "" if it can."""
         self._num_queued = self._num_explanations = 0
         self._network = ThreadPoolExecutor(1, "network")
         self._background = ThreadPoolExecutor(1, "background")

@@ -14,7 +14,7 @@ from alexnet.serve.problems import ProblemError
 FOLDER = Path(__file__).parent / "page"
 MEDIA_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 BASE_EXPORTS = "\nexport { el, memory };\n"
-"""Makes a module of the script that all pages of this program share."""
+"""The export that makes a JavaScript module of the script that all pages of this program share."""
 router = APIRouter(include_in_schema=False)
 
 

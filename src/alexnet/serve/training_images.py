@@ -22,7 +22,7 @@ from alexnet.reporter import Reporter
 SIDE = 160
 """Longest side of a shown image in pixels."""
 SHEET = "explain/filters-{layer}.png"
-"""In a run: what `alexnet explain RUN --filters LAYER` writes."""
+"""The figure in a run folder that `alexnet explain RUN --filters LAYER` writes."""
 NOT_ASKED_FOR = "the server does not show them; alexnet serve --training-images does"
 
 

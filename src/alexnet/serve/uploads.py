@@ -18,7 +18,7 @@ from alexnet.serve.schemas import JsonImages
 BODY_TYPES = "multipart/form-data, application/json, an image's type or application/octet-stream"
 RAW_TYPES = ("application/octet-stream", "binary/octet-stream")
 DISCARD_SECONDS = 2.0
-"""How long the rest of a refused body is read, so that its sender reads the answer."""
+"""Seconds for which the rest of a refused body is read, so that its sender reads the answer."""
 
 
 @dataclass(frozen=True, slots=True)

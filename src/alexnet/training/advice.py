@@ -17,15 +17,17 @@ from alexnet.models.layers import BatchNorm
 from alexnet.records import EpochRecord
 
 CHANCE_EPOCHS = 3
-"""Epochs on end at chance level, after which a model is said to learn nothing."""
+"""Number of consecutive epochs at chance level after which a model is said to learn nothing."""
 STANDARD_ERRORS = 2
-"""Within which an error cannot be told from chance."""
+"""Number of standard errors within which an error cannot be told from chance."""
 MEMORIZED_ERROR = 0.02
 """Training error up to which the training images count as memorized."""
 OVERFITTING_GAP = 0.1
-"""By which the other error must be higher, for certain, to count as overfitting."""
+"""How much higher than the training error the lower end of the 95 % interval of the validation or
+test error must be to count as overfitting."""
 MAX_INITIAL_FRACTION, GOOD_INITIAL_FRACTION = 0.1, 0.05
-"""Of batch norm's running statistics, from the initial values."""
+"""Fraction of batch norm's running statistics that comes from the initial values: above the first
+one there is advice, which aims at the second one."""
 
 
 def chance_error(class_counts: np.ndarray) -> float:

@@ -37,15 +37,16 @@ class FileDescription:
     architecture: Architecture | None
     """None for a checkpoint, whose recipe names it."""
     parameters: int
-    """Of a checkpoint those of the network, without the optimizer's state."""
+    """Number of parameters; of a checkpoint, those of the network, without the optimizer's
+    state."""
     class_names: tuple[str, ...] = ()
     preprocessing: Preprocessing | None = None
     scores: Scores
-    """Of a model; without figures for other files."""
+    """Epoch and errors of a model; of other files without figures."""
     recipe: Recipe | None = None
     """None for pretrained layers, and for a model that was imported."""
     position: str = ""
-    """Of a checkpoint, how far the run was; of pretrained layers, which they are."""
+    """How far the run of a checkpoint was, or which layers were pretrained; "" for a model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

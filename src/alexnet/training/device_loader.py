@@ -17,7 +17,8 @@ from alexnet.reporter import Reporter
 from alexnet.training.prefetch import GPUCopies, prefetch
 
 RESERVE_BYTES = 1 << 30
-"""Of a GPU, left for the workspaces of libraries and for memory that torch cannot use again."""
+"""Bytes of a GPU's memory that are left for the workspaces of libraries and for memory that torch
+cannot use again."""
 CHUNK = 1024
 """Images copied to the device at once."""
 

@@ -25,9 +25,10 @@ from alexnet.training.step import train_step
 
 MAX_TIMED_STEPS = 5
 MAX_TIMED_SECONDS = 20.0
-"""No further step is timed after so long."""
+"""Seconds after which no further step is timed."""
 EVALUATION_COST = 1 / 3
-"""Of an image in evaluation as a part of its cost in training, which has a backward pass, too."""
+"""Cost of an image in evaluation as a fraction of its cost in training, which has a backward pass,
+too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,15 +36,15 @@ class DiskEstimate:
     """The disk space of a run, in bytes."""
 
     store: int
-    """Of the image store."""
+    """Size of the image store in bytes."""
     store_folder: str
     is_prepared: bool
     """Whether the store is there already."""
     free_for_store: int
     run: int
-    """Of the run folder when the run has finished."""
+    """Size of the run folder when the run has finished, in bytes."""
     run_at_most: int
-    """Of the run folder while it trains."""
+    """Maximum size of the run folder while it trains, in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,21 +58,21 @@ class RunPlan:
     stored_image: tuple[int, int, int]
     """Height, width and channels of a stored image, uint8."""
     batch: tuple[int, ...]
-    """Images, channels, height and width of what the network gets at once."""
+    """Shape of what the network gets at once: images, channels, height and width."""
     parameters: int
     processes: int
-    """That train together; times and memory are of each."""
+    """Number of processes that train together; times and memory are of each."""
     steps_per_epoch: int
     total_steps: int
     memory: MemoryEstimate
     memory_bytes: int
-    """All of it, in each process."""
+    """Total memory of a step in each process, in bytes."""
     disk: DiskEstimate
     device: str
     seconds_per_step: float
     """Median of a few timed steps."""
     total_seconds: float
-    """Of all epochs, with their evaluations, without preparing images."""
+    """Seconds of all epochs, with their evaluations, without preparing images."""
 
 
 def plan_run(recipe: Recipe, reporter: Reporter) -> RunPlan:

@@ -19,7 +19,7 @@ from alexnet.training.setup import TrainingSetup
 from alexnet.training.state import TrainState
 
 BY_REPORTER = "by the reporter (StopTraining)"
-"""Why a run ends that no option has ended."""
+"""The reason that is told where a reporter, and no option, ends a run."""
 
 
 def epoch_record(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alexnet.training.trainer import Run
 
 DPI = 72
-"""Of the learning curves."""
+"""Resolution of the learning curves, in dots per inch."""
 
 
 def run_html(run: Run) -> str:

@@ -32,9 +32,9 @@ from alexnet.runtime.device import number_type
 
 INITIAL_SCALE = 2.0**16
 FACTOR = 2.0
-"""By which the scale grows and shrinks: a power of 2, so that scaling rounds nothing."""
+"""Factor by which the scale grows and shrinks: a power of 2, so that scaling rounds nothing."""
 GROWTH_INTERVAL = 2000
-"""Steps without a skipped one, after which the scale grows."""
+"""Number of steps without a skipped one after which the scale grows."""
 MIN_SCALE = 1.0
 """A step that would be skipped at this scale ends the run, as in DeepSpeed (`min_loss_scale`)."""
 MAX_SCALE = 2.0**127
@@ -49,7 +49,7 @@ class LossScaler:
     growth_steps: int = 0
     """Steps since the scale changed."""
     skipped_steps: int = 0
-    """Of the whole run."""
+    """Number of skipped steps of the whole run."""
 
     @torch.no_grad()
     def unscale(self, network: nn.Module) -> None:

@@ -28,17 +28,19 @@ NUM_STEPS = 100
 SMOOTHING = 0.9
 """Weight of the past in the loss that is watched during the test."""
 DIVERGED = 4.0
-"""The test ends when this loss is so many times its minimum."""
+"""The test ends when the watched loss is more than this many times its minimum."""
 SMOOTHED_STEPS = 9
-"""Whose losses are averaged for the curve, a factor of 4 in the learning rate."""
+"""Number of neighboring steps whose losses are averaged for the curve, which span a factor of 4 in
+the learning rate."""
 FALL = (0.2, 0.8)
-"""Fractions of the depth between which the loss falls."""
+"""Fractions of its depth at which the fall of the loss begins and ends."""
 MIN_DEPTH = 7.0
-"""Standard deviations of the smoothed loss; noise alone is rarely as deep."""
+"""Minimum depth of a fall, in standard deviations of the smoothed loss; noise alone is rarely as
+deep."""
 MEDIAN_DIFFERENCE = 0.6745 * math.sqrt(2)
 """Median absolute difference of two normal numbers, in standard deviations."""
 MIN_STEPS = 10
-"""Without as many there is no suggestion."""
+"""Minimum number of steps for a suggestion."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -46,9 +48,9 @@ class LRRangeTest:
     """The result of a range test."""
 
     lrs: tuple[float, ...]
-    """Of each step, rising by a constant factor."""
+    """Learning rate of each step, rising by a constant factor."""
     losses: tuple[float, ...]
-    """Smoothed, of each step."""
+    """Smoothed loss of each step."""
     suggestion: float | None
     """The learning rate in the middle of the fall of the loss; None where it does not fall."""
 

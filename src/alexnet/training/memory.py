@@ -23,7 +23,8 @@ STATES = {"paper": 1, "sgd": 1, "adam": 2, "adamw": 2, "keras_adam": 2}
 SAVED_ACTIVATIONS = 2
 """Numbers in memory for each output of a layer: it, and its gradient."""
 EVALUATED_OUTPUTS = 3
-"""Of the largest layer, that are in memory at once when images are evaluated."""
+"""Number of tensors of the size of the largest layer's output that are in memory when images are
+evaluated."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,12 +32,14 @@ class MemoryEstimate:
     """The memory of a step in each process, in bytes, in float32."""
 
     weights: int
-    """With their moving average; where a process trains a part, that part and the whole."""
+    """Memory of the weights with their moving average; where a process trains a part of the
+    network, of that part and the whole."""
     gradients: int
-    """Where several processes have the whole network, also those that are under way."""
+    """Memory of the gradients; where several processes have the whole network, also of those that
+    are being exchanged."""
     optimizer: int
     activations: int
-    """Of one micro-batch, and the images of the step."""
+    """Memory of the activations of one micro-batch, and of the images of the step."""
 
     @property
     def total(self) -> int:

@@ -22,9 +22,9 @@ class MicroBatch:
     """A part of a batch that goes through the network at once, and this process's rows of it."""
 
     rows: slice
-    """Of the batch."""
+    """The rows of the batch that are in the part."""
     own: slice
-    """Of the batch, those that this process computes; all of them where it is alone."""
+    """The rows of the batch that this process computes; all of the part where it is alone."""
 
 
 def micro_batches(count: int, recipe: Recipe, world: World) -> list[MicroBatch]:

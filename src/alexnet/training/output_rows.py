@@ -16,7 +16,7 @@ from alexnet.models.network import Network
 from alexnet.parallel.same_start import NONE
 
 MAX_NAMES = 8
-"""Of classes in a note."""
+"""Maximum number of class names in a note."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class InitialWeights:
     """The weights that a run starts from."""
 
     tensors: dict[str, Tensor]
-    """By the architecture's names."""
+    """The weights, by their names in the architecture."""
     class_names: tuple[str, ...] = ()
-    """In the order of the outputs; empty where the file has none."""
+    """Class names in the order of the outputs; empty where the file has none."""
 
     @property
     def facts(self) -> dict[str, object]:
@@ -56,7 +56,8 @@ class OutputRows:
     new: tuple[str, ...] = ()
     """Tensors of which some rows are randomly initialized."""
     note: str = ""
-    """A sentence on the rows that are not the model's, or not where the model has them."""
+    """A sentence on rows that are new, have moved, or are kept without class names; "" if there are
+    none."""
 
 
 def rows_by_name(

@@ -22,7 +22,7 @@ class OverfitStep:
     """Counted from 1."""
     loss: float
     top1_error: float
-    """Of the batch, 0 to 1."""
+    """Top-1 error on the batch, 0 to 1."""
 
 
 def overfit_one_batch(recipe: Recipe, reporter: Reporter) -> list[OverfitStep]:

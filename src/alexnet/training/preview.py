@@ -35,9 +35,9 @@ class AugmentationPreview:
     images: list[list[np.ndarray]] = field(repr=False)
     """Rows of uint8 [h, w, 3] or gray [h, w]: a stored image, then augmented samples of it."""
     class_names: list[str]
-    """Of the rows."""
+    """Class of each row."""
     captions: list[list[str]]
-    """Of each image: the name of the stored one, what was done to the others."""
+    """Caption of each image: the name of the stored one, or what was done to an augmented one."""
 
 
 def augmentation_preview(

@@ -24,9 +24,10 @@ from alexnet.training.run_folder import (
 from alexnet.training.setup import TrainingSetup
 
 JOB, UNNAMED = "TORCHELASTIC_RUN_ID", "none"
-"""Of torchrun: --rdzv-id, and what it says without one."""
+"""Environment variable of torchrun's --rdzv-id, and its value without that flag."""
 RESTARTS = "TORCHELASTIC_RESTART_COUNT"
-"""Of torchrun: how often it has started the processes again after a failure."""
+"""Environment variable of torchrun: how often it has started the processes again after a
+failure."""
 
 
 def with_devices(recipe: Recipe, reporter: Reporter) -> Recipe:

@@ -44,7 +44,7 @@ class ValidationResult:
     """Counted from 1."""
     num_images: int
     top1_error: float
-    """0 to 1."""
+    """Top-1 error on the validation images, 0 to 1."""
 
     @property
     def top1_text(self) -> str:
@@ -62,10 +62,10 @@ class ValidationSummary:
     """The lowest validation error of a run, with its 95 % confidence interval."""
 
     epoch: int
-    """Counted from 1; the run's model is of this epoch."""
+    """Epoch of the lowest error, counted from 1; the run's model is of this epoch."""
     num_images: int
     top1_error: float
-    """0 to 1."""
+    """Top-1 error on the validation images, 0 to 1."""
     top1_error_interval: ConfidenceInterval
 
 
@@ -74,26 +74,27 @@ class RunResult:
     """The contents of `result.json`."""
 
     epochs: int
-    """Finished ones."""
+    """Number of finished epochs."""
     ended_early: str = ""
-    """Why there are fewer than were planned, such as a reporter's `StopTraining`; "" if not."""
+    """Why fewer epochs were trained than were planned, such as a reporter's `StopTraining`; "" if
+    not."""
     training_seconds: float
-    """Of all epochs, with their evaluations."""
+    """Seconds of all epochs, with their evaluations."""
     data_wait_fraction: float
     """Fraction of the training time spent waiting for data, 0 to 1."""
     data: DataSummary
     rejected: tuple[Rejected, ...]
     """Images that could not be used."""
     validation: ValidationSummary | None
-    """None without validation images."""
+    """The lowest validation error; None without validation images."""
     test: EvaluationSummary | None
-    """None without test images."""
+    """The evaluation on the test images; None without them."""
     advice: tuple[str, ...]
     """What is uncertain about the result, and what to try next: sentences."""
 
 
 SavePage: TypeAlias = Callable[[Path, RunResult, Reporter], object]
-"""Writes the page of a run: its folder, its result, and what receives notes."""
+"""Writes the page of a run, given its folder, its result, and the reporter that receives notes."""
 
 
 def validation_result(setup: TrainingSetup, scores: Scores) -> ValidationResult | None:

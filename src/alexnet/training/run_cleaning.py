@@ -18,7 +18,8 @@ from alexnet.training.run_folder import TEMP_FILES, RunFolder
 from alexnet.training.run_index import RunSummary, list_runs, summarize_run
 
 MIN_TEMP_AGE_SECONDS = 3600.0
-"""Of a temporary folder that no process is filling any more."""
+"""Age in seconds from which a temporary folder counts as left over: no process is filling it any
+more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

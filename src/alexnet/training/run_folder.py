@@ -37,7 +37,8 @@ TEMP_FILES = (".*.tmp", ".tmp??????")
 """Names of unfinished files that a killed process left: this package's and safetensors'."""
 
 JOB_FILE = ".job"
-"""The job of torchrun, which goes on with the run when it starts the processes again."""
+"""File with the name of the torchrun job that began the run, and that resumes it when it starts the
+processes again."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class RunSummary:
 
     path: str
     name: str
-    """Of the folder."""
+    """Name of the run folder."""
     kind: str
     """"training", or "autoencoder" or "rbm" for a pretraining."""
     state: RunState
@@ -51,7 +51,7 @@ class RunSummary:
     """The split of `best_error`: "val" or "test"."""
     best_epoch: int | None = None
     test_error: float | None = None
-    """Of the finished run's model."""
+    """Top-1 error of the finished run's model on the test images."""
     num_test_images: int | None = None
     changed_at: str
     """When its files last changed, in UTC, as ISO 8601."""

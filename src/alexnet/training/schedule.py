@@ -21,9 +21,11 @@ class LRScheduler:
     steps_per_epoch: int
     total_steps: int
     low_lr: float = 0.0
-    """Of the parameter groups marked `low_lr`, once `low_lr_after_epoch` epochs are done."""
+    """Learning rate of the parameter groups marked `low_lr`, once `low_lr_after_epoch` epochs are
+    done."""
     low_lr_after_epoch: int | None = None
-    """None: these groups learn like the others."""
+    """Number of epochs after which the groups marked `low_lr` get that learning rate; None: they
+    learn like the others."""
 
     def lr(self, step: int, errors: Sequence[float] = ()) -> float:
         """The learning rate of a step.

@@ -88,7 +88,7 @@ class TrainingSetup:
     scheduler: LRScheduler
     device: torch.device
     loss_scaler: LossScaler | None = None
-    """For fp16; None in other types."""
+    """The loss scaling of fp16; None in other types."""
     world: World = ALONE
     """The processes that train together."""
 

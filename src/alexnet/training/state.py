@@ -16,21 +16,21 @@ class CheckpointInfo:
     """The header of a checkpoint."""
 
     fingerprint: str
-    """Of the image store."""
+    """Fingerprint of the image store."""
     recipe: Recipe
-    """As it was when the checkpoint was written."""
+    """The recipe as it was when the checkpoint was written."""
     step: int
     """Finished steps."""
     metrics: RunningMetrics
-    """Of the unfinished epoch, as are the next two."""
+    """Metrics of the unfinished epoch; the next two fields are of it, too."""
     last_step: LastStep
     elapsed: Elapsed
     history: tuple[EpochRecord, ...]
     times: tuple[EpochTimes, ...]
     loss_scaler: LossScaler | None = None
-    """Of training in fp16."""
+    """The loss scaling of fp16; None in other types."""
     last_epoch: int = 0
-    """As of `TrainState`."""
+    """The epoch, counted from 1, after which a reporter ends the run; 0: it does not."""
 
 
 @dataclass
@@ -40,9 +40,9 @@ class TrainState:
     step: int = 0
     """Finished steps."""
     newest: StepFigures | None = None
-    """Of the newest step of this session, until they are reported."""
+    """Figures of the newest step of this session; None once they are reported."""
     metrics: RunningMetrics = field(default_factory=RunningMetrics)
-    """Of the unfinished epoch, as are the next two."""
+    """Metrics of the unfinished epoch; the next two fields are of it, too."""
     last_step: LastStep = field(default_factory=LastStep)
     timer: EpochTimer = field(default_factory=EpochTimer)
     history: list[EpochRecord] = field(default_factory=list)

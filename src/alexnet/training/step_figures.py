@@ -28,7 +28,8 @@ class RunningMetrics:
     mixed_loss: float = 0.0
     mixed_images: int = 0
     mixed_top1_wrong: float = 0.0
-    """Of a mixed image the fraction that is of another class than the predicted one."""
+    """Sum over the mixed images of the fraction of each that is of another class than the predicted
+    one."""
     mixed_top5_wrong: float = 0.0
 
     @property
@@ -83,9 +84,10 @@ class StepFigures:
     """float64 [5]: `step_sums`, and 1 if the weights were left as they were, since a loss or a
     gradient was not finite."""
     is_copied: torch.cuda.Event | None = None
-    """When the GPU has written the values into the memory of the host."""
+    """Event after which the values are in the memory of the host; None if they were not on a
+    GPU."""
     metrics: RunningMetrics | None = None
-    """The epoch's with this step, once it is counted."""
+    """Metrics of the epoch up to and including this step, once it is counted."""
 
     @property
     def step_loss(self) -> float:

@@ -18,9 +18,9 @@ class Elapsed:
     images: int = 0
     data_wait_seconds: float = 0.0
     training_seconds: float = 0.0
-    """Including the wait for data, without saving checkpoints."""
+    """Seconds of training, including the wait for data, without saving checkpoints."""
     elapsed_seconds: float = 0.0
-    """Including evaluation and checkpoints."""
+    """Seconds in all, including evaluation and checkpoints."""
 
 
 class EpochTimer:

@@ -16,7 +16,7 @@ from alexnet.errors import ConfigError
 from alexnet.io.text import short_repr
 
 TAG = "tag:yaml.org,2002:"
-"""How the tags of YAML itself begin."""
+"""Beginning of the tags of YAML itself."""
 NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", re.I)
 INTEGER = re.compile(r"[-+]?[0-9]+")
 

@@ -15,13 +15,15 @@ from alexnet.models.drawing.shapes import BOLD, Point, text_width
 from alexnet.models.drawing.stages import Stage
 
 SLANT_X, SLANT_Y = 0.36, 0.22
-"""How far one pixel of width goes to the right and up, in pixels of height."""
+"""How far to the right and up one pixel of a map's width is drawn, in pixels of its height."""
 MAX_HEIGHT, MAX_SLANT = 400.0, 150.0
-"""Of the largest block, with what its width adds upwards, and to the right."""
+"""Maximum height of a block with the rise of its slant, and maximum slant to the right, in units of
+the drawing."""
 MEAN_THICKNESS, MAX_THICKNESS = 44.0, 110.0
 MAX_COLUMN, COLUMN_THICKNESS, COLUMN_WIDTH = 300.0, 11.0, 14.0
 MAX_PIXEL, MAX_CHANNEL, MAX_FEATURE = 40.0, 20.0, 5.0
-"""Largest scales, so that small maps and ten features stay small."""
+"""Maximum units of the drawing per pixel, channel and feature, so that small maps and layers of ten
+features are drawn small."""
 GAP, LABEL_GAP, TOWER_GAP = 40.0, 12.0, 22.0
 LABEL_SIZE, NAME_SIZE = 10.5, 12.5
 
@@ -41,11 +43,11 @@ class Block:
     x: float
     y: float
     thickness: float
-    """To the right: channels."""
+    """Extent to the right, which shows the number of channels."""
     height: float
-    """Downwards: height of the map, or features."""
+    """Extent downwards, which shows the height of a map or the number of features."""
     width: float
-    """Into the page: width of the map, in units before the slant."""
+    """Extent into the page before it is slanted, which shows the width of a map."""
 
     @property
     def slant(self) -> Point:
@@ -149,7 +151,7 @@ def label_width(stage: Stage) -> float:
 
 
 MAX_NAME = 16
-"""Characters of a layer's name that are shown."""
+"""Maximum number of characters of a layer's name that are shown."""
 
 
 def _tower_offset(stages: Sequence[Stage], scales: Scales) -> float:

@@ -23,4 +23,4 @@ COLORS = {
     "pool": Colors("#b9c0c9", "#d5dae0", "#eceff2", "#6b7280"),
     "fc": Colors("#93c4a6", "#bfdecb", "#d9ecdf", "#2f7d52"),
 }
-"""By the kind of a stage."""
+"""The colors of a stage, by its kind."""

@@ -18,11 +18,11 @@ CHARACTER_WIDTHS = {
     **dict.fromkeys("fijlrtI.,:;'|!()[] ", 0.34),
     **dict.fromkeys("mwMW@%×+=~", 0.9),
 }
-"""Of characters that are narrower or wider than OTHER_WIDTH, as fractions of the font size; rather
-too wide than too narrow."""
+"""Widths of the characters that are narrower or wider than OTHER_WIDTH, as fractions of the font
+size; rather too wide than too narrow."""
 OTHER_WIDTH, CAPITAL_WIDTH, WIDE_WIDTH = 0.6, 0.74, 1.05
 BOLD = 1.06
-"""How much wider bold characters are."""
+"""Width of bold text relative to regular text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class Polygon:
     fill: str = ""
     stroke: str = ""
     opacity: float = 1.0
-    """Of the fill."""
+    """Opacity of the fill, 0 to 1."""
     width: float = 0.7
-    """Of the stroke."""
+    """Width of the stroke, in units of the drawing."""
     role: str = ""
-    """What it shows, as the class of its SVG element."""
+    """What the polygon shows, which is the class of its SVG element."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Text:
     anchor: str = "middle"
     is_bold: bool = False
     layer: str = ""
-    """The layer that it names."""
+    """Name of the layer that the text is about; "" if there is none."""
 
     @property
     def width(self) -> float:

@@ -40,12 +40,12 @@ class Stage:
     kind: StageKind
     shape: Shape
     kernel: int = 0
-    """Side of the window on the stage before, in its pixels; 0 if there is none."""
+    """Side of the stage's window, in pixels of the stage before; 0 if it has none."""
     depth: int = 0
     """Channels that one window reads."""
     groups: int = 1
     operation: tuple[str, ...] = ()
-    """What the layer does, in a few words a line."""
+    """What the layer does, as lines of a few words."""
     notes: tuple[Note, ...] = ()
     towers: int = 1
     """Number of blocks, one above the other, among which the channels are divided: 1 or 2."""

@@ -11,7 +11,8 @@ from alexnet.models.drawing.shapes import Point, Polygon
 from alexnet.models.drawing.stages import Stage
 
 HEIGHTS = (0.25, 0.75)
-"""Where windows lie, from the top of a map to its bottom; in turn, so that no two seem one."""
+"""Vertical positions of a window, from 0, the top of a map, to 1, its bottom; stages use them in
+turn, so that the windows of neighboring stages can be told apart."""
 
 
 WINDOW_FACES = (("#f3a862", 0.85), ("#f8cda1", 0.85), ("#ffffff", 0.6))
