@@ -35,6 +35,7 @@ from alexnet.serve.uploads import Memory, Upload, read_uploads
 
 MAX_NAME = 255
 Name = Annotated[str, Query(max_length=MAX_NAME)]
+ModelName = Annotated[Name, Query(description="Name of the model; the first one unless given.")]
 PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": text, "content": PROBLEM}
@@ -91,9 +92,7 @@ def _as_number(value: object) -> object:
 @router.post("/v1/predict", responses=PROBLEMS, openapi_extra=BODY)
 async def predict(
     request: Request,
-    model: Annotated[
-        Name, Query(description="Name of the model; the first one unless given.")
-    ] = "",
+    model: ModelName = "",
     top: Annotated[int, Query(ge=1, le=100_000, description="Number of classes per image.")] = 5,
     crops: Annotated[
         Crops,
@@ -115,14 +114,16 @@ async def predict(
 @router.post("/v1/explain", responses=PROBLEMS, openapi_extra=BODY)
 async def explain(
     request: Request,
-    model: Name = "",
+    model: ModelName = "",
     class_name: Annotated[
         Name, Query(description="The class to explain; the most probable one unless given.")
     ] = "",
     layer: Annotated[
         Name, Query(description="The layer for Grad-CAM; the last convolution unless given.")
     ] = "",
-    methods: Annotated[tuple[Method, ...], Query()] = ("grad_cam",),
+    methods: Annotated[tuple[Method, ...], Query(description="A method; repeated for several.")] = (
+        "grad_cam",
+    ),
 ) -> ExplainAnswer:
     """The pixels of one image on which its prediction depends. One image is explained at a time."""
     async with _one_upload(request, model) as upload:
@@ -133,7 +134,7 @@ async def explain(
 async def channels(
     request: Request,
     layer: Annotated[Name, Query(description="Name of a convolution.")],
-    model: Name = "",
+    model: ModelName = "",
     top: Annotated[
         int, Query(ge=1, le=256, description="Number of channels, strongest first.")
     ] = 12,
@@ -146,7 +147,7 @@ async def channels(
 @router.post("/v1/neighbors", responses=IMAGE_PROBLEMS, openapi_extra=BODY)
 async def neighbors(
     request: Request,
-    model: Name = "",
+    model: ModelName = "",
     top: Annotated[
         int, Query(ge=1, le=64, description="Number of training images, nearest first.")
     ] = 6,
@@ -160,7 +161,7 @@ async def neighbors(
 @router.get("/v1/examples", responses=IMAGE_PROBLEMS)
 def examples(
     request: Request,
-    model: Name = "",
+    model: ModelName = "",
     count: Annotated[int, Query(ge=1, le=64, description="Number of images per class.")] = 4,
 ) -> ExamplesAnswer:
     """The first training images of every class, where the server shows training images."""
@@ -181,7 +182,9 @@ def examples(
     responses={**IMAGE_PROBLEMS, 200: _content("image/jpeg")},
 )
 def image(
-    request: Request, index: Annotated[int, Path(ge=0, lt=1 << 31)], model: Name = ""
+    request: Request,
+    index: Annotated[int, Path(ge=0, lt=1 << 31, description="Index of a neighbor or an example.")],
+    model: ModelName = "",
 ) -> Response:
     """A training image by its number, at most 160 pixels wide and high."""
     content = _service(request).training_images(model).thumbnail(index)
@@ -196,7 +199,7 @@ def image(
 def patches(
     request: Request,
     layer: Annotated[Name, Query(description="Name of a convolution.")],
-    model: Name = "",
+    model: ModelName = "",
 ) -> Response:
     """The image patches with a layer's highest outputs: the figure in the run."""
     service = _service(request)
@@ -224,7 +227,7 @@ async def _one_upload(request: Request, model: str) -> AsyncIterator[Upload]:
 
 
 @router.get("/v1/layers", responses={401: PROBLEMS[401], 422: PROBLEMS[422]})
-async def layers(request: Request, model: Name = "") -> LayersAnswer:
+async def layers(request: Request, model: ModelName = "") -> LayersAnswer:
     """The layers of a model's network, in order."""
     return layer_rows(_service(request).models.get(model))
 
