@@ -54,6 +54,16 @@ def test_the_page_follows_the_run_and_nothing_else_is_served(own: RunFolder) -> 
         ask(address)
 
 
+def test_head_has_no_length_since_the_page_is_not_made_for_it(
+    own: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LivePage, "page", lambda live: ("1", b"a page"))
+    with serving(own.path) as address:
+        status, headers, _ = ask(address, "HEAD")
+        assert (status, headers["Content-Length"]) == (200, None)
+        assert ask(address)[1]["Content-Length"] == "6"
+
+
 def test_a_browser_that_leaves_and_a_page_that_fails_print_nothing(
     own: RunFolder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

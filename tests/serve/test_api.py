@@ -178,13 +178,30 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"content": b"--x\r\nA: b\r\n", "headers": FORM}, 422, "ends before its last boundary"),
     ({"content": b"junk", "headers": FORM}, 422, "the form is damaged"),
     ({"json": {"images": []}}, 422, "images: "),
-    ({"json": {"images": [{"data": "not base64"}]}}, 422, "images.0.data: "),
+    ({"json": {"images": [{"data": "not base64"}]}}, 422, "images.0.data: it is not base64: "),
+    ({"json": {"images": [{"data": "data:image/png,x"}]}}, 422, "data: address must have ;base64,"),
+    ({"json": {"images": [{"data": "data:image/png;base64,A*"}]}}, 422, "it is not base64: "),
     ({"json": {"images": [{"url": "file:///etc/passwd"}]}}, 422, "images.0.data: Field required"),
     ({"json": {"images": [{"data": ""}] * 7}}, 413, "7 images are more than 6"),
     ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 422, "the body: "),
     ({"url": f"{PREDICT}?top=0", "content": GOOD}, 422, "top: "),
     ({"url": f"{PREDICT}?crops=3", "content": GOOD}, 422, "crops: "),
     ({"url": f"{PREDICT}?model=x", "content": GOOD}, 422, "no model 'x'; there are lenet5"),
+    ({"url": f"{PREDICT}?min_probability=1.1", "content": GOOD}, 422, "min_probability: "),
+    ({"url": f"{PREDICT}?min_probability=nan", "content": GOOD}, 422, "min_probability: "),
+    ({"url": f"{PREDICT}?topk=1", "content": GOOD}, 422, "'topk'; it is called top here"),
+    ({"url": f"{PREDICT}?top=1&tpo=1", "content": GOOD}, 422, "'tpo'; did you mean top?"),
+    ({"url": f"{PREDICT}?crop=10", "content": GOOD}, 422, "'crop'; did you mean crops"),
+    ({"url": f"{PREDICT}?xyz", "content": GOOD}, 422, "known: crops, min_probability, model, top"),
+    ({"url": f"{PREDICT}?top=1&top=2", "content": GOOD}, 422, "top is given more than once"),
+    ({"url": "/v1/explain?method=occlusion", "content": GOOD}, 422, "did you mean methods"),
+    ({"url": "/v1/neighbors?count=3", "content": GOOD}, 422, "'count'"),
+    ({"url": "/v1/channels?layer=conv1&n=3", "content": GOOD}, 422, "'n'"),
+    ({"url": "/v1/examples?top=3", "method": "GET"}, 422, "'top'"),
+    ({"url": "/v1/images/0?size=3", "method": "GET"}, 422, "'size'"),
+    ({"url": "/v1/patches?layer=conv1&top=3", "method": "GET"}, 422, "'top'"),
+    ({"url": "/v1/layers?layer=conv1", "method": "GET"}, 422, "'layer'"),
+    ({"url": "/v1/models?model=x", "method": "GET"}, 422, "'model'; this address takes none"),
     ({"url": "/v2/predict"}, 404, "there is nothing at /v2/predict"),
     ({"url": PREDICT, "method": "PUT"}, 405, "PUT is not possible"),
     ({"url": "/v1/explain?methods=cam", "content": GOOD, "headers": PNG}, 422, "methods.0: "),
@@ -207,6 +224,71 @@ def test_what_cannot_be_answered_is_a_problem_of_one_sentence(models: Models) ->
         assert problem.keys() == {"title", "status", "detail"}
         assert "\n" not in problem["detail"]
         assert "Traceback" not in answer.text
+
+
+def test_options_that_are_lists_are_repeated(models: Models, monkeypatch: Any) -> None:
+    asked: list[object] = []
+
+    def explain(*arguments: object) -> None:
+        asked.append(arguments[-1])
+        raise ProblemError(422, "enough")
+
+    monkeypatch.setattr("alexnet.serve.service.explain", explain)
+    url = "/v1/explain?methods=occlusion&methods=grad_cam"
+    post(models, {"url": url, "content": GOOD, "headers": PNG})
+    assert asked == [("occlusion", "grad_cam")]
+
+
+def test_json_has_files_as_browsers_and_shells_write_them(models: Models) -> None:
+    text = base64.b64encode(GOOD).decode()
+    wrapped = base64.encodebytes(GOOD).decode()
+    given = [text, wrapped, f"data:image/png;base64,{text}", f"DATA:image/png;name=a;BASE64,{text}",
+             f"data:application/octet-stream;base64,{text}"]  # fmt: skip
+    request = {"url": PREDICT, "json": {"images": [{"data": data} for data in given]}}
+    found = classes(post(models, request)[0])
+    assert found == [found[0]] * len(given)
+
+
+def test_the_most_probable_class_is_unsure_below_a_probability(models: Models) -> None:
+    image = {"content": GOOD, "headers": PNG}
+    plain = post(models, {"url": PREDICT, **image})[0].json()["predictions"][0]
+    highest = plain["top_classes"][0]["probability"]
+    assert (plain["label"], plain["is_unsure"]) == (plain["top_classes"][0]["label"], False)
+    urls = [f"{PREDICT}?min_probability={p!r}" for p in (highest, highest + 1e-6)]
+    sure, unsure = (
+        answer.json()["predictions"][0]
+        for answer in post(models, *({"url": url, **image} for url in urls))
+    )
+    assert sure == plain
+    assert unsure == {**plain, "label": None, "is_unsure": True}
+
+
+def test_head_is_answered_as_get_without_the_body(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = (
+        "/", "/page/page.js", "/page/no.js", "/healthz", "/healthz?t=1", "/readyz", "/metrics",
+        "/openapi.json", "/v1/models", "/v1/layers", "/v1/layers?x=1", "/v1/examples",
+        "/v1/images/0", "/v1/patches?layer=conv1", "/nothing", PREDICT,
+    )  # fmt: skip
+    log = log_of(monkeypatch)
+    gets, heads = (
+        post(models, *({"method": method, "url": path} for path in paths))
+        for method in ("GET", "HEAD")
+    )
+    for path, get, head in zip(paths, gets, heads, strict=True):
+        same = {name: value for name, value in get.headers.items() if path != "/metrics"}
+        assert head.status_code == get.status_code, path
+        assert head.headers.items() >= same.items(), path
+        assert head.content == b""
+    assert [one.status_code for one in heads[:2]] == [200, 200]
+    assert heads[-1].status_code == 405
+    assert {json.loads(line)["method"] for line in log.getvalue().splitlines()} == {"GET", "HEAD"}
+    (refused,) = post(models, {"url": "/healthz"})
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+    token = Access(token=TOKEN)
+    (closed,) = post(models, {"method": "HEAD", "url": "/v1/models"}, access=token)
+    assert closed.status_code == 401
 
 
 def vars_of(limits: Limits) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def test_fewer_images_are_sent_where_many_take_too_long(most: int) -> None:
             sizes.append(body.count(b"filename="))
             self.send_response(200 if sizes[-1] <= most else 408)
             self.end_headers()
-            one = {"top_classes": [], "error": None}
+            one = {"top_classes": [], "is_unsure": False, "error": None}
             self.wfile.write(json.dumps({"predictions": [one] * sizes[-1]}).encode())
 
         def log_message(self, *arguments: object) -> None:
@@ -118,6 +118,17 @@ def test_what_is_wrong_with_the_question_is_an_error(client: alexnet.Client) -> 
         client.predict([GOOD, DAMAGED], model="other")
     with pytest.raises(AlexNetError, match="answers 422: top: "):
         client.predict(GOOD, top=0)
+
+
+def test_a_class_below_a_probability_is_unsure(client: alexnet.Client) -> None:
+    (sure,) = client.predict(GOOD)
+    assert sure.probability
+    (unsure,) = client.predict(GOOD, min_probability=sure.probability + 1e-6)
+    assert (unsure.label, unsure.is_unsure) == (None, True)
+    assert unsure.top_classes == sure.top_classes
+    assert client.predict(GOOD, min_probability=sure.probability) == [sure]
+    with pytest.raises(AlexNetError, match="answers 422: min_probability: "):
+        client.predict(GOOD, min_probability=2)
 
 
 def test_a_request_has_few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

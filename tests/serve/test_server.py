@@ -180,6 +180,19 @@ def test_a_connection_too_many_is_told_and_closed(model: Path) -> None:
         until(lambda: ask(third).status == 200)
 
 
+def test_a_monitor_asks_with_head(server: Server) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+        for path in ("/healthz", "/readyz", "/", "/v1/models"):
+            answers = []
+            for method in ("HEAD", "GET"):
+                connection.request(method, path)
+                answer = connection.getresponse()
+                answers.append((answer.status, answer.headers["content-length"], answer.read()))
+            (head, length, nothing), (get, same, content) = answers
+            assert (head, get, length, nothing) == (200, 200, same, b"")
+            assert len(content) == int(length)
+
+
 def test_a_head_that_does_not_arrive_closes_its_connection(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\n")

@@ -41,14 +41,23 @@ def data_image(text: str, max_bytes: int) -> bytes:
     content = text.partition(",")[2]
     if len(content) > 4 * max_bytes:  # base64 is 4 / 3 as long, and "%2B" three times a character
         raise DataError(f"the data: address is longer than {max_bytes:,} bytes")
-    plain = b"".join(urllib.parse.unquote_to_bytes(content).split())
     try:
-        decoded = base64.b64decode(plain, validate=True)
+        decoded = decode_base64(content)
     except binascii.Error as error:
         raise DataError(f"the base64 of the data: address is damaged: {error}") from error
     if len(decoded) > max_bytes:
         raise DataError(f"the data: address is longer than {max_bytes:,} bytes")
     return decoded
+
+
+def decode_base64(text: str | bytes) -> bytes:
+    """The bytes that a text in base64 has; white space is left out, and "%2B" is a "+".
+
+    Raises:
+        binascii.Error: the text is not base64.
+    """
+    plain = b"".join(urllib.parse.unquote_to_bytes(text).split())
+    return base64.b64decode(plain, validate=True)
 
 
 def looks_like_base64(content: str | bytes) -> bool:

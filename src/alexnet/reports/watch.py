@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         try:
-            version, page = self.live.page() if has_body else (self.live.version(), b"")
+            version, page = self.live.page() if has_body else (self.live.version(), None)
         except Exception as error:
             self.send_error(500, explain=error_text(error))
             return
@@ -141,15 +141,17 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "").partition(":")[0]
         return host in (HOST, "localhost")
 
-    def _send(self, version: str, page: bytes) -> None:
+    def _send(self, version: str, page: bytes | None) -> None:
+        """Send the page, or its headers alone without its length, which is then not known."""
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(page)))
+        if page is not None:
+            self.send_header("Content-Length", str(len(page)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("ETag", f'"{version}"')
         self.end_headers()
-        self.wfile.write(page)
+        self.wfile.write(page or b"")
 
     def log_message(self, format: str, *args: object) -> None:
         """Do not log."""

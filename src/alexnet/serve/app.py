@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from alexnet.serve.guard import Access, Guard
 from alexnet.serve.problems import add_handlers
-from alexnet.serve.routes import router
+from alexnet.serve.routes import router, state_router
 from alexnet.serve.service import Service
 from alexnet.serve.static import router as page_router
 from alexnet.serve.uploads import Memory
@@ -37,6 +37,7 @@ def create_app(service: Service, access: Access | None = None) -> FastAPI:
     )  # fmt: skip
     app.state.service, app.state.memory = service, Memory(service.limits.memory_bytes)
     app.include_router(router)
+    app.include_router(state_router)
     app.include_router(page_router)
     add_handlers(app)
     app.add_middleware(Guard, service=service, access=access or Access())

@@ -81,6 +81,7 @@ class Client:
         top: int = 5,
         crops: Literal[1, 10] = 1,
         *,
+        min_probability: float = 0.0,
         model: str = "",
     ) -> Predictions:
         """The `top` most probable classes of every image, as `alexnet.predict` gives them.
@@ -92,6 +93,7 @@ class Client:
                 images as PNG.
             top: classes per image.
             crops: 10 averages the center and the corners, each also flipped.
+            min_probability: probability, 0 to 1, below which the most probable class is unsure.
             model: its name on the server; the server's first one unless given.
 
         Raises:
@@ -99,9 +101,10 @@ class Client:
             UsageError: `images` are none.
         """
         found = Predictions()
+        words = {"top": top, "crops": crops, "min_probability": min_probability, "model": model}
         for part in _parts(_files(read_inputs(images))):
             sent = [file for file in part if not file.error]
-            answers = iter(self._predict(sent, top=top, crops=crops, model=model))
+            answers = iter(self._predict(sent, **words))
             found += [Prediction(f.name, (), f.error) if f.error else next(answers) for f in part]
         return found
 
@@ -303,7 +306,8 @@ def _form(files: Sequence[_File]) -> tuple[str, bytes]:
 
 def _prediction(name: str, answer: dict[str, Any]) -> Prediction:
     classes = tuple(ClassProbability(**one) for one in answer["top_classes"])
-    return Prediction(name, classes, answer["error"]["detail"] if answer["error"] else "")
+    error = answer["error"]["detail"] if answer["error"] else ""
+    return Prediction(name, classes, error, answer["is_unsure"])
 
 
 def _array(values: dict[str, Any]) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""The guard around every request: access, security headers, a log line, metrics, no traceback."""
+"""The guard around every request: access, security headers, a log line, metrics, no traceback.
+
+HEAD is answered as GET; the ASGI server leaves out the body.
+"""
 
 from __future__ import annotations
 
@@ -82,6 +85,8 @@ class Guard:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         exchange = _Exchange(scope, receive, send, is_last=self.service.is_stopping)
+        method = scope["method"]
+        scope = {**scope, "method": "GET" if method == "HEAD" else method}
         try:
             self.access.check(scope["path"], Headers(scope=scope))
             await self.app(scope, exchange.receive, exchange.send)
@@ -93,15 +98,15 @@ class Guard:
                 failure = ProblemError(500, "the server has failed; its log says why")
                 await failure.response()(scope, receive, exchange.send)
         finally:
-            self._record(scope, exchange)
+            self._record(scope, method, exchange)
 
-    def _record(self, scope: Scope, exchange: _Exchange) -> None:
+    def _record(self, scope: Scope, method: str, exchange: _Exchange) -> None:
         seconds = time.perf_counter() - exchange.started_at
         route = getattr(scope.get("route"), "path", "other")  # else any path would be a series
         self.service.metrics.requests.labels(route, exchange.status).inc()
         self.service.metrics.seconds.labels(route).observe(seconds)
         facts = {
-            "method": scope["method"],
+            "method": method,
             "path": scope["path"],
             "status": exchange.status,
             "seconds": round(seconds, 6),

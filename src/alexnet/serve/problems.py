@@ -87,7 +87,10 @@ async def _of_http(request: Request, error: Exception) -> Response:
         405: f"{request.method} is not possible at {request.url.path}",
     }
     problem = ProblemError(error.status_code, sentences.get(error.status_code, str(error.detail)))
-    return problem.response(error.headers)
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":  # which the guard makes of HEAD
+        headers["Allow"] = "GET, HEAD"
+    return problem.response(headers)
 
 
 async def _of_validation(request: Request, error: Exception) -> Response:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BeforeValidator
 
+from alexnet.errors import UnknownNameError
 from alexnet.inference.predictor import Crops
+from alexnet.other_words import option_for
 from alexnet.serve import metrics
 from alexnet.serve.explaining import check_convolution, layer_rows
 from alexnet.serve.problems import MEDIA_TYPE, TITLES, ProblemError, too_busy
@@ -66,7 +68,34 @@ BODY = {
         },
     }
 }  # fmt: skip
-router = APIRouter()
+
+
+async def check_options(request: Request) -> None:
+    """Check that a request has no option that its route lacks, and none twice.
+
+    Raises:
+        ProblemError: it has one; the sentence names the nearest option.
+    """
+    fields = {field.alias: field for field in request.scope["route"].dependant.query_params}
+    for name in request.query_params:
+        if name not in fields:
+            raise ProblemError(422, _unknown_option(name[:MAX_NAME], list(fields)))
+        is_list = get_origin(fields[name].field_info.annotation) is tuple
+        if not is_list and len(request.query_params.getlist(name)) > 1:
+            raise ProblemError(422, f"{name} is given more than once")
+
+
+def _unknown_option(name: str, known: list[str]) -> str:
+    if not known:
+        return f"unknown option {name!r}; this address takes none"
+    if ours := option_for(name, known):
+        return f"unknown option {name!r}; it is called {ours} here"
+    return str(UnknownNameError("option", name, known))
+
+
+router = APIRouter(dependencies=[Depends(check_options)])
+state_router = APIRouter()
+"""The routes for monitors, which may have options of their own, such as against caches."""
 
 
 def _content(media_type: str) -> dict[str, Any]:
@@ -99,6 +128,15 @@ async def predict(
         BeforeValidator(_as_number),
         Query(description="Crops that are averaged; 10: center and corners, each also flipped."),
     ] = 1,
+    min_probability: Annotated[
+        float,
+        Query(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="Probability below which the most probable class is unsure.",
+        ),
+    ] = 0.0,
 ) -> PredictAnswer:
     """The most probable classes of images.
 
@@ -108,7 +146,7 @@ async def predict(
     service.models.get(model)
     with _memory(request).account() as account:
         uploads = await read_uploads(request, service.limits, account)
-        return await service.predict(uploads, model, top, crops)
+        return await service.predict(uploads, model, top, crops, min_probability)
 
 
 @router.post("/v1/explain", responses=PROBLEMS, openapi_extra=BODY)
@@ -232,19 +270,19 @@ async def layers(request: Request, model: ModelName = "") -> LayersAnswer:
     return layer_rows(_service(request).models.get(model))
 
 
-@router.get("/v1/models", responses={401: PROBLEMS[401]})
+@router.get("/v1/models", responses={401: PROBLEMS[401], 422: PROBLEMS[422]})
 async def models(request: Request) -> ModelsAnswer:
     """The served models, with their classes and their errors."""
     return ModelsAnswer(models=tuple(model.card for model in _service(request).models.all))
 
 
-@router.get("/healthz")
+@state_router.get("/healthz")
 async def health() -> State:
     """Whether the server answers at all."""
     return State()
 
 
-@router.get("/readyz", responses={503: PROBLEMS[503]})
+@state_router.get("/readyz", responses={503: PROBLEMS[503]})
 async def ready(request: Request) -> State:
     """Whether the server takes requests: its models are loaded, and it is not about to end."""
     if not _service(request).is_ready:
@@ -252,7 +290,7 @@ async def ready(request: Request) -> State:
     return State()
 
 
-@router.get("/metrics", response_class=Response)
+@state_router.get("/metrics", response_class=Response)
 async def metrics_text(request: Request) -> Response:
     """Counts and durations for Prometheus."""
     service = _service(request)

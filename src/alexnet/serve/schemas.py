@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import binascii
 from typing import Annotated, Literal
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+from pydantic import Base64Encoder, BaseModel, ConfigDict, EncodedBytes, Field
+from pydantic_core import PydanticCustomError
+
+from alexnet.io.data_url import PREFIX, decode_base64
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Method = Literal["grad_cam", "occlusion", "integrated_gradients", "guided_backprop"]
@@ -40,8 +44,11 @@ class ImagePrediction(Schema):
         description="Name of the image file, or its number in the request.", examples=["a.jpg"]
     )
     label: str | None = Field(
-        description="The most probable class; null if the image could not be read.",
+        description="The most probable class; null if unsure or if the image could not be read.",
         examples=["daisy"],
+    )
+    is_unsure: bool = Field(
+        description="Whether the most probable class has less than `min_probability`."
     )
     top_classes: tuple[ClassProbability, ...] = Field(
         description="The most probable classes, best first; empty if the image could not be read."
@@ -58,10 +65,31 @@ class PredictAnswer(Schema):
     predictions: tuple[ImagePrediction, ...]
 
 
+class FileEncoder(Base64Encoder):
+    """Base64, or a `data:` URL of it, as a browser's FileReader gives one."""
+
+    @classmethod
+    def decode(cls, data: bytes) -> bytes:
+        """Decode a file; what is not base64 is an error, where b64decode would skip characters."""
+        if data[: len(PREFIX)].lower() == PREFIX.encode():
+            head, _, data = data.partition(b",")
+            if not head.lower().endswith(b";base64"):
+                raise PydanticCustomError("base64_decode", "a data: address must have ;base64,")
+        try:
+            return decode_base64(data)
+        except binascii.Error as error:
+            reason = {"reason": str(error)}
+            raise PydanticCustomError(
+                "base64_decode", "it is not base64: {reason}", reason
+            ) from error
+
+
 class ImageData(Schema):
     """An image file in JSON."""
 
-    data: Base64Bytes = Field(description="The bytes of the image file in base64.")
+    data: Annotated[bytes, EncodedBytes(encoder=FileEncoder)] = Field(
+        description="The bytes of the image file in base64, or its data: address with ;base64."
+    )
     name: str = Field(
         "", description="A name for the image, which the answer repeats.", max_length=255
     )

@@ -83,7 +83,12 @@ class Service:
         return self.limits.max_batch if work.model.is_joined else 1
 
     async def predict(
-        self, uploads: Sequence[Upload], name: str, top: int, crops: Crops
+        self,
+        uploads: Sequence[Upload],
+        name: str,
+        top: int,
+        crops: Crops,
+        min_probability: float = 0.0,
     ) -> PredictAnswer:
         """The most probable classes of images.
 
@@ -93,13 +98,17 @@ class Service:
         """
         work = Work(self.models.get(name), crops)
         with self._queued(len(uploads)):
-            found = await asyncio.gather(*(self._predict(one, work, top) for one in uploads))
+            found = await asyncio.gather(
+                *(self._predict(one, work, top, min_probability) for one in uploads)
+            )
         errors = [one.error for one in found if one.error]
         if len(errors) == len(found):
             raise ProblemError(errors[0].status, errors[0].detail, errors[0].title)
         return PredictAnswer(model=work.model.name, predictions=tuple(found))
 
-    async def _predict(self, upload: Upload, work: Work, top: int) -> ImagePrediction:
+    async def _predict(
+        self, upload: Upload, work: Work, top: int, min_probability: float
+    ) -> ImagePrediction:
         try:
             with self.batcher.coming():
                 decoded = await self._decode(upload, work.model)
@@ -108,10 +117,17 @@ class Service:
         except ProblemError as problem:
             self.metrics.images.labels(work.model.name, "error").inc()
             error = ProblemDetails.model_validate(problem.as_dict())
-            return ImagePrediction(image=upload.name, label=None, top_classes=(), error=error)
+            return ImagePrediction(
+                image=upload.name, label=None, is_unsure=False, top_classes=(), error=error
+            )
         self.metrics.images.labels(work.model.name, "predicted").inc()
+        is_unsure = classes[0].probability < min_probability
         return ImagePrediction(
-            image=upload.name, label=classes[0].label, top_classes=classes, error=None
+            image=upload.name,
+            label=None if is_unsure else classes[0].label,
+            is_unsure=is_unsure,
+            top_classes=classes,
+            error=None,
         )
 
     async def explain(
