@@ -14,12 +14,18 @@ from alexnet.api.recipes import read_call
 from alexnet.cli.run_options import DEFAULT_TRAIN_OPTIONS, choosing_flags
 from alexnet.cli.train import read_recipe
 from alexnet.cli.tune_progress import TuneProgress, status_text
-from alexnet.cli.tune_text import going_text, start_text, trials_table, winner_command
+from alexnet.cli.tune_text import (
+    going_text,
+    result_text,
+    start_text,
+    trials_table,
+    winner_command,
+)
 from alexnet.config.recipe import Recipe
 from alexnet.tune.plan import Tuning
-from alexnet.tune.results import winner_recipe
+from alexnet.tune.results import TuneResult, winner_recipe
 from alexnet.tune.space import Parameter
-from alexnet.tune.trials import TrialSummary
+from alexnet.tune.trials import TrialSummary, winner_of
 from alexnet.tune.tuner import Status
 from support.slow import first_fast
 
@@ -84,6 +90,44 @@ def test_the_table_has_the_best_ten_and_the_recipe() -> None:
     assert lines[2].split() == ["19", "finished", "3", "80.00", "%", "1.9"]
     assert lines[-1].startswith("0 (recipe)")
     assert len(lines) == 2 + 10 + 1
+
+
+@pytest.mark.parametrize(
+    ("errors", "begin", "end"),
+    [
+        (
+            (0.0, 0.0, 0.0, 0.1),
+            "winner    the recipe itself: validation error 0.0 % (0.0 to 27.8 %) on 10 images, "
+            "equal to 2 other trials",
+            "; no trial was better, so nothing is confirmed",
+        ),
+        (
+            (0.2, 0.1, 0.1, 0.1),
+            "winner    trial 1: validation error 10.0 % (1.8 to 40.4 %) on 10 images, equal to 2 "
+            "other trials",
+            "; the recipe: 20.00 %; the lowest of many, so it is too good",
+        ),
+        (
+            (0.2, 0.1, 0.3, 0.4),
+            "winner    trial 1: validation error 10.0 % (1.8 to 40.4 %) on 10 images",
+            "; the recipe: 20.00 %; the lowest of many, so it is too good",
+        ),
+    ],
+)
+def test_the_winner_is_told_with_the_number_of_its_equals(
+    errors: tuple[float, ...], begin: str, end: str
+) -> None:
+    trials = [trial(i, error, is_recipe=not i) for i, error in enumerate(errors)]
+    trials.append(trial(4, min(errors), state="pruned"))
+    winner = winner_of(trials)
+    assert winner
+    result = TuneResult(
+        folder="out", recipe="r", data="d", images={"val": 10}, space=(), trials=tuple(trials),
+        winner=winner, command="alexnet train", config="c.json", importances={},
+        importance_trials=0, importance_epochs=0, confirmation=None, plots=(),
+    )  # fmt: skip
+    (line,) = (one for one in result_text(result).splitlines() if one.startswith("winner"))
+    assert line == begin + end
 
 
 def test_the_start_says_what_comes_and_warns_of_a_short_time() -> None:

@@ -24,11 +24,19 @@ from alexnet.tune import tasks, tuner
 from alexnet.tune.folder import open_folder
 from alexnet.tune.plan import Tuning
 from alexnet.tune.results import find_winner
-from alexnet.tune.study import handle, mend_journal, open_study
-from alexnet.tune.trials import TrialSummary, summarize_trials, winner_of
+from alexnet.tune.space import Parameter, Space
+from alexnet.tune.study import ask, handle, mend_journal, open_study
+from alexnet.tune.trials import (
+    TrialSummary,
+    best_first,
+    num_equal,
+    ranked,
+    summarize_trials,
+    winner_of,
+)
 from alexnet.tune.tuner import Session, num_elsewhere, run_trials
 from support.slow import first_fast
-from tune.conftest import NewSession, error_of, made_up
+from tune.conftest import SPACE, NewSession, error_of, made_up
 
 
 def trials_of(session: Session) -> tuple[TrialSummary, ...]:
@@ -55,6 +63,38 @@ def test_trials_end_in_every_way_and_the_lowest_error_wins(new_session: NewSessi
     best = sorted(finished, key=lambda t: (t.val_top1_error, t.val_loss, t.number))
     assert kept == {trial.number for trial in best[:3]}
     assert not list(session.folder.path.glob("trials/.*.lock"))
+
+
+EQUAL_LOSSES = (0.9, 0.5, 0.3, None)
+"""Of the recipe and three other trials, whose validation errors are equal."""
+
+
+@pytest.mark.parametrize(
+    ("recipe_error", "space", "order"),
+    [
+        (0.25, SPACE, [0, 2, 1, 3]),
+        (0.5, SPACE, [2, 1, 3, 0]),
+        (0.25, (*SPACE, Parameter(option="label_smoothing", low=0.0, high=0.3)), [0, 1, 2, 3]),
+        (0.5, (Parameter(option="cutmix", low=0.0, high=1.0),), [1, 2, 3, 0]),
+        (0.5, (Parameter(option="class_weights", choices=("none", "balanced")),), [1, 2, 3, 0]),
+    ],
+)
+def test_of_equal_trials_the_recipe_wins_then_a_loss_that_can_be_compared(
+    recipe_error: float, space: Space, order: list[int], new_session: NewSession, tuning: Tuning
+) -> None:
+    session = new_session(tuned=replace(tuning, space=space))
+    for loss in EQUAL_LOSSES:
+        number = ask(session.study, session.tuning, session.folder.number).number
+        one, error = handle(session.study, number), 0.25 if number else recipe_error
+        if loss is not None:
+            one.set_user_attr(tasks.LOSS, loss)
+        one.report(error, 9)
+        session.study.tell(one, error)
+    assert [one.number for one in best_first(session.study.get_trials())] == order
+    assert [one.number for one in ranked(trials_of(session))] == order
+    winner = find_winner(session.study, session.tuning, session.folder).winner
+    assert winner.number == order[0]
+    assert num_equal(winner, trials_of(session)) == (3 if recipe_error == 0.25 else 2)
 
 
 @pytest.mark.slow

@@ -164,10 +164,14 @@ def _importance_text(result: TuneResult) -> str:
 
 
 def _winner_text(result: TuneResult) -> str:
-    """A line on the validation errors of the winner and of the recipe."""
+    """A line on the validation errors of the winner, of its equals and of the recipe."""
+    from alexnet.tune.trials import num_equal
+
     winner, total = result.winner, result.images.get("val", 0)
     error = percent_with_interval(winner.val_top1_error, total)
     on = f"validation error {error} on {count_text(total, 'image')}"
+    if equal := num_equal(winner, result.trials):
+        on += f", equal to {count_text(equal, 'other trial')}"
     if winner.is_recipe:
         return f"winner    the recipe itself: {on}; no trial was better, so nothing is confirmed"
     recipe = next((t for t in result.trials if t.is_recipe), None)

@@ -43,7 +43,7 @@ class TuneResult:
     space: tuple[Parameter, ...]
     trials: tuple[TrialSummary, ...]
     winner: TrialSummary
-    """The finished trial with the lowest validation error; perhaps the recipe itself."""
+    """The finished trial with the lowest validation error; the recipe itself if none is better."""
     command: str
     """The command that trains the winner."""
     config: str

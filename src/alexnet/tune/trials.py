@@ -20,6 +20,9 @@ from alexnet.tune.tasks import DIVERGED, LOSS, REASON, SECONDS
 TrialStateName: TypeAlias = Literal["finished", "pruned", "diverged", "failed", "unfinished"]
 MIN_FOR_IMPORTANCES = 8
 """Minimum number of trials for importances; the best quarter of fewer may be best by chance."""
+LOSS_MOVERS = ("label_smoothing", "mixup", "cutmix", "class_weights", "balanced_sampling")
+"""Options that change the targets or the class frequencies of the training. A network learns to be
+as sure as these make it, so that they move the validation loss by themselves."""
 TARGET_QUANTILE = 0.25
 """Importances are those for being among this fraction of the trials, the best ones."""
 
@@ -54,15 +57,23 @@ class TrialSummary:
 
 
 def best_first(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """The finished trials that did not diverge, sorted by validation error, then by loss."""
-    finished = [trial for trial in trials if state_of(trial) == "finished"]
-    return sorted(finished, key=lambda trial: (trial.value, _loss(trial), trial.number))
+    """The finished trials that did not diverge, by validation error; equal ones as in `ranked`."""
+
+    def rank(trial: FrozenTrial) -> tuple[float, ...]:
+        is_recipe, loss = bool(trial.user_attrs.get(RECIPE)), trial.user_attrs.get(LOSS)
+        assert trial.value is not None
+        return (trial.value, *_rank_of_equal(trial.number, is_recipe, loss, trial.params))
+
+    return sorted((trial for trial in trials if state_of(trial) == "finished"), key=rank)
 
 
-def _loss(trial: FrozenTrial) -> float:
-    """The validation loss of a trial's best epoch; infinite if it is not known."""
-    loss = trial.user_attrs.get(LOSS)
-    return math.inf if loss is None else float(loss)
+def _rank_of_equal(
+    number: int, is_recipe: bool, loss: float | None, values: Iterable[str]
+) -> tuple[float, ...]:
+    """The place of a trial among those with the same error: see `ranked`."""
+    if loss is None or set(LOSS_MOVERS) & set(values):
+        loss = math.inf
+    return (not is_recipe, loss, number)
 
 
 def state_of(trial: FrozenTrial) -> TrialStateName:
@@ -113,23 +124,34 @@ def _summary(
 
 
 def ranked(trials: Sequence[TrialSummary]) -> list[TrialSummary]:
-    """The trials, best first: finished, then pruned, unfinished, diverged and failed ones."""
+    """The trials, best first: finished, then pruned, unfinished, diverged and failed ones.
+
+    They are sorted by their validation errors. Of equal ones the recipe comes first, then the one
+    with the lowest validation loss; the first one if an option is tuned that moves that loss by
+    itself (`LOSS_MOVERS`).
+    """
     order = ("finished", "pruned", "unfinished", "diverged", "failed")
 
     def rank(trial: TrialSummary) -> tuple[float, ...]:
         error = math.inf if trial.val_top1_error is None else trial.val_top1_error
-        loss = math.inf if trial.val_loss is None else trial.val_loss
-        return (order.index(trial.state), error, loss, trial.number)
+        equal = _rank_of_equal(trial.number, trial.is_recipe, trial.val_loss, trial.values)
+        return (order.index(trial.state), error, *equal)
 
     return sorted(trials, key=rank)
 
 
 def winner_of(trials: Sequence[TrialSummary]) -> TrialSummary | None:
-    """The finished trial with the lowest validation error (if equal, the lowest loss).
+    """The finished trial with the lowest validation error; of equal ones the recipe, see `ranked`.
 
     None if no trial has finished.
     """
     return next((trial for trial in ranked(trials) if trial.state == "finished"), None)
+
+
+def num_equal(winner: TrialSummary, trials: Iterable[TrialSummary]) -> int:
+    """Number of the other finished trials that have the winner's validation error."""
+    same = [t for t in trials if (t.state, t.val_top1_error) == ("finished", winner.val_top1_error)]
+    return len(same) - 1
 
 
 @dataclass(frozen=True)
