@@ -67,7 +67,7 @@ def a_model() -> tuple[Network, ModelInfo]:
     return Network(arch), info
 
 
-VALIDATION = ValidationResult(epoch=1, num_images=8, top1_error=0.5)
+VALIDATION = ValidationResult(epoch=1, num_images=8, top1_error=0.5, temperature=0.9)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,11 @@ def test_a_finished_run(command: Command, trained: RunFolder) -> None:
     assert " of 12 images, 95 % interval " in lines["test error"]
     assert "test top-5 error" in lines["scores"]
     assert lines["use"] == f"alexnet predict {trained.path} IMAGE .."
+    assert re.search(
+        r"\ntemperature [\d.]+, fitted on 12 validation images\n"
+        r" {11}note: the temperature is fitted on 12 images, so by chance ",
+        result.out,
+    )
     assert "\n             --epochs 3 (preset: " in result.out
     assert "\n             center crop 67\n" in result.out
 
@@ -48,12 +54,35 @@ def test_the_top5_error_needs_more_than_five_classes(num_classes: int, is_shown:
     assert scores == "test error 25.00 %" + ", test top-5 error 0.00 %" * is_shown
 
 
+@pytest.mark.parametrize(
+    ("temperature", "num_images", "told"),
+    [
+        (1.0, 0, []),
+        (0.624, 0, ["temperature 0.624"]),  # an imported file
+        (0.624, 1360, ["temperature 0.624, fitted on 1,360 validation images"]),
+    ],
+)
+def test_the_temperature_of_a_file(temperature: float, num_images: int, told: list[str]) -> None:
+    file = FileDescription(
+        path=Path("m.safetensors"),
+        kind="model",
+        size_bytes=1,
+        architecture=None,
+        parameters=1,
+        scores=Scores(),
+        temperature=temperature,
+        num_temperature_images=num_images,
+    )
+    assert [f"{name} {text}" for name, text in _file_lines(file)][1:] == told
+
+
 def test_json(command: Command, trained: RunFolder) -> None:
     facts = json.loads(command("info", trained.path, "--json").out)
     assert (facts["schema"], facts["run"]["state"]) == (1, "finished")
     file = facts["file"]
     assert (file["kind"], len(file["class_names"]), file["input"]) == ("model", 12, [3, 67, 67])
     assert file["scores"]["test_top1_error"] == facts["run"]["test_error"]
+    assert (file["temperature"] != 1, file["num_temperature_images"]) == (True, 12)
     changes = {change["option"]: change["value"] for change in file["recipe"]["changes"]}
     assert (changes["epochs"], changes["width"]) == (3, 0.05)
     assert facts["environment"]["alexnet"] == "0.1.0"

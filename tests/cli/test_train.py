@@ -47,6 +47,8 @@ def test_train_prints_only_the_result_on_stdout(
         result.out,
         re.M,
     )
+    assert re.search(r"^temperature [\d.]+, fitted on 12 validation images$", result.out, re.M)
+    assert "\nnote: the temperature is fitted on 12 images, so by chance" in result.out
     assert str(run.model) in result.out
     assert re.search(
         rf"^state +[\d.]+ .?B, which .*: alexnet runs clean {run.path} --yes$", result.err, re.M
@@ -69,11 +71,12 @@ def test_train_prints_only_the_result_on_stdout(
 def test_without_a_test_split_the_lowest_error_is_said_to_be_too_good(
     epochs: int, is_said: bool
 ) -> None:
-    validation = ValidationResult(epoch=1, num_images=14, top1_error=0.0)
+    validation = ValidationResult(epoch=1, num_images=14, top1_error=0.0, temperature=0.6189)
     history = (Mock(spec=EpochRecord),) * epochs
     run = Run(RunFolder(Path("a-001")), history, (), None, validation=validation)
     told = "the error is the lowest of 2 epochs, so it is too good, and there is no test split"
     assert (told in result_text(run)) == is_said
+    assert "\ntemperature 0.619, fitted on 14 validation images\n" in result_text(run)
     assert told not in result_text(replace(run, evaluation=Mock(top1_error=0.5, num_images=8)))
 
 
@@ -98,6 +101,7 @@ def test_train_json_is_the_result_file(command: Command, flowers: Path, tmp_path
         "epoch": best.epoch,
         "num_images": 12,
         "top1_error": best.eval_top1_error,
+        "temperature": facts["test"]["calibration"]["temperature"],
     }
     assert sum(map(sum, facts["test"]["confusion"])) == 12
 

@@ -10,7 +10,7 @@ import pytest
 
 from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.config.recipe import DataOptions, Recipe
-from alexnet.evaluation.advice import crops_advice, evaluation_advice
+from alexnet.evaluation.advice import crops_advice, evaluation_advice, temperature_advice
 from alexnet.evaluation.results import Evaluation, compute_metrics
 from alexnet.inference.classifier import Classifier
 from alexnet.inference.predictor import Crops
@@ -101,3 +101,13 @@ def test_a_temperature_that_makes_the_calibration_worse(temperature: float) -> N
     if told:
         assert "the temperature of 2 makes the calibration error of these images higher" in told[0]
         assert "25.00 % instead of 10.00 %" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("num_images", "is_told"), [(0, False), (1, True), (49, True), (50, False)]
+)
+def test_a_temperature_fitted_on_few_images(num_images: int, is_told: bool) -> None:
+    told = temperature_advice(num_images)
+    assert bool(told) == is_told
+    if is_told:
+        assert f"fitted on {num_images} image" in told

@@ -31,7 +31,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def loss(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
     """The mean of -ln p(label)."""
-    return float(-np.log(softmax(logits / temperature)[np.arange(len(labels)), labels]).mean())
+    scaled = logits / temperature
+    own = scaled[np.arange(len(labels)), labels]
+    return float((np.logaddexp.reduce(scaled, axis=1) - own).mean())
 
 
 def noisy_model(num_images: int = 400, num_classes: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -66,41 +68,88 @@ def test_a_probability_of_one_is_in_the_last_bin() -> None:
     assert (only.high, only.num_correct) == (1.0, 1)
 
 
+def penalized(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
+    """The sum of -ln p(label), and the prior's (ln T)^2 / (2 * 0.5^2)."""
+    return len(labels) * loss(logits, labels, temperature) + 2 * math.log(temperature) ** 2
+
+
 def test_the_temperature_of_two_classes_by_hand() -> None:
     """One logit, +-4, right three times of four: the best p is 3/4, so 4 / T = ln 3."""
-    logits = np.array([[4.0, 0.0]] * 4)
-    temperature = fit_temperature(logits, np.array([0, 0, 0, 1]))
-    assert temperature == pytest.approx(4 / math.log(3), rel=1e-9)
+    logits = np.array([[4.0, 0.0]] * 40_000)
+    temperature = fit_temperature(logits, np.array([0, 0, 0, 1] * 10_000))
+    assert temperature == pytest.approx(4 / math.log(3), rel=1e-3)
+
+
+def test_the_temperature_of_one_image_by_hand() -> None:
+    """The logit u T of a right image: ln T / 0.5^2 = -u / (1 + e^u), which is -0.2384 for u = 2."""
+    temperature = math.exp(-0.25 * 2 / (1 + math.exp(2)))
+    found = fit_temperature(np.array([[2 * temperature, 0.0]]), np.array([0]))
+    assert found == pytest.approx(temperature, rel=1e-9)
 
 
 @pytest.mark.parametrize("factor", [0.25, 1.0, 3.0])
 def test_the_temperature_is_the_factor_that_was_put_in(factor: float) -> None:
-    logits, labels = noisy_model()
+    logits, labels = noisy_model(4000)
     one, other = fit_temperature(logits, labels), fit_temperature(factor * logits, labels)
-    assert one is not None
-    assert one == pytest.approx(1, abs=0.15)
-    assert other == pytest.approx(factor * one, rel=1e-9)
+    assert one == pytest.approx(1, abs=0.05)
+    assert other == pytest.approx(factor * one, rel=0.01)
 
 
-def test_no_other_temperature_has_a_lower_loss() -> None:
-    logits, labels = noisy_model()
-    best = fit_temperature(3 * logits, labels)
-    assert best is not None
-    lowest = loss(3 * logits, labels, best)
-    for factor in (0.9, 0.99, 1.01, 1.1):
-        assert loss(3 * logits, labels, factor * best) > lowest
+@pytest.mark.parametrize(
+    ("std", "num_images"),
+    [
+        (1e-4, 8),
+        (1e-4, 800),
+        (0.001, 500),
+        (0.005, 150),
+        (0.01, 300),
+        (0.1, 30),
+        (3, 1),
+        (3, 12),
+        (100, 60),
+    ],
+)
+@pytest.mark.parametrize("accuracy", [0.0, 0.9, 1.0])
+def test_no_other_temperature_has_a_lower_sum(std: float, num_images: int, accuracy: float) -> None:
+    """Also for logits near 0, whose sum has two minima, and without mistakes."""
+    random = np.random.default_rng(3)
+    logits = std * random.normal(0, 1, (num_images, 4))
+    chosen = random.integers(0, 4, num_images)
+    labels = np.where(random.random(num_images) < accuracy, logits.argmax(1), chosen)
+    found = fit_temperature(logits, labels)
+    lowest = min(penalized(logits, labels, 10**power) for power in np.linspace(-2, 2, 401))
+    assert MIN_TEMPERATURE <= found <= MAX_TEMPERATURE
+    assert penalized(logits, labels, found) <= lowest + 1e-9 * num_images
 
 
-def test_without_mistakes_there_is_no_temperature() -> None:
-    assert fit_temperature(np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([0, 1])) is None
+@pytest.mark.parametrize("num_images", [1, 10, 100])
+def test_without_mistakes_probabilities_are_raised_the_more_images_there_are(
+    num_images: int,
+) -> None:
+    logits, labels = np.array([[2.0, 1.0]] * num_images), np.zeros(num_images, np.int64)
+    one, more = (fit_temperature(logits[:n], labels[:n]) for n in (num_images, num_images // 2))
+    assert 0.1 < one < more <= 1 + 1e-9
+
+
+def test_few_images_change_probabilities_less_than_many() -> None:
+    """A hesitant model, right for 14 of 15 images: the best p is 14/15, so 0.2 / T = ln 14."""
+    logits, labels = np.array([[0.2, 0.0]] * 1500), np.array(([0] * 14 + [1]) * 100)
+    few, many = fit_temperature(logits[:15], labels[:15]), fit_temperature(logits, labels)
+    assert many == pytest.approx(0.2 / math.log(14), rel=0.02)
+    assert few > 0.5
 
 
 def test_temperatures_have_ends() -> None:
     """A model that is always wrong, and one that is nearly always right but hardly says so."""
-    assert fit_temperature(np.array([[9.0, 0.0]]), np.array([1])) == pytest.approx(MAX_TEMPERATURE)
-    timid = np.array([[1e-4, 0.0]] * 9 + [[1e-4, 0.0]])
-    labels = np.array([0] * 9 + [1])
+    wrong = np.array([[9.0, 0.0]] * 1000)
+    assert fit_temperature(wrong, np.ones(1000, np.int64)) == pytest.approx(MAX_TEMPERATURE)
+    timid, labels = np.array([[0.01, 0.0]] * 2000), np.array([0, 0, 0, 0, 0, 0, 0, 0, 0, 1] * 200)
     assert fit_temperature(timid, labels) == pytest.approx(MIN_TEMPERATURE)
+
+
+def test_no_images_and_equal_logits_leave_it_at_one() -> None:
+    assert fit_temperature(np.zeros((0, 3)), np.zeros(0, np.int64)) == pytest.approx(1)
+    assert fit_temperature(np.zeros((9, 3)), np.zeros(9, np.int64)) == pytest.approx(1)
 
 
 @given(st.floats(0.05, 20), st.integers(0, 1000))
@@ -117,7 +166,6 @@ def test_a_temperature_and_its_inverse_cancel_and_change_no_ranking(
 def test_the_temperature_lowers_the_calibration_error_of_an_overconfident_model() -> None:
     logits, labels = noisy_model()
     temperature = fit_temperature(4 * logits, labels)
-    assert temperature is not None
     result = calibration(softmax(4 * logits / temperature), labels, temperature, is_average=False)
     assert result.error_before is not None
     assert result.error_before > 0.2

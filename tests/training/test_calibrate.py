@@ -28,7 +28,9 @@ def test_the_models_temperature_is_that_of_the_validation_images(
     expected = fit_temperature(logits, setup.store.labels[setup.splits.val])
     assert expected != 1
     assert classifier.info.temperature == pytest.approx(expected, rel=1e-6)
-    assert load_model(trained.last)[1].temperature == 1
+    assert classifier.info.num_temperature_images == len(setup.splits.val) == 12
+    last = load_model(trained.last)[1]
+    assert (last.temperature, last.num_temperature_images) == (1, 0)
 
 
 def test_the_test_images_are_evaluated_with_it_and_the_errors_are_those_without(
@@ -54,6 +56,7 @@ def test_without_a_validation_split_there_is_none(
 ) -> None:
     recipe = replace(tiny, data=str(set_aside("train", "test")), epochs=1)
     run = train(recipe, out=tmp_path / "run")
-    assert load_model(run.folder.model)[1].temperature == 1
+    info = load_model(run.folder.model)[1]
+    assert (info.temperature, info.num_temperature_images) == (1, 0)
     assert run.evaluation is not None
     assert run.evaluation.calibration.error_before is None

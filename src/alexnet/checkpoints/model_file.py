@@ -46,6 +46,9 @@ class ModelInfo:
     temperature: float = 1.0
     """Logits are divided by it before the softmax, so that the probabilities are calibrated; fitted
     on the validation split, 1 without one."""
+    num_temperature_images: int = 0
+    """Images that the temperature was fitted on; 0 if none was fitted, or if it is not known, as in
+    imported files and those of earlier versions."""
 
     @property
     def stored_form(self) -> StoredForm:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from alexnet.config.serialization import json_document
 from alexnet.io.tables import Table
-from alexnet.io.text import printable, shell_command
+from alexnet.io.text import count_text, printable, shell_command
 from alexnet.progress import print_line
 
 NOT_YET = "nothing is removed yet; add --yes to remove it"
@@ -28,6 +28,12 @@ def name_list(names: Sequence[str], shown: int = 5) -> str:
 def percent(fraction: float | None) -> str:
     """Format a fraction from 0 to 1 as percent; a dash for None, as of no images."""
     return "-" if fraction is None else f"{100 * fraction:.2f} %"
+
+
+def temperature_text(temperature: float, num_images: int) -> str:
+    """A temperature, and what it was fitted on if that is known: num_images is not 0."""
+    images = f", fitted on {count_text(num_images, 'validation image')}" if num_images else ""
+    return f"temperature {temperature:.3g}{images}"
 
 
 def size_text(size_bytes: int) -> str:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from alexnet.cli.console import name_list, note, percent, print_json, size_text
+from alexnet.cli.console import (
+    name_list,
+    note,
+    percent,
+    print_json,
+    size_text,
+    temperature_text,
+)
 from alexnet.cli.flags import parse
 from alexnet.cli.models import with_model
 from alexnet.config.recipe_changes import recipe_lines
@@ -130,6 +137,7 @@ def _file_lines(file: FileDescription) -> Iterator[tuple[str, str]]:
         for step in file.preprocessing.steps():
             yield "", f"  {step}"
     yield from _score_lines(file)
+    yield from _temperature_lines(file)
 
 
 def _score_lines(file: FileDescription) -> Iterator[tuple[str, str]]:
@@ -144,6 +152,18 @@ def _score_lines(file: FileDescription) -> Iterator[tuple[str, str]]:
         parts += [f"{name} {percent(error)}"] if error is not None else []
     if parts:
         yield "scores", ", ".join(parts)
+
+
+def _temperature_lines(file: FileDescription) -> Iterator[tuple[str, str]]:
+    """Yield the temperature, if one was fitted, and a note if that was on few images."""
+    from alexnet.evaluation.advice import temperature_advice
+
+    count = file.num_temperature_images
+    if count or file.temperature != 1:
+        name, text = temperature_text(file.temperature, count).split(" ", 1)
+        yield name, text
+    if advice := temperature_advice(count):
+        yield "", f"note: {advice}"
 
 
 def _test_text(run: RunSummary) -> str:

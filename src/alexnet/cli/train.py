@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alexnet.api.recipes import DEFAULT_PRESET, choose_weights, name_after_data, read_call
-from alexnet.cli.console import note, note_next, print_json, size_text
+from alexnet.cli.console import note, note_next, print_json, size_text, temperature_text
 from alexnet.cli.flags import parse
 from alexnet.cli.processes import is_to_be_launched, launch_again
 from alexnet.cli.run_options import (
@@ -172,6 +172,8 @@ def result_text(result: Run) -> str:
         error = percent_with_interval(evaluation.top1_error, evaluation.num_images)
         lines.append(f"test error {error} on {count_text(evaluation.num_images, 'image')}")
     lines.append(_model_text(result))
+    if found := result.validation:
+        lines.append(temperature_text(found.temperature, found.num_images))
     lines += [printable(f"note: {sentence}") for sentence in result.advice]
     return "\n".join([*lines, f"model     {folder.model}", f"plots     {folder.plots}"])
 

@@ -13,6 +13,10 @@ from alexnet.data.advice import (
     rare_classes,
 )
 
+MIN_TEMPERATURE_IMAGES = 50
+"""With as many validation images or more, in at most 5 % of the draws the fitted temperature made
+the loss of new images higher; with 10 in up to 42 % (docs/guide.md, of miscalibrated networks)."""
+
 if TYPE_CHECKING:
     from alexnet.evaluation.calibration import Calibration
     from alexnet.evaluation.results import Evaluation
@@ -30,6 +34,16 @@ def evaluation_advice(evaluation: Evaluation) -> list[str]:
         _temperature(evaluation.calibration),
     ]
     return [line for line in lines if line]
+
+
+def temperature_advice(num_images: int) -> str:
+    """A sentence on a temperature fitted on few images; "" for enough, or for 0, if none was."""
+    if not 0 < num_images < MIN_TEMPERATURE_IMAGES:
+        return ""
+    return (
+        f"the temperature is fitted on {images_text(num_images)}, so by chance it may make "
+        f"probabilities worse, which is rare from {MIN_TEMPERATURE_IMAGES} validation images on"
+    )
 
 
 def crops_advice(predictor: Predictor, crops: Crops) -> str:

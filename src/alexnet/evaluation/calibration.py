@@ -18,7 +18,9 @@ import numpy as np
 NUM_BINS = 15
 """Bins of equal width over the probabilities of the predicted class (as in the paper)."""
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0
-_BISECTIONS = 60
+PRIOR_STD = 0.5
+"""Standard deviation of ln T before any image is seen: T is between 0.37 and 2.7 in 95 %."""
+_GRID_POINTS, _BISECTIONS = 39, 40
 _CHUNK = 4096
 """Images whose softmax is computed at once, which limits the memory."""
 
@@ -136,35 +138,52 @@ def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarra
     return scaled
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float | None:
-    """The temperature with the lowest mean of -ln p(label), from 0.01 to 100.
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature with the lowest sum of -ln p(label) and (ln T)^2 / (2 PRIOR_STD^2).
 
-    The loss is convex in 1/T, so bisection finds where its derivative is 0. If no image is
-    misclassified, the loss falls with T without a minimum, and the result is None.
+    The second term is a prior: ln T is normal, with mean 0. Few images tell little about T; without
+    the prior 10 or 20 of them often give one that makes the probabilities of new images worse, and
+    if all are classified correctly, there is no minimum. Many images outweigh it.
+
+    If the logits are close to 0, the sum may have several minima over ln T. So the lowest value of
+    a grid is taken, and bisection finds where the derivative is 0 beside it.
 
     Args:
         logits: [N, num_classes] of validation images.
         labels: int64 [N].
+
+    Returns:
+        From MIN_TEMPERATURE to MAX_TEMPERATURE.
+
+    Source: Guo et al. 2017 for the temperature; the prior, and what it changes (docs/guide.md), are
+    our own.
     """
-    if (logits.argmax(1) == labels).all():
-        return None
-    low, high = math.log(1 / MAX_TEMPERATURE), math.log(1 / MIN_TEMPERATURE)
+    grid = np.linspace(math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE), _GRID_POINTS)
+    best = int(np.argmin([_loss_and_slope(logits, labels, point)[0] for point in grid]))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, _GRID_POINTS - 1)]
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        low, high = (
-            (low, middle) if _slope(logits, labels, math.exp(middle)) > 0 else (middle, high)
-        )
-    return math.exp(-(low + high) / 2)
+        _, slope = _loss_and_slope(logits, labels, middle)
+        low, high = (low, middle) if slope > 0 else (middle, high)
+    return math.exp((low + high) / 2)
 
 
-def _slope(logits: np.ndarray, labels: np.ndarray, inverse: float) -> float:
-    """The derivative of the sum of -ln p(label) by 1/T: the expected logit minus the label's."""
-    total = 0.0
+def _loss_and_slope(
+    logits: np.ndarray, labels: np.ndarray, log_temperature: float
+) -> tuple[float, float]:
+    """The sum that `fit_temperature` minimizes, and its derivative by ln T."""
+    loss = log_temperature**2 / (2 * PRIOR_STD**2)
+    slope = log_temperature / PRIOR_STD**2
     for start in range(0, len(labels), _CHUNK):
         part = logits[start : start + _CHUNK].astype(np.float64)
         own = part[np.arange(len(part)), labels[start : start + _CHUNK]]
-        total += float(((_softmax(part * inverse) * part).sum(1) - own).sum())
-    return total
+        scaled = (part - own[:, None]) * math.exp(-log_temperature)
+        largest = scaled.max(1, keepdims=True)
+        exponentials = np.exp(scaled - largest)
+        sums = exponentials.sum(1)
+        loss += float((np.log(sums) + largest[:, 0]).sum())
+        slope -= float(((exponentials * scaled).sum(1) / sums).sum())
+    return loss, slope
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -11,11 +11,9 @@ from alexnet.training.setup import TrainingSetup
 
 
 def calibrate(setup: TrainingSetup, on_progress: ProgressCallback) -> TrainingSetup:
-    """The setup with the temperature that fits its network and validation images.
-
-    It stays 1 if all of them are classified correctly: then none is best.
-    """
+    """The setup with the temperature that fits its network and validation images."""
     indices = setup.splits.val
     logits = predict_logits(setup.classifier(), setup.store, indices, on_progress)
-    temperature = fit_temperature(logits, setup.store.labels[indices]) or 1.0
-    return replace(setup, info=replace(setup.info, temperature=temperature))
+    temperature = fit_temperature(logits, setup.store.labels[indices])
+    info = replace(setup.info, temperature=temperature, num_temperature_images=len(indices))
+    return replace(setup, info=info)

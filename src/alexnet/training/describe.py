@@ -45,6 +45,9 @@ class FileDescription:
     """Epoch and errors of a model; of other files without figures."""
     recipe: Recipe | None = None
     """None for pretrained layers, and for a model that was imported."""
+    temperature: float = 1.0
+    """As in `ModelInfo`; 1 for other files than models."""
+    num_temperature_images: int = 0
     position: str = ""
     """How far the run of a checkpoint was, or which layers were pretrained; "" for a model."""
 
@@ -122,6 +125,8 @@ def _describe_model(path: Path) -> FileDescription:
         preprocessing=info.preprocessing,
         scores=info.scores,
         recipe=info.recipe if _was_trained(info) else None,
+        temperature=info.temperature,
+        num_temperature_images=info.num_temperature_images,
     )
 
 

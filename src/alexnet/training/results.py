@@ -12,6 +12,7 @@ from alexnet.checkpoints.model_file import Scores
 from alexnet.config.serialization import from_dict, json_rows, parse_json, to_dict
 from alexnet.data.store.store import Rejected
 from alexnet.data.summary import DataSummary, summarize
+from alexnet.evaluation.advice import temperature_advice
 from alexnet.evaluation.intervals import ConfidenceInterval, error_text, wilson_interval
 from alexnet.evaluation.results import Evaluation
 from alexnet.evaluation.summary import EvaluationSummary, summarize_evaluation
@@ -45,6 +46,8 @@ class ValidationResult:
     num_images: int
     top1_error: float
     """Top-1 error on the validation images, 0 to 1."""
+    temperature: float
+    """The temperature that was fitted on the validation images."""
 
     @property
     def top1_text(self) -> str:
@@ -67,6 +70,9 @@ class ValidationSummary:
     top1_error: float
     """Top-1 error on the validation images, 0 to 1."""
     top1_error_interval: ConfidenceInterval
+    temperature: float | None = None
+    """The model's temperature, fitted on the validation images; null in results of earlier
+    versions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +111,7 @@ def validation_result(setup: TrainingSetup, scores: Scores) -> ValidationResult 
         epoch=scores.epoch,
         num_images=len(setup.splits.val),
         top1_error=scores.val_top1_error,
+        temperature=setup.info.temperature,
     )
 
 
@@ -121,6 +128,7 @@ def run_advice(setup: TrainingSetup, history: Sequence[EpochRecord]) -> tuple[st
     lines.append(overfitting_advice(history, num_evaluated, recipe))
     if recipe.is_from_scratch:
         lines.append(running_stats_advice(setup.info.architecture, history))
+    lines.append(temperature_advice(setup.info.num_temperature_images))
     return tuple(line for line in lines if line)
 
 
@@ -178,6 +186,7 @@ def summarize_validation(validation: ValidationResult) -> ValidationSummary:
         num_images=validation.num_images,
         top1_error=validation.top1_error,
         top1_error_interval=validation.top1_interval,
+        temperature=validation.temperature,
     )
 
 

@@ -51,6 +51,10 @@ class FileSummary:
     preprocessing_steps: tuple[str, ...] | None
     """What is done to an image, in words."""
     scores: Scores
+    temperature: float
+    """Probabilities are softmax(logits / temperature); 1 if none was fitted."""
+    num_temperature_images: int
+    """Validation images that it was fitted on; 0 if none was fitted, or if it is not known."""
     recipe: RecipeSummary | None
     """The recipe; null for pretrained layers and for an imported model."""
 
@@ -93,6 +97,8 @@ def _file_summary(file: FileDescription) -> FileSummary:
         preprocessing=preprocessing,
         preprocessing_steps=tuple(preprocessing.steps()) if preprocessing else None,
         scores=file.scores,
+        temperature=file.temperature,
+        num_temperature_images=file.num_temperature_images,
         recipe=_recipe_summary(file.recipe) if file.recipe else None,
     )
 
