@@ -10,10 +10,11 @@ import re
 from collections.abc import Collection, Iterable
 
 WORDS_FOR = {
-    "class_name": "target target_class class_index",
+    "class_name": "target target_class class_index class_",
     "arch": "architecture backbone model model_name net",
     "model": "weights checkpoint ckpt checkpoint_path run",
     "paths": "source image images input file",
+    "images": "source image paths input file files",
     "file": "input",
     "path": "run file",
     "data": "dataset data_dir data_path path folder train_data images source",
@@ -89,8 +90,10 @@ WORDS_FOR = {
     "opset": "opset_version",
     "jobs": "j n_jobs",
     "init_from": "weights checkpoint ckpt checkpoint_path pretrained pretrained_weights "
-    "initial_checkpoint finetune fine_tune from_scratch scratch no_pretrained",
-    "pretrained": "weights checkpoint ckpt checkpoint_path pretrained_weights",
+    "initial_checkpoint finetune fine_tune from_scratch scratch no_pretrained from_ "
+    "from_checkpoint",
+    "pretrained": "weights checkpoint ckpt checkpoint_path pretrained_weights from_ "
+    "from_checkpoint init_from",
 }
 """Other programs' words for each option. A word in several rows means the first of these options
 that a function or a command has."""
@@ -260,10 +263,13 @@ SENTENCES = (
     ),
     (
         "auto_find_batch_size auto_scale_batch_size auto_batch",
-        "alexnet train --dry-run estimates the memory of a --batch-size",
+        "the memory of a --batch-size is estimated by alexnet train --dry-run",
     ),
     ("x y", "give --data, the path of a folder of class folders or of a list of images"),
-    ("json", "the function returns the result"),
+    ("json csv", "the function returns the result"),
+    ("optimized", "give alexnet.load(model).optimized() in place of the model"),
+    ("exact", "a model is exact, unless Classifier.optimized() has made it"),
+    ("watch", "alexnet.reports.serving serves the page of a running training"),
     (
         "verbose progress quiet enable_progress_bar disable_tqdm",
         "reporter=None is silent, and a Reporter of your own receives everything",
@@ -276,7 +282,7 @@ SENTENCES = (
     ("find_lr lr_find auto_lr_find lr_finder", "alexnet.find_lr suggests a learning rate"),
     (
         "dry_run fast_dev_run overfit_one_batch overfit_batches",
-        "the shell has these trials: alexnet train --help",
+        "these trials are the shell's: alexnet train DATA --dry-run or --overfit-one-batch",
     ),
 )
 """Words for which no option has the same use, and the sentence that answers them."""
@@ -296,6 +302,9 @@ ANSWERS, WORD_NOTES = _by_word(SENTENCES), _by_word(NOTES)
 """The answer to each word that no option matches; the remark on each that an option matches."""
 OPTION_NOTES = {"pretrained": "True takes torchvision's weights, a path or a run those in it"}
 """Remarks on options, by option."""
+
+COMMAND = re.compile(r"\balexnet [a-z]+ [^;,]*")
+"""Matches a command in a sentence, whose flags need not be options of the caller."""
 
 OTHER_FAMILIES = (
     "resnet", "resnext", "wide_resnet", "vgg", "googlenet", "inception", "xception", "densenet",
@@ -380,11 +389,11 @@ def answer_to(word: str, known: Collection[str]) -> str:
 
     Args:
         word: the word as typed, with underscores.
-        known: the options that can be given; an answer whose first option is another one is not
-            used.
+        known: the options that can be given; an answer whose first option, apart from those of
+            commands, is another one is not used.
     """
     answer = ANSWERS.get(word, "")
-    named = re.search(r"--([a-z][\w-]*)|(\w+)=", answer)
+    named = re.search(r"--([a-z][\w-]*)|(\w+)=", COMMAND.sub("", answer))
     option = (named[1] or named[2]).replace("-", "_") if named else ""
     return answer if not option or option in known else ""
 

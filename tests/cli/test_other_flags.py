@@ -14,8 +14,10 @@ import pytest
 
 import alexnet.cli
 from alexnet.cli.flag_list import flag_names, list_flags
+from alexnet.cli.other_flags import SHELL_ANSWERS
+from alexnet.cli.train import TrainFlags
 from alexnet.config.recipe import Precision
-from alexnet.other_words import WORDS_FOR
+from alexnet.other_words import ANSWERS, WORDS_FOR
 from support.commands import Command
 
 
@@ -61,6 +63,9 @@ def test_words_for_half_precision_are_answered_with_all_precisions(
         ("train --callbacks a", "in Python, reporter= of alexnet.train is called after"),
         ("train --lr-find", "--lr-find is not a flag here; use --find-lr"),
         ("tune --lr-find", "alexnet train DATA --find-lr suggests"),
+        ("evaluate m --dry-run", "alexnet train has --dry-run and --overfit-one-batch"),
+        ("train --optimized", "and alexnet evaluate is exact unless --optimized is"),
+        ("train --auto-batch 1", "the memory of a --batch-size is estimated by alexnet train --dr"),
         ("train --power 2", "unknown flag '--power'; see alexnet train --help"),
         ("summary alexnet --imgsz 64", "--imgsz is not a flag here; use --input-size"),
         ("predict --weights m --source a.jpg", "alone: alexnet predict MODEL IMAGE ..."),
@@ -99,6 +104,15 @@ def test_a_word_of_another_program_is_answered(command: Command, words: str, ans
     assert answer in result.err
 
 
+def test_every_sentence_reaches_the_user_of_train(command: Command) -> None:
+    ours = set(flag_names(TrainFlags))
+    for word, answer in {**ANSWERS, **SHELL_ANSWERS}.items():
+        flag = f"--{word.replace('_', '-')}"
+        told = command("train", flag, "1").err
+        if answer and flag not in ours:
+            assert answer in told or f"{flag} is not a flag here; use --" in told, flag
+
+
 def test_our_flags_may_have_underscores(command: Command) -> None:
     assert "--batch_size 0 must" in command("train", "--batch_size", "0").err.replace("-s", "_s")
 
@@ -108,7 +122,8 @@ def test_the_words_lead_to_fields_that_some_verb_has_and_are_no_flag_there() -> 
     classes = [v for m in modules for k, v in vars(m).items() if re.fullmatch(r"\w+Flags", k)]
     classes = [cls for cls in classes if fields(cls) and "__parameters__" not in vars(cls)]
     known = {flag.field for cls in classes for flag in list_flags(cls)}
-    assert set(WORDS_FOR) - {"class_name", "pretrained", "recipe"} <= known  # of Python alone
+    of_python = {"class_name", "pretrained", "recipe", "images"}
+    assert set(WORDS_FOR) - of_python <= known
     taken = {name for cls in classes for name in flag_names(cls)}
     assert {"imgsz", "wd"}.isdisjoint(taken)
 

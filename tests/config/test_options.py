@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from alexnet.api.training import TRAIN_KEYWORDS
+import alexnet
+from alexnet.api.python_words import python_text
+from alexnet.api.training import TRAIN_KEYWORDS, train
 from alexnet.cli.flag_list import flag_names
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.options import flag_name, option_types, with_options
 from alexnet.config.presets import FLOWERS17
 from alexnet.config.recipe import LRSchedule, OptimizerOptions, Recipe
+from alexnet.config.serialization import field_types
 from alexnet.errors import ConfigError, UnknownNameError, UsageError
 from alexnet.other_words import (
     ANSWERS,
@@ -25,6 +29,7 @@ from alexnet.other_words import (
     SENTENCES,
     WORD_NOTES,
     explain,
+    option_for,
 )
 
 
@@ -103,11 +108,12 @@ def test_a_wrong_option_is_told(options: dict[str, Any], error: type, text: str)
 
 
 def test_words_of_other_programs_lead_to_options_and_hide_none() -> None:
-    assert set(OTHER_WORDS) & set(OPTIONS) == {"pretrained"}  # in the shell it is --from
+    assert set(OTHER_WORDS) & set(OPTIONS) == {"pretrained", "init_from"}  # name each other
     assert set(WORD_NOTES) <= set(OTHER_WORDS)
     texts = " ".join([*ANSWERS.values(), *WORD_NOTES.values()])
     flags = {flag_name(name) for name in option_types(Recipe)} | {"--log", "--find-lr", "--help"}
-    assert set(re.findall(r"--[a-z][\w-]*", texts)) <= flags | {"--dry-run"}
+    flags |= {"--dry-run", "--overfit-one-batch"}
+    assert set(re.findall(r"--[a-z][\w-]*", texts)) <= flags
 
 
 def test_no_word_stands_in_two_rows_of_sentences() -> None:
@@ -117,6 +123,39 @@ def test_no_word_stands_in_two_rows_of_sentences() -> None:
 
 
 OPTIONS = [*option_types(Recipe), *TRAIN_KEYWORDS]
+
+
+@pytest.mark.parametrize("word", sorted(ANSWERS.keys() - set(field_types(Recipe))))
+def test_every_sentence_reaches_the_user_of_train(word: str) -> None:
+    called = option_for(word, OPTIONS)
+    told = f"it is called {called} here" if called else ANSWERS[word]
+    with pytest.raises(UsageError, match=re.escape(python_text(told))):
+        train("nowhere/", **{word: 1})
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("evaluate('r', optimized=True)", "give alexnet.load(model).optimized() in place of the m"),
+        ("predict('r', 'a.jpg', exact=True)", "a model is exact"),
+        ("predict('r', paths='a.jpg')", "it is called images here"),
+        ("predict('r', 'a.jpg', csv=True)", "the function returns the result"),
+        ("train('d/', from_='r')", "it is called init_from here"),
+        ("load_splits('d/', from_='r')", "it is called init_from here"),
+        ("create_model('lenet5', init_from='r')", "it is called pretrained here"),
+        ("report('r', watch=True)", "alexnet.reports.serving serves the page"),
+    ],
+)
+def test_flags_that_are_no_keywords_are_answered(call: str, told: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        eval(f"alexnet.{call}", {"alexnet": alexnet})
+
+
+def test_options_that_the_program_sets_are_not_shown() -> None:
+    assert "replanned" not in inspect.signature(train).parameters
+    with pytest.raises(UnknownNameError) as told:
+        with_options(FLOWERS17, {"sequence": 1})
+    assert "replanned" not in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,7 @@ def test_what_cannot_be_an_address_a_token_or_a_time_is_refused() -> None:
         with pytest.raises(UsageError, match="a server's token has"):
             alexnet.Client(token=token)
     for seconds in (0, -1, math.nan, math.inf):
-        with pytest.raises(UsageError, match="timeout_seconds is above 0"):
+        with pytest.raises(UsageError, match="timeout_seconds is a number above 0"):
             alexnet.Client(timeout_seconds=seconds)
 
 

@@ -10,6 +10,8 @@ from alexnet.api.python_words import in_python
 from alexnet.config.architecture_file import find_architecture
 from alexnet.config.presets import PRESETS
 from alexnet.data.datasets.catalogue import DATASETS
+from alexnet.errors import UsageError, require
+from alexnet.io.text import short_repr
 from alexnet.keywords import check_keywords, check_options
 from alexnet.models import variants
 from alexnet.models.architecture import Architecture
@@ -36,11 +38,18 @@ def variant(
 
     Raises:
         UnknownNameError: there is no such architecture or option.
+        UsageError: `arch` or `changes` is of another type.
         ConfigError: an option is out of range, or the output is not that of the last layer with
             weights, so that it cannot have `num_classes` values.
         ArchitectureError: the input is too small for the layers, or the groups do not divide the
             channels.
     """
+    require(
+        isinstance(changes, ModelOptions),
+        f"the second argument is a ModelOptions, not {short_repr(changes)}; its fields are "
+        "keywords, too: activation='tanh'",
+        UsageError,
+    )
     table = find_architecture(arch)
     return variants.variant(table, replace(changes, **options), num_classes=num_classes)
 
@@ -50,7 +59,13 @@ def list_models(pattern: str = "*") -> list[str]:
     """The names of the architectures that match a pattern such as "alexnet_*".
 
     `alexnet.create_model(name)` makes a network of one, `alexnet.architecture(name)` is its table.
+
+    Raises:
+        UsageError: the pattern is no text.
     """
+    require(
+        isinstance(pattern, str), f"pattern must be a text, not {short_repr(pattern)}", UsageError
+    )
     return [name for name in (*ZOO, *ABLATIONS) if fnmatch(name, pattern)]
 
 

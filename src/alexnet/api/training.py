@@ -19,10 +19,12 @@ from alexnet.api.recipes import (
 from alexnet.api.reporting import PretrainReporting, Reporting, pretrain_reporting, reporting
 from alexnet.config.options import with_options
 from alexnet.config.recipe import SCRATCH, Recipe, StoppingOptions
+from alexnet.config.serialization import parse_value
 from alexnet.errors import UnknownNameError, UsageError
 from alexnet.io.paths import FilePath, path_text
 from alexnet.io.text import short_repr
 from alexnet.keywords import check_keywords, check_options, check_positions
+from alexnet.models.field_checks import plain_number
 from alexnet.pretraining import pretrainer
 from alexnet.pretraining.pretrainer import Pretrained
 from alexnet.pretraining.recipe import KINDS, PretrainRecipe
@@ -71,8 +73,8 @@ def train(
         log: also log for other programs: "tensorboard", "mlflow", "wandb", "csv", several as a
             list or joined by commas.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
-        options: every flag of `alexnet train`, with underscores: `lr=0.001`, `batch_size=64`,
-            `arch="alexnet_bn"` or an `Architecture`. A whole group is an option, too:
+        options: every option of a recipe, as the flags of `alexnet train` with underscores:
+            `lr=0.001`, `batch_size=64`, `arch="alexnet_bn"` or an `Architecture`. A whole group is an option, too:
             `augment=Augmentation(flip=False)`.
 
     Raises:
@@ -127,7 +129,7 @@ def find_lr(
         config: file of a recipe.
         pretrained: the source of the weights.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
-        options: every flag of `alexnet train`, with underscores.
+        options: every option of a recipe, as for `train`.
 
     Raises:
         UsageError: an option is unknown (the message names the nearest one) or of the wrong type.
@@ -202,10 +204,12 @@ def resume(
         options: what ends the run early, by the names of the flags: `patience=5`.
 
     Raises:
+        ConfigError: `epochs` is no whole number.
         ModelFileError: not a run folder, or a damaged one.
         TrainingError: the run has finished, or another process is training it.
         TrainingInterrupted: SIGINT or SIGTERM came; a checkpoint is saved.
     """
+    epochs = parse_value(int | None, plain_number(epochs), "epochs")
     folder = path.folder if isinstance(path, Run) else RunFolder(Path(path_text(path)))
     stopping = with_options(read_run_recipe(folder).stopping, options) if options else None
     with reporting(reporter) as reporter:
@@ -249,7 +253,7 @@ def pretrain(
         out: the run folder; `runs/<name>-<kind>-<number>` unless given.
         plots: draw filters, reconstructions and error curves at the end.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
-        options: every flag of `alexnet pretrain`, with underscores.
+        options: every option of the recipe: the flags of `alexnet pretrain`, with underscores.
 
     Raises:
         UsageError: an option is unknown (the message names the nearest one) or of the wrong type.
@@ -266,7 +270,7 @@ def pretrain(
 
 
 def _pretrain_recipe(kind: str, recipe: Start, options: dict[str, Any]) -> PretrainRecipe:
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise UnknownNameError("kind of pretraining", str(kind), KINDS)
     return KINDS[kind].from_recipe(read_call(recipe, "", options).recipe(init_from=SCRATCH))
 

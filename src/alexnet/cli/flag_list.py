@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 
 import tyro
 
-from alexnet.config.options import flag_name
+from alexnet.config.options import SET_BY_PROGRAM, flag_name
 
 METAVARS = {
     "config": "FILE",
@@ -33,9 +33,6 @@ METAVARS = {
     "out": "FILE",
 }
 """Placeholders of string values in help; other fields have their own name in capitals."""
-
-HIDDEN = ("replanned",)
-"""Fields that the program sets itself, which help does not show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +62,7 @@ class Flag:
 
 
 def list_flags(cls: Any, value: object = None) -> Iterator[Flag]:
-    """Yield every flag of a dataclass but HIDDEN ones, with those of dataclasses in its fields.
+    """Yield the flags of a dataclass and of those in its fields, without SET_BY_PROGRAM.
 
     Args:
         cls: the dataclass.
@@ -74,7 +71,7 @@ def list_flags(cls: Any, value: object = None) -> Iterator[Flag]:
     cls = get_origin(cls) or cls
     hints, texts = get_type_hints(cls, include_extras=True), field_texts(cls)
     group = docstring_summary(cls)
-    for field in (field for field in fields(cls) if field.name not in HIDDEN):
+    for field in (field for field in fields(cls) if field.name not in SET_BY_PROGRAM):
         default = _default(field) if value is None else getattr(value, field.name)
         hint = hints[field.name]
         if isinstance(hint, TypeVar) or is_dataclass(hint):

@@ -10,6 +10,16 @@ from alexnet.other_words import OTHER_WORDS, answer_to, note_on, option_for
 
 SHELL_ANSWERS = {
     "json": "",
+    "csv": "",
+    **dict.fromkeys(
+        ("optimized", "exact"),
+        "alexnet predict is optimized unless --exact is given, and alexnet evaluate is exact "
+        "unless --optimized is",
+    ),
+    **dict.fromkeys(
+        ("dry_run", "fast_dev_run", "overfit_one_batch", "overfit_batches"),
+        "alexnet train has --dry-run and --overfit-one-batch",
+    ),
     "watch": "a running training is watched by: alexnet report RUN --watch",
     **dict.fromkeys(
         ("find_lr", "lr_find", "auto_lr_find", "lr_finder"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from alexnet.errors import ConfigError, require
+from alexnet.io.text import short_repr
 
 MAX_PATTERN_LENGTH = 200
 
@@ -13,9 +14,10 @@ def compile_label_pattern(text: str) -> re.Pattern[str]:
     """Compile the regular expression of `--label-from`.
 
     Raises:
-        ConfigError: it is no regular expression, has more than 200 characters, or has neither
-            exactly one group nor one called `label`.
+        ConfigError: it is no text or no regular expression, has more than 200 characters, or has
+            neither exactly one group nor one called `label`.
     """
+    require(isinstance(text, str), f"--label-from must be a text, not {short_repr(text)}")
     shown = f"--label-from {text[:60]!r}"
     require(
         len(text) <= MAX_PATTERN_LENGTH, f"{shown} .. has more than {MAX_PATTERN_LENGTH} characters"

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 FLAG_WORDS = {"init_from": "from", "class_name": "class"}
 """Flags that differ from their option's name, since they are keywords of Python."""
+SET_BY_PROGRAM = ("replanned",)
+"""Options that the program sets itself, which help and messages do not show."""
 
 
 def flag_name(option: str) -> str:
@@ -110,7 +112,8 @@ def with_options(recipe: T, options: Mapping[str, Any], others: Collection[str] 
             continue
         if name in own and not option_for(name, known):
             raise _not_a_group(name, own[name], value)
-        raise unknown_keyword(name, [*known, *others], "option")
+        shown = [option for option in known if option not in SET_BY_PROGRAM]
+        raise unknown_keyword(name, [*shown, *others], "option")
     return _changed(recipe, options)
 
 

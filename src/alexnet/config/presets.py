@@ -155,7 +155,7 @@ def preset(name: str, /, **options: Any) -> Recipe:
         UnknownNameError: there is no such preset or option; the message suggests similar names.
         ConfigError: a value is out of range.
     """
-    if name not in PRESETS:
-        raise UnknownNameError("preset", name, PRESETS)
+    if not isinstance(name, str) or name not in PRESETS:
+        raise UnknownNameError("preset", str(name), PRESETS)
     start = with_architecture(PRESETS[name], options.get("arch", PRESETS[name].arch))
     return with_options(start, options)

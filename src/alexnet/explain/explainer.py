@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from alexnet.data.images.decode import decode, upright_rgb, upright_size
-from alexnet.errors import DataError, UnknownNameError, UsageError
+from alexnet.errors import DataError, UnknownNameError, UsageError, require
 from alexnet.explain import attribution
 from alexnet.explain.channels import strong_channels
 from alexnet.explain.explanation import METHODS, Explanation, NeighborImage
@@ -91,6 +91,7 @@ def check_explainable(
             edited; or captum is not installed.
     """
     attribution.require_captum()
+    require(isinstance(methods, Iterable), f"methods must be texts, not {methods!r}", UsageError)
     for method in methods:
         if method not in METHODS:
             raise UnknownNameError("method", method, METHODS)

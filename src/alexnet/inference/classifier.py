@@ -33,7 +33,9 @@ from alexnet.inference.optimize import (
 from alexnet.inference.predictions import AnsweringNetwork, NumberType
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.io.paths import path_text
+from alexnet.io.text import short_repr
 from alexnet.keywords import check_keywords
+from alexnet.models.field_checks import is_integer
 from alexnet.models.network import Network, channels_last, evaluation_mode
 from alexnet.ops.tracing import no_autocast
 from alexnet.parallel.device import device_of_rank
@@ -152,7 +154,8 @@ class Classifier(Predictor):
         Where fp16 overflows, the batch is computed again in float32, with a warning.
 
         Raises:
-            UsageError: `pixels` have another type or shape, or `crops` is neither 1 nor 10.
+            UsageError: `pixels` have another type or shape, `crops` is neither 1 nor 10, or
+                `batch` is no whole number of at least 1.
 
         Source: Paper, section 4.1.
         """
@@ -259,6 +262,8 @@ class Classifier(Predictor):
         length: int | None = None,
     ) -> np.ndarray:
         """The results of `compute` for all images: float32 [N, length], or [N, num_classes]."""
+        if not is_integer(batch) or batch < 1:
+            raise UsageError(f"batch must be a whole number of at least 1, not {short_repr(batch)}")
         pixels = checked_pixels(pixels, self.info.preprocessing.resize_size)
         results = [np.zeros((0, length or len(self.class_names)), np.float32)]
         with evaluation_mode(self.network):

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from alexnet.errors import UnknownNameError, UsageError
+from alexnet.io.text import short_repr
 from alexnet.loggers.logger import Logger, LogStart
 from alexnet.runtime.extras import require_extra
 
@@ -40,11 +41,11 @@ def read_names(words: str | Iterable[str]) -> tuple[str, ...]:
 
     Raises:
         UnknownNameError: there is no such logger.
-        UsageError: a package that a logger needs is not installed.
+        UsageError: a value is no text, or a package that a logger needs is not installed.
     """
-    parts = [words] if isinstance(words, str) else list(words)
+    parts = list(words) if isinstance(words, Iterable) and not isinstance(words, str) else [words]
     if not all(isinstance(part, str) for part in parts):
-        raise UsageError(f"loggers are named by words such as tensorboard, not {parts!r}")
+        raise UsageError(f"loggers are named by words such as tensorboard, not {short_repr(words)}")
     names = [name.strip() for part in parts for name in part.split(",") if name.strip()]
     for name in names:
         if name not in LOGGERS:

@@ -11,6 +11,7 @@ from collections import ChainMap
 from dataclasses import replace
 
 from alexnet.errors import UnknownNameError, UsageError
+from alexnet.io.text import short_repr
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
     Activation,
@@ -389,9 +390,12 @@ def architecture(name: str | Architecture) -> Architecture:
 
     Raises:
         UnknownNameError: there is no such architecture; the message suggests similar names.
+        UsageError: `name` is of another type, or another family's.
     """
     if isinstance(name, Architecture):
         return name
+    if not isinstance(name, str):
+        raise UsageError(f"an architecture is named by a text, not {short_repr(name)}")
     if name in _PUBLISHED:
         return _PUBLISHED[name]
     if name.lower().startswith(OTHER_FAMILIES):

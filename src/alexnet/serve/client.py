@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import islice
+from numbers import Real
 from typing import Any, Literal, NamedTuple
 from urllib.parse import SplitResult, urlencode, urlsplit
 
@@ -19,9 +20,10 @@ import numpy as np
 
 from alexnet.data.images.decode import upright_rgb
 from alexnet.data.images.rejection import IMAGE_ERRORS, rejection_reason
-from alexnet.errors import AlexNetError, DataError, UsageError
+from alexnet.errors import AlexNetError, DataError, UsageError, require
 from alexnet.inference.inputs import ImageInput, Input, read_inputs
 from alexnet.inference.predictions import ClassProbability, Prediction, Predictions
+from alexnet.io.text import short_repr
 
 IMAGES_PER_REQUEST, BYTES_PER_REQUEST = 16, 16_000_000
 TOO_SLOW, TOO_LARGE, WRONG_TYPE, TOO_BUSY = 408, 413, 415, 503
@@ -66,12 +68,15 @@ class Client:
     def __init__(
         self, url: str = "http://127.0.0.1:8000", token: str = "", timeout_seconds: float = 60.0
     ) -> None:
+        for name, text in (("url", url), ("token", token)):
+            require(isinstance(text, str), f"{name} must be a text", UsageError)
         token = token.strip()
         if not (token.isascii() and token.isprintable()):
             raise UsageError("a server's token has letters, digits and signs of ASCII alone")
-        if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
-            limits = f"above 0 and at most {MAX_TIMEOUT_SECONDS:,.0f}"
-            raise UsageError(f"timeout_seconds is {limits}, not {timeout_seconds:g}")
+        is_number = isinstance(timeout_seconds, Real)
+        if not (is_number and 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS):
+            limits = f"a number above 0 and at most {MAX_TIMEOUT_SECONDS:,.0f}"
+            raise UsageError(f"timeout_seconds is {limits}, not {short_repr(timeout_seconds)}")
         self.url, self.timeout_seconds = _address(url), timeout_seconds
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
