@@ -11,9 +11,11 @@ import pytest
 
 import alexnet
 from alexnet.cli import VERBS
+from alexnet.cli.flag_list import list_flags
 from alexnet.cli.help import INDENT
 from alexnet.cli.help_pages import MAX_BASIC_FLAGS, PAGES
 from alexnet.config.presets import FINETUNE, PRESETS
+from alexnet.config.recipe import Recipe
 from support.commands import Command, CommandResult
 
 ACTIONS = [
@@ -116,6 +118,17 @@ def test_help_of_train_has_the_defaults_for_own_images_where_they_are_others(
         assert "own images:" not in command("train", "flowers17", flag).out
 
 
+def test_help_says_what_an_own_default_of_none_means(command: Command) -> None:
+    text = " ".join(command("train", "--help-all").out.split())
+    assert (
+        "in pixels; the word None: as published. (default: 128; own images: as published)" in text
+    )
+    assert "the input size. (default: 140; own images: the input size)" in text
+    flags, others = (list_flags(Recipe, one) for one in (PRESETS["quickstart"], FINETUNE))
+    differ = {a.field for a, b in zip(flags, others, strict=True) if a.default != b.default}
+    assert text.count("own images: ") == len(differ - {"name"})
+
+
 @pytest.mark.parametrize("verb", ["data", "cache", "experiment", "benchmark", "pretrain"])
 def test_help_of_a_verb_with_actions_has_three_examples(command: Command, verb: str) -> None:
     for flag in ("--help", "--help-all"):
@@ -159,7 +172,7 @@ def test_help_shows_only_what_a_user_may_set_in_words(command: Command) -> None:
         text = " ".join(command(verb, "--help-all").out.split())
         assert "--replanned" not in text
         assert "; None:" not in text
-        assert ("; the word None: as published. (default: 128)" in text) == (verb == "train")
+        assert ("; the word None: as published. (default: 128;" in text) == (verb == "train")
 
 
 def test_help_names_what_else_a_verb_does_unless_that_is_asked_for(command: Command) -> None:

@@ -74,8 +74,8 @@ def train(
             list or joined by commas.
         reporter: a `Reporter`; "auto" shows progress in this shell, None is silent.
         options: every option of a recipe, as the flags of `alexnet train` with underscores:
-            `lr=0.001`, `batch_size=64`, `arch="alexnet_bn"` or an `Architecture`. A whole group is an option, too:
-            `augment=Augmentation(flip=False)`.
+            `lr=0.001`, `batch_size=64`, `arch="alexnet_bn"` or an `Architecture`. A whole group is
+            an option, too: `augment=Augmentation(flip=False)`.
 
     Raises:
         UsageError: an option is unknown (the message names the nearest one) or of the wrong type.

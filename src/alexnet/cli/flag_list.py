@@ -49,8 +49,8 @@ class Flag:
     default: object
     """The default value; MISSING if a value must be given."""
     is_positional: bool
-    own_default: object = None
-    """The default for the user's own images; None if it is not different."""
+    own_default: object
+    """The default for the user's own images; MISSING if the verb has none."""
 
     @property
     def names(self) -> list[str]:
@@ -98,6 +98,7 @@ def _flag(name: str, hint: Any, group: str, text: str, default: object) -> Flag:
         metavar=own[0] if own else _metavar(name, kind),
         default=default,
         is_positional=tyro.conf.Positional in annotations,
+        own_default=MISSING,
     )
 
 

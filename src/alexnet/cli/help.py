@@ -132,10 +132,17 @@ def _text(flag: Flag) -> str:
     if flag.default is MISSING and not flag.is_positional:
         return f"{text} (required)"
     default = _default_text(flag.default)
-    if flag.own_default not in (None, flag.default):
-        own = _default_text(flag.own_default)
-        default = f"{default or 'none'}; own images: {own or 'no'}"
+    if flag.own_default not in (MISSING, flag.default):
+        default = f"{default or 'none'}; own images: {_own_text(flag)}"
     return f"{text} (default: {default})" if default else text
+
+
+def _own_text(flag: Flag) -> str:
+    """The default for the user's own images; for None, what the flag's text says it means."""
+    meaning = re.search(r"\bNone: ([^.;,]*)", flag.help)
+    if flag.own_default is None and meaning:
+        return meaning[1]
+    return _default_text(flag.own_default) or "no"
 
 
 def _default_text(default: object) -> str:
