@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from alexnet.config.augmentation import NO_AUGMENTATION
+from alexnet.config.presets import FINETUNE, PRESETS
 from alexnet.config.recipe import Recipe
 from alexnet.data.datasets.folder import folder_source
 from alexnet.data.store.store import open_store
@@ -197,17 +198,41 @@ def test_data_show_draws_a_sheet(command: Command, flowers: Path, tmp_path: Path
     assert (facts["plot"], facts["class_names"]) == (str(sheet), ["bellflower"])
 
 
-def test_data_show_takes_the_flags_of_augmentation(
-    command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They change the augmentation of the preset, also where they are another preset's defaults."""
-    shown: list[Recipe] = []
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
+    """The recipes whose images `data show` would plot."""
+    recipes: list[Recipe] = []
 
     def preview(recipe: Recipe, *_: object) -> None:
-        shown.append(recipe)
+        recipes.append(recipe)
         raise UsageError("seen")
 
     monkeypatch.setattr("alexnet.training.preview.augmentation_preview", preview)
+    return recipes
+
+
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        ("photos/", FINETUNE),
+        ("photos/ --arch alexnet_owt", FINETUNE),
+        ("photos/ --arch alexnet_bn", PRESETS["quickstart"]),
+        ("photos/ --preset flowers17", PRESETS["flowers17"]),
+        ("flowers17", PRESETS["flowers17"]),
+        ("mnist", PRESETS["quickstart"]),
+    ],
+)
+def test_data_show_shows_what_the_same_words_train(
+    command: Command, shown: list[Recipe], words: str, start: Recipe
+) -> None:
+    command("data", "show", *words.split())
+    found = [(one.data_options, one.augment, one.arch, one.model) for one in shown]
+    assert found == [(start.data_options, start.augment, start.arch, start.model)]
+    assert shown[0].data == words.split()[0]
+
+
+def test_data_show_takes_the_flags_of_augmentation(command: Command, shown: list[Recipe]) -> None:
+    """They change the augmentation of the preset, also where they are another preset's defaults."""
     words = "photos --preset notebook --min-scale 0.5 --rand-augment 2 9 --vertical-flip"
     assert command("data", "show", *words.split()).err == "alexnet: seen\n"
     augment = replace(NO_AUGMENTATION, min_scale=0.5, rand_augment=(2, 9), vertical_flip=True)

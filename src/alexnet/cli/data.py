@@ -20,9 +20,9 @@ from alexnet.cli.run_options import train_command
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.options import flag_name
 from alexnet.config.preprocessing import Resize, StoreFormat
-from alexnet.config.presets import QUICKSTART, preset
+from alexnet.config.presets import FINETUNE, QUICKSTART, preset
 from alexnet.config.published_inputs import with_architecture
-from alexnet.config.recipe import DataOptions, Recipe, SplitMethod
+from alexnet.config.recipe import SCRATCH, DataOptions, Recipe, SplitMethod
 from alexnet.data.check import Finding, check, equal_groups
 from alexnet.data.datasets.catalogue import open_source
 from alexnet.data.duplicates import check_command, duplicate_advice
@@ -133,10 +133,22 @@ def prepare_action(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _training_recipe(data: str) -> Recipe:
-    """The recipe that the command of `train_command` trains."""
+def _training_recipe(data: str, arch: str | Architecture = "") -> Recipe:
+    """The recipe that the command of `train_command` trains, with --arch if that is given.
+
+    Images of one's own are fine-tuned where the network fits torchvision's weights.
+    """
+    chosen: dict[str, Any] = {"arch": arch} if arch else {}
     is_start = train_command(data)[2:] == [data]
-    return (read_call(data) if is_start else read_call(options={"data": data})).recipe()
+    call = read_call(data if is_start else "", "", chosen if is_start else {**chosen, "data": data})
+    recipe = call.recipe()
+    if recipe.init_from != "auto" or not arch:
+        return recipe
+    from alexnet.interop.torchvision import unfit_convolution
+    from alexnet.training.build import build_architecture
+
+    is_unfit = unfit_convolution(build_architecture(recipe))
+    return call.recipe(init_from=SCRATCH) if is_unfit else recipe
 
 
 def _changes(recipe: Recipe, chosen: Mapping[str, Any]) -> Iterator[str]:
@@ -310,8 +322,9 @@ class ShowFlags:
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     """A data set's name, a folder or archive of images, a list: CSV (path,label[,split]), JSON or
     Parquet, or tar shards (WebDataset)."""
-    preset: str = "quickstart"
-    """The preset whose preprocessing and augmentation are shown; flags change its augmentation."""
+    preset: str = ""
+    """The preset whose preprocessing and augmentation are shown, which flags change; unless given,
+    those of `alexnet train DATA`."""
     arch: str | Architecture = ""
     """Another network, whose own input is shown: an architecture's name, or a table of your own:
     nets.py:NAME, or a JSON file of one."""
@@ -335,7 +348,8 @@ class ShowFlags:
 
 def show_action(arguments: Sequence[str]) -> int:
     """Plot the sheet and print its path."""
-    flags = parse(ShowFlags, arguments, "data show")
+    own = ShowFlags(data="", augment=FINETUNE.augment)
+    flags = parse(ShowFlags, arguments, "data show", own=own)
     from alexnet import plots
     from alexnet.training.preview import augmentation_preview
 
@@ -344,8 +358,11 @@ def show_action(arguments: Sequence[str]) -> int:
             f"--num-classes {flags.num_classes} must be at least 1 "
             f"and --num-samples {flags.num_samples} not negative"
         )
-    start = preset(flags.preset)
-    start = with_architecture(start, flags.arch) if flags.arch else start
+    if flags.preset:
+        start = preset(flags.preset)
+        start = with_architecture(start, flags.arch) if flags.arch else start
+    else:
+        start = _training_recipe(flags.data, flags.arch)
     augment, _ = parse_known(Augmentation, arguments, "data show", start.augment)
     recipe = replace(
         start,
@@ -359,7 +376,8 @@ def show_action(arguments: Sequence[str]) -> int:
         shown = augmentation_preview(recipe, flags.num_classes, flags.num_samples, reporter)
     out = Path(flags.out or f"{Path(flags.data).resolve().name}.png")
     heads = ("stored", *[f"sample {i + 1}" for i in range(flags.num_samples)])
-    title = plots.run_title("Augmentation", (shown.data, f"preset {flags.preset}"))
+    kind = f"preset {flags.preset}" if flags.preset else "as alexnet train"
+    title = plots.run_title("Augmentation", (shown.data, kind))
     sheet = plots.contact_sheet(
         shown.images, shown.class_names, heads, captions=shown.captions, title=title
     )

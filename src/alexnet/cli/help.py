@@ -62,7 +62,10 @@ def _flags(cls: Any, default: object, own: object) -> list[Flag]:
     if own is None:
         return flags
     others = list(list_flags(cls, own))
-    return [replace(a, own_default=b.default) for a, b in zip(flags, others, strict=True)]
+    return [
+        a if a.is_positional else replace(a, own_default=b.default)
+        for a, b in zip(flags, others, strict=True)
+    ]
 
 
 def examples_text(examples: Iterable[tuple[str, str]]) -> str:

@@ -200,8 +200,8 @@ PAGES: dict[str, HelpPage] = {
             "min_scale", "rotation", "rand_augment", "random_erasing", "cutmix", "mixup",
         ),
         examples=(
-            ("data show photos/", "as the preset quickstart changes them"),
-            ("data show photos/ --preset flowers17", "as another preset does"),
+            ("data show photos/", "as `alexnet train photos/` changes them"),
+            ("data show photos/ --preset flowers17", "as a preset does"),
             ("data show photos/ --rand-augment 2 9 --mixup 0.2", "with more augmentation"),
         ),
     ),
