@@ -88,6 +88,19 @@ def test_data_check_exits_1_for_a_fault(command: Command, flowers: Path, tmp_pat
     assert "next " not in text.err, "first it is to be repaired"
 
 
+def test_data_check_goes_on_after_an_empty_class(command: Command, tmp_path: Path) -> None:
+    for i in range(6):
+        noise(tmp_path / "photos" / "ab"[i % 2] / f"{i}.png", i)
+    (tmp_path / "photos" / "a" / "7.png").write_bytes(b"?")
+    (tmp_path / "photos" / "c").mkdir()
+    told = command("data", "check", tmp_path / "photos", "--json")
+    found = [(one["issue"], one["name"]) for one in json.loads(told.out)["findings"]]
+    assert (told.code, found[:2]) == (1, [("empty_class", "c"), ("unreadable", "a/7.png")])
+    text = command("data", "check", tmp_path / "photos").out
+    assert "photos/c' has no images; fill or remove that folder" in text
+    assert "fill or remove that folder" in command("train", tmp_path / "photos").err
+
+
 def test_data_check_says_what_a_list_left_open(command: Command, tmp_path: Path) -> None:
     for i in range(4):
         noise(tmp_path / f"{i}.png", i)

@@ -173,12 +173,13 @@ def _duplicate_notes(store: Store, flags: PrepareFlags) -> list[str]:
     return duplicate_advice(store, indices, command)
 
 
-def _open(flags: PrepareFlags | CheckFlags | SplitFlags) -> Source:
+def _open(flags: PrepareFlags | CheckFlags | SplitFlags, *, allow_empty: bool = False) -> Source:
     """Open the data set; an archive is unpacked unless it was before."""
     with ProgressReporter() as reporter:
         return open_source(
             flags.data,
             flags.data_root,
+            allow_empty=allow_empty,
             label_from=flags.label_from,
             reporter=reporter,
         )
@@ -186,7 +187,7 @@ def _open(flags: PrepareFlags | CheckFlags | SplitFlags) -> Source:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckFlags:
-    """List unreadable, skipped, misnamed, small and duplicate images, and rare classes.
+    """List unreadable, skipped, misnamed, small and duplicate images, and rare or empty classes.
 
     JPEG, PNG, GIF, BMP, WebP, TIFF and PPM are read; AVIF and JPEG 2000 where Pillow has them; HEIC
     with alexnet[heic].
@@ -207,7 +208,7 @@ class CheckFlags:
 def check_action(arguments: Sequence[str]) -> int:
     """Print every finding; the exit code is 1 if one of them is a fault."""
     flags = parse(CheckFlags, arguments, "data check")
-    source = _open(flags)
+    source = _open(flags, allow_empty=True)
     with ProgressReporter() as reporter:
         findings = check(source, reporter.on_prepare)
     faults = sum(finding.is_fault for finding in findings)

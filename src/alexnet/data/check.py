@@ -37,7 +37,7 @@ SHOWN_COPIES = 3
 """Number of copies in a group that a finding names."""
 FAULTS = frozenset({
     "unreadable", "skipped", "duplicate_across_splits", "duplicate_across_classes",
-    "no_train_images",
+    "empty_class", "no_train_images",
 })  # fmt: skip
 """Issues that make results wrong, not just worse."""
 
@@ -47,8 +47,9 @@ class Finding:
     """One issue of one image, of a group of copies or of one class."""
 
     issue: str
-    """unreadable, skipped, format, remark, small, imbalance, no_train_images (also val, test),
-    few_images, class_case, duplicate or near_duplicate (also _across_splits, _across_classes)."""
+    """unreadable, skipped, format, remark, small, imbalance, empty_class, no_train_images (also
+    val, test), few_images, class_case, duplicate or near_duplicate (also _across_splits,
+    _across_classes)."""
     name: str
     """Name of the image, of the first copy or of the class."""
     detail: str
@@ -82,7 +83,8 @@ def check(source: Source, on_progress: ProgressCallback = ignore_progress) -> li
     what nearly equal ones are.
     """
     facts = _all_facts(source, on_progress)
-    findings = [*_unreadable(source, facts), *_skipped(source), *_duplicates(source, facts)]
+    findings = [Finding("empty_class", name, text) for name, text in source.empty_classes.items()]
+    findings += [*_unreadable(source, facts), *_skipped(source), *_duplicates(source, facts)]
     findings += _near_duplicates(source, facts)
     findings += [*_formats(source, facts), *_remarks(source, facts)]
     findings += [*_small(source, facts), *_imbalance(source), *_classes(source)]

@@ -118,6 +118,8 @@ class Source:
     """Number of files skipped, by reason: {".txt": 2, "hidden": 1}."""
     notes: tuple[str, ...] = ()
     """What was inferred from the data, one sentence each, for the user."""
+    empty_classes: dict[str, str] = field(default_factory=dict)
+    """A sentence on each class folder without images, by class; these are no `class_names`."""
     is_labelled: bool = True
     """False where the images have no labels; they are all of one class then."""
 

@@ -136,6 +136,9 @@ def test_empty_class_folder(tmp_path: Path) -> None:
         DataError, match=r"/c' has no images that are read, only \.svg 1; fill or rem"
     ):
         folder_source(tmp_path)
+    source = folder_source(tmp_path, allow_empty=True)
+    assert source.class_names == ("a", "b")
+    assert list(source.empty_classes) == ["c"]
 
 
 def test_a_class_without_images_in_one_split(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def open_source(
     data_root: str = "",
     *,
     allow_unlabelled: bool = False,
+    allow_empty: bool = False,
     label_from: str = "",
     reporter: Reporter = SILENT,
 ) -> Source:
@@ -98,6 +99,7 @@ def open_source(
         data: name or path.
         data_root: folder searched first for a named data set.
         allow_unlabelled: accept a folder of images without class folders, too.
+        allow_empty: accept class folders without images, as `folder_source`.
         label_from: regular expression that finds the class in the names of a folder's images, as
             `DataOptions.label_from`; "" where classes are folders.
         reporter: is told of what takes long the first time, by those of its methods `on_download`,
@@ -112,12 +114,12 @@ def open_source(
     path = Path(path_text(data))
     is_path = data not in DATASETS and bool(data)
     if is_path and path.is_dir():
-        return _open_folder(path, allow_unlabelled, label_from, on_index)
+        return _open_folder(path, allow_unlabelled, allow_empty, label_from, on_index)
     if is_path and path.is_file() and is_shard(path) and not label_from:
         return with_imagenet_names(archive_shard_source(path, on_index))
     if is_path and is_archive_name(path) and path.is_file():
         folder = unpacked_folder(path, progress_callback(reporter, "on_unpack"))
-        return _open_unpacked(path, folder, allow_unlabelled, label_from)
+        return _open_unpacked(path, folder, allow_unlabelled, allow_empty, label_from)
     if label_from:
         raise UsageError(f"--label-from is for folders of images, and {data!r} is none")
     if data in DATASETS:
@@ -129,10 +131,12 @@ def open_source(
     raise _cannot_open(data, path)
 
 
-def _open_unpacked(path: Path, folder: Path, allow_unlabelled: bool, label_from: str) -> Source:
+def _open_unpacked(
+    path: Path, folder: Path, allow_unlabelled: bool, allow_empty: bool, label_from: str
+) -> Source:
     """Open the folder that an archive was unpacked into; the source is named after the archive."""
     try:
-        source = _open_folder(folder, allow_unlabelled, label_from)
+        source = _open_folder(folder, allow_unlabelled, allow_empty, label_from)
     except DataError as error:
         raise DataError(f"{path}, unpacked: {error}") from error
     return dataclasses.replace(source, name=archive_stem(path))
@@ -169,6 +173,7 @@ def _file_kind(path: Path) -> str:
 def _open_folder(
     path: Path,
     allow_unlabelled: bool,
+    allow_empty: bool,
     label_from: str,
     on_index: ProgressCallback = ignore_progress,
 ) -> Source:
@@ -186,4 +191,4 @@ def _open_folder(
         return with_imagenet_names(source)
     if allow_unlabelled and not has_class_folders(path):
         return unlabelled_source(path)
-    return with_imagenet_names(folder_source(path))
+    return with_imagenet_names(folder_source(path, allow_empty=allow_empty))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from alexnet.data.datasets.archive import is_archive_name
@@ -19,7 +20,7 @@ NO_LISTS = (".txt", ".json", "submission.csv")
 LAYOUTS = "use CLASS/image.jpg for every class, or train/CLASS/image.jpg (val/, test/ alike)"
 
 
-def folder_source(folder: Path, label_from: str = "") -> Source:
+def folder_source(folder: Path, label_from: str = "", *, allow_empty: bool = False) -> Source:
     """List the images of a folder, sorted by their path; a class is a folder.
 
     Where there are folders of splits (`train`, `Training`, `seg_train`, `val`, `dev`, `test1`, ..),
@@ -32,6 +33,7 @@ def folder_source(folder: Path, label_from: str = "") -> Source:
         folder: folder of the data set.
         label_from: regular expression that finds the class in the name of each image, as
             `DataOptions.label_from`; "" where classes are folders.
+        allow_empty: leave out classes without images, and name them in `Source.empty_classes`.
 
     Raises:
         ConfigError: `label_from` cannot be used.
@@ -43,32 +45,39 @@ def folder_source(folder: Path, label_from: str = "") -> Source:
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(f"the folder {str(folder)!r} {problem}; {LAYOUTS}")
     skipped: Counter[str] = Counter()
+    empty: dict[str, str] = {}
     if label_from:
         rows = rows_from_names(str(folder), list_images(folder, skipped), label_from, skipped)
     else:
-        rows = _rows_from_folders(folder, skipped)
-    return make_source(folder.resolve().name or str(folder), folder, rows, skipped)
+        rows, empty = _rows_from_folders(folder, skipped)
+    if empty and not allow_empty:
+        raise DataError(next(iter(empty.values())))
+    source = make_source(folder.resolve().name or str(folder), folder, rows, skipped)
+    return replace(source, empty_classes=empty)
 
 
-def _rows_from_folders(folder: Path, skipped: Counter[str]) -> list[Row]:
-    """The images of all class folders; a class without images in one split has some in another.
+def _rows_from_folders(folder: Path, skipped: Counter[str]) -> tuple[list[Row], dict[str, str]]:
+    """The images of all class folders, and a sentence on each class without images in any split.
 
     Raises:
-        DataError: there are no class folders, or one has no images.
+        DataError: there are no class folders.
     """
     found = [
         (part, list_images(folder / part.path, skipped)) for part in _class_folders(folder, skipped)
     ]
     labels = {part.label for part, names in found if names}
-    for part, names in found:
-        if not names and part.label not in labels:
+    empty: dict[str, str] = {}
+    for part, _ in found:
+        if part.label not in labels:
             path = folder / part.path
-            raise DataError(f"{str(path)!r} {_no_images(path)}; fill or remove that folder")
-    return [
+            text = f"{str(path)!r} {_no_images(path)}; fill or remove that folder"
+            empty.setdefault(part.label, text)
+    rows = [
         Row(f"{part.path}/{name}", part.label, part.split)
         for part, names in found
         for name in names
     ]
+    return rows, empty
 
 
 def _class_folders(folder: Path, skipped: Counter[str]) -> list[ClassFolder]:

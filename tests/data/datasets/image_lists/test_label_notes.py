@@ -76,6 +76,22 @@ def test_joined_labels_are_noted(folder: Path, column: str, separator: str) -> N
     assert len(source.class_names) == 6, "a note, no error: they may be classes"
 
 
+@pytest.mark.parametrize(
+    ("column", "labels", "told"),
+    [
+        ("labels", "dog;cat;person car;horse person", "'person car' (2 of 4 labels)"),
+        ("labels", "person;dog;cat;person car", "'person car' (1 of 4 labels)"),
+        ("label", "dog;cat;person|car;person | dog", "'person|car' (2 of 4 labels)"),
+        ("label", "dog;cat;bird;dog, car", "'dog, car' (1 of 4 labels)"),
+    ],
+)
+def test_some_joined_labels_are_noted(folder: Path, column: str, labels: str, told: str) -> None:
+    names = labels.split(";")
+    source = read(folder, column, (names[i % len(names)] for i in range(NUM_IMAGES)))
+    (note,) = source.notes
+    assert note.startswith(f"combinations such as {told} are classes of their own; if the parts")
+
+
 def test_labels_in_any_order_are_several() -> None:
     planet = (
         "haze primary;agriculture clear primary water;clear primary;clear primary road;"
@@ -111,11 +127,19 @@ def test_a_text_for_each_image_is_not_compared_with_all_others(
         "fresh apple;rotten apple;fresh banana;rotten banana",
         "ace of clubs;two of clubs;ace of hearts;two of hearts;ace of spades;two of spades",
         "turn left;turn right;go left;go right;left;right;no left turn;no right turn",
+        "bear;cat;bear cat;dog",
+        "Paris, Texas;Paris, France;Lyon, France;Texas",
+        "shark;tiger shark;cat;wild cat",
         "speed limit 20;speed limit 30;speed limit 50;stop;yield;no entry;end of speed limit",
     ],
 )
 def test_names_of_classes_are_not_several(names: str) -> None:
     assert not combination_note(counts(names.split(";")), is_plural=False)
+
+
+def test_names_in_a_column_of_tags_are_not_several() -> None:
+    for names in ("shark;tiger shark;cat;wild cat", "white king;white queen;joker"):
+        assert not combination_note(counts(names.split(";")), is_plural=True)
 
 
 def test_names_of_imagenet_are_not_several() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
 
 from alexnet.io.text import short_repr
@@ -22,8 +22,8 @@ MIN_NUMBERS = 5
 MANY_NUMBERS, FEW_IMAGES = 10, 5
 """Whole numbers may be a quantity if there are more different ones than the digits, and fewer
 images of each."""
-SPACES = r"\s+"
-SEPARATORS = (r"\s*[|;]\s*", r"\s*,\s*", SPACES)
+BARS, SPACES = r"\s*[|;]\s*", r"\s+"
+SEPARATORS = (BARS, r"\s*,\s*", SPACES)
 """Separators of several labels in one cell."""
 PHRASE_WORDS = frozenset(("a", "and", "at", "for", "in", "of", "on", "or", "the", "to", "with"))
 """Words that join others to the name of one class: "ace of spades"."""
@@ -87,7 +87,11 @@ def _fractions(counts: Counter[str]) -> list[str]:
 
 
 def combination_note(counts: Counter[str], *, is_plural: bool) -> str:
-    """A sentence if most labels look like several labels of one image; else "".
+    """A sentence if labels look like several labels of one image; else "".
+
+    They do if most are combinations of the same parts. Some are enough with bars or semicolons,
+    which names lack; and where parts are at several places, with commas, or with spaces in a
+    column such as "tags".
 
     "white king" and "black king" are more likely the names of classes; "clear", "haze road" and
     "road clear" are more likely combinations of labels.
@@ -100,21 +104,49 @@ def combination_note(counts: Counter[str], *, is_plural: bool) -> str:
         return ""  # each image has a text of its own, and to compare a million takes long
     for separator in SEPARATORS:
         split = {label: re.split(separator, label) for label in counts}
-        joined = [label for label, parts in split.items() if _is_joined(parts)]
-        if len(joined) < MIN_COMBINATIONS or 2 * len(joined) <= len(split):
-            continue
-        uses = Counter(part for parts in split.values() for part in set(parts))
-        parts = {part for label in joined for part in split[label]}
-        num_recurring = sum(uses[part] > 1 for part in parts)
-        if len(parts) > len(split) or num_recurring < MIN_RECURRING * len(parts):
-            continue
-        if separator != SPACES or is_plural or _are_free(split.values()):
-            return (
+        is_sure = separator != SPACES or is_plural
+        if (parts := _shared_parts(split)) and (is_sure or _are_free(split.values())):
+            found = (
                 f"most labels are combinations of the same {len(parts)} parts, such as "
-                f"{short_repr(joined[0])}, and each combination is a class; if the parts are "
-                f"labels, {NO_MULTI_LABEL}"
+                f"{short_repr(_joined(split)[0])}, and each combination is a class"
             )
+        elif is_sure and (joined := _joined(split)) and (separator == BARS or _is_loose(split)):
+            found = (
+                f"combinations such as {short_repr(joined[0])} ({len(joined):,} of "
+                f"{len(split):,} labels) are classes of their own"
+            )
+        else:
+            continue
+        return f"{found}; if the parts are labels, {NO_MULTI_LABEL}"
     return ""
+
+
+def _shared_parts(split: Mapping[str, list[str]]) -> set[str]:
+    """The parts of which most labels are combinations; empty if they are not.
+
+    Args:
+        split: the parts of each label.
+    """
+    joined = _joined(split)
+    if len(joined) < MIN_COMBINATIONS or 2 * len(joined) <= len(split):
+        return set()
+    uses = Counter(part for parts in split.values() for part in set(parts))
+    parts = {part for label in joined for part in split[label]}
+    num_recurring = sum(uses[part] > 1 for part in parts)
+    are_shared = len(parts) <= len(split) and num_recurring >= MIN_RECURRING * len(parts)
+    return parts if are_shared else set()
+
+
+def _is_loose(split: Mapping[str, list[str]]) -> bool:
+    """Whether half of the joined labels have a part that is at another place in other labels."""
+    places, joined = _places(split.values()), _joined(split)
+    loose = [label for label in joined if any(len(places[part]) > 1 for part in split[label])]
+    return 2 * len(loose) >= len(joined)
+
+
+def _joined(split: Mapping[str, list[str]]) -> list[str]:
+    """The labels that may be several."""
+    return [label for label, parts in split.items() if _is_joined(parts)]
 
 
 def _is_joined(parts: list[str]) -> bool:
@@ -127,12 +159,18 @@ def _are_free(labels: Collection[list[str]]) -> bool:
 
     Then many of them are at several positions, counted from the end, as adjectives are not.
     """
+    places = _places(labels)
+    num_free = sum(len(found) > 1 for found in places.values())
+    return num_free >= MIN_FREE * len(places) and _are_sets(labels)
+
+
+def _places(labels: Collection[list[str]]) -> dict[str, set[int]]:
+    """The positions of each part in labels, counted from the end."""
     places: dict[str, set[int]] = {}
     for parts in labels:
         for place, part in enumerate(reversed(parts)):
             places.setdefault(part, set()).add(place)
-    num_free = sum(len(found) > 1 for found in places.values())
-    return num_free >= MIN_FREE * len(places) and _are_sets(labels)
+    return places
 
 
 def _are_sets(labels: Collection[list[str]]) -> bool:
