@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 import alexnet
+from alexnet.cli import VERBS
+from alexnet.cli.completion import COMMANDS
+from alexnet.other_words import SHELL_COMMANDS
 
 PUBLIC = {
     "AlexNetError",
@@ -97,6 +100,23 @@ def test_name_resolves(name: str) -> None:
 def test_dir_lists_the_names() -> None:
     assert set(dir(alexnet)) == PUBLIC | FOLDERS | {"__version__"}
     assert all(getattr(alexnet, name).__name__ == f"alexnet.{name}" for name in FOLDERS)
+
+
+@pytest.mark.parametrize("name", ["serve", "tune", "explain", "features", "label_errors"])
+def test_a_package_that_refuses_calls_is_a_module(name: str) -> None:
+    package = import_module(f"alexnet.{name}")
+    assert inspect.ismodule(package)
+    assert package.__all__
+    with pytest.raises(alexnet.AlexNetError, match=f"alexnet.{name} is a module; "):
+        package("runs/x")
+
+
+def test_every_command_without_a_function_is_one() -> None:
+    for name, command in SHELL_COMMANDS.items():
+        assert name not in {*PUBLIC, *FOLDERS}
+        _, verb, *rest = command.split()
+        assert verb in VERBS
+        assert verb not in ("data", "cache") or f"{verb} {rest[0]}" in COMMANDS
 
 
 def test_unknown_attribute() -> None:

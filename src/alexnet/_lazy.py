@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import Any, NoReturn
 
 
 def attach(
-    package: str, modules: Mapping[str, str], packages: Collection[str] = ()
+    package: str, modules: Mapping[str, str], packages: Collection[str] = (), *, called: str = ""
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` of a package whose public names are imported lazily.
 
@@ -17,6 +18,8 @@ def attach(
         package: the package's `__name__`.
         modules: for each public name the module below the package that defines it.
         packages: subpackages that are public names, too.
+        called: what to say to a call of the package, as if it were a function; "" for Python's
+            own message.
 
     Source: PEP 562.
     """
@@ -30,7 +33,21 @@ def attach(
         setattr(sys.modules[package], name, value)
         return value
 
+    if called:
+        sys.modules[package].__class__ = _refusing_calls(called)
     return get, lambda: sorted([*modules, *packages])
+
+
+def _refusing_calls(called: str) -> type[ModuleType]:
+    """The class of a package that looks like a function: a call of it raises UsageError."""
+
+    class Package(ModuleType):
+        def __call__(self, *_args: object, **_options: object) -> NoReturn:
+            from alexnet.errors import UsageError
+
+            raise UsageError(f"{self.__name__} is a module; {called}")
+
+    return Package
 
 
 def _unknown(package: str, name: str, known: list[str]) -> AttributeError:

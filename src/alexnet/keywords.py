@@ -10,7 +10,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from alexnet.errors import NEAR, UnknownNameError, UsageError
-from alexnet.other_words import OTHER_NAMES, explain
+from alexnet.other_words import OTHER_NAMES, SHELL_COMMANDS, explain
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,10 +67,12 @@ def unknown_keyword(name: str, known: Collection[str], what: str = "keyword") ->
 
 
 class UnknownAttributeError(UsageError, AttributeError):
-    """A name that a package does not have; the message names the nearest one."""
+    """A name that a package does not have; the message names the nearest one, or a command."""
 
     def __init__(self, package: str, name: str, known: Collection[str]) -> None:
         close = difflib.get_close_matches(name, known, n=1, cutoff=NEAR)
         ours = OTHER_NAMES.get(name) or (close[0] if close else "")
         hint = f"did you mean {package}.{ours}?" if ours else f"it has {', '.join(sorted(known))}"
+        if package == "alexnet" and name in SHELL_COMMANDS:
+            hint = f"the shell has it: {SHELL_COMMANDS[name]}"
         super().__init__(f"module {package!r} has no attribute {name!r}; {hint}")

@@ -373,6 +373,26 @@ OTHER_NAMES = {
 """The public names of `alexnet`, by the names of other programs' functions and classes."""
 
 
+SHELL_COMMANDS = {
+    "compare": "alexnet compare RUN RUN",
+    "tune": "alexnet tune DATA",
+    "push": "alexnet push RUN OWNER/NAME",
+    "push_to_hub": "alexnet push RUN OWNER/NAME",
+    "info": "alexnet info RUN",
+    "describe": "alexnet info RUN",
+    "runs": "alexnet runs",
+    "cache": "alexnet cache list",
+    "doctor": "alexnet doctor",
+    "check": "alexnet data check DATA",
+    "check_data": "alexnet data check DATA",
+    "data_check": "alexnet data check DATA",
+    "prepare": "alexnet data prepare DATA",
+    "show": "alexnet data show DATA",
+    "split": "alexnet data split DATA OUT",
+}
+"""Commands that no function of `alexnet` matches, by the names that one could have."""
+
+
 def option_for(word: str, known: Collection[str]) -> str:
     """The option of ours that a word of another program means; "" if there is none."""
     return next((ours for ours in OTHER_WORDS.get(word, ()) if ours in known), "")

@@ -183,7 +183,7 @@ def _recipe_for_data(start: object, given: Mapping[str, Any]) -> Recipe | None:
     if not isinstance(start, str | os.PathLike):
         raise UsageError(
             f"the first argument is a Recipe, the name of a preset, or the path of data; "
-            f"not a {type(start).__name__}{table_hint(start)}"
+            f"not a {type(start).__name__}{table_hint(start)}{_pairs_hint(start)}"
         )
     text = os.fspath(start)
     if PYTHON_FILE.fullmatch(text) and not Path(text).is_dir():
@@ -199,6 +199,13 @@ def _recipe_for_data(start: object, given: Mapping[str, Any]) -> Recipe | None:
     source = given.get("init_from") or (SCRATCH if data in DATASETS else "auto")
     recipe = _recipe_from(str(source))
     return name_after_data(replace(recipe, data=data), recipe)
+
+
+def _pairs_hint(start: object) -> str:
+    """A hint for a caller who gives images and labels; "" for any other value."""
+    if not isinstance(start, list | tuple | Mapping):
+        return ""
+    return "; write images and their labels to a CSV file of path,label, and give its path"
 
 
 def _recipe_from(source: str) -> Recipe:

@@ -50,4 +50,5 @@ __getattr__, __dir__ = attach(
         "sheet": "image_sheet",
         "synthesize": "synthesis",
     },
+    called="alexnet.load(model).explain(image) explains one",
 )

@@ -53,4 +53,5 @@ __getattr__, __dir__ = attach(
         "neighbors_sheet": "plots",
         "open_split": "split",
     },
+    called="alexnet.load(model).features(images) gives those of images",
 )

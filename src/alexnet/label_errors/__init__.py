@@ -26,4 +26,5 @@ __getattr__, __dir__ = attach(
         "find_label_errors": "suspects",
         "read_decisions": "decisions",
     },
+    called="its find_label_errors takes a Store, and the shell has alexnet data mistakes DATA",
 )

@@ -34,4 +34,5 @@ __all__ = ["Client", "Limits", "Service", "create_app"]
 __getattr__, __dir__ = attach(
     __name__,
     {"Client": "client", "Limits": "limits", "Service": "service", "create_app": "app"},
+    called="the shell has it: alexnet serve RUN",
 )

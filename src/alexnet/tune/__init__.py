@@ -32,4 +32,5 @@ __getattr__, __dir__ = attach(
         "plan_tuning": "plan",
         "read_space": "space",
     },
+    called="the shell has it: alexnet tune DATA",
 )
