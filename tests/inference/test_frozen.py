@@ -237,3 +237,18 @@ sys.exit(code)
     assert [one.stderr.splitlines()[-1] for one in done] == ["True", "False"]
     assert done[0].stdout == done[1].stdout
     assert '"number_type": "int8"' in done[0].stdout
+
+
+def test_inputs_of_another_type_shape_or_order_are_refused(
+    int8_kernels: KernelLibrary, tmp_path: Path
+) -> None:
+    assert freeze(narrow_classifier("alexnet").optimized(), tmp_path / "file")
+    frozen = read_frozen(tmp_path / "file", int8_kernels)
+    assert frozen
+    side = frozen.info.preprocessing.input_side
+    inputs = np.zeros((2, side, side, 3), np.float32)
+    assert frozen.logits(inputs).shape == (2, len(frozen.class_names))
+    wide = np.zeros((2, side, side, 4), np.float32)
+    for wrong in (inputs.astype(np.float64), wide, wide[..., :3], inputs.transpose(0, 3, 1, 2)):
+        with pytest.raises(ValueError, match="^images must be float32"):
+            frozen.logits(wrong)

@@ -81,3 +81,9 @@ def test_windows_larger_than_the_activations_are_rejected(kernels: KernelLibrary
     layer = FusedReluNormPool(None, nn.MaxPool2d(3, 2), kernels)
     with pytest.raises(ValueError, match="feature maps of 2 x 4, smaller than the window, 3"):
         layer(randn(1, 4, 2, 4))
+
+
+def test_channels_that_cannot_be_split_into_groups_are_refused(kernels: KernelLibrary) -> None:
+    layer = FusedReluNormPool(ResponseNorm(groups=2), nn.MaxPool2d(3, 2), kernels)
+    with pytest.raises(ValueError, match="5 channels cannot be split into 2 groups"):
+        layer(randn(1, 5, 6, 6))

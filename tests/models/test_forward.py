@@ -188,3 +188,11 @@ def test_batch_norm_is_in_one_pass_while_its_statistics_are_of_the_batch(
         torch.testing.assert_close(found, gradient, rtol=1e-3, atol=1e-5 * largest)
     for name, buffer in other.named_buffers():
         torch.testing.assert_close(network.get_buffer(name), buffer, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kernel_size", "stride"), [(3, 0), (0, 2), (-1, 2)])
+def test_torch_says_what_is_wrong_with_a_pooling(kernel_size: int, stride: int) -> None:
+    network = channels_last(narrow_classifier("alexnet").network).train()
+    network.pool1.kernel_size, network.pool1.stride = kernel_size, stride
+    with pytest.raises(RuntimeError, match=r"stride|kernel"):
+        network(randn(2, *network.architecture.input))

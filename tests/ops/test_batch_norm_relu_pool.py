@@ -102,6 +102,15 @@ def test_the_number_of_threads_changes_no_bit(window: tuple[int, int]) -> None:
             assert torch.equal(found, expected)
 
 
+@pytest.mark.parametrize("window", [(1, 1), (3, 2)])
+def test_a_hook_may_store_tensors_in_another_order(window: tuple[int, int]) -> None:
+    x, norm = images(torch.float32, 12, (13, 11)), batch_norm(12)
+    (expected,) = torch.autograd.grad(batch_norm_relu_pool(x, norm, *window).sin().sum(), x)
+    with torch.autograd.graph.saved_tensors_hooks(Tensor.contiguous, lambda stored: stored):
+        found = batch_norm_relu_pool(x, norm, *window)
+    assert torch.equal(torch.autograd.grad(found.sin().sum(), x)[0], expected)
+
+
 def test_a_value_that_is_not_a_number_reaches_its_whole_channel() -> None:
     x = images(torch.float32, 12, (7, 7)).detach()
     x[0, 3, 2, 2] = float("nan")

@@ -20,7 +20,7 @@ from alexnet.ops.bf16_gradients import (
     gradient_norm,
     sgd_step,
 )
-from alexnet.training.optimizers import Adam, AdamW, build_optimizer
+from alexnet.training.optimizers import Adam, AdamW, PaperSGD, build_optimizer
 from alexnet.training.step import set_up_update, update
 from support.kernels import needs_kernels, randn, torch_threads, without_kernels
 from support.narrow_nets import narrow_classifier
@@ -155,6 +155,39 @@ def test_a_step_of_adam_is_that_of_torch(ours: type[Adam], decay: float) -> None
     assert found.keys() == expected.keys()
     for name, tensor in expected.items():
         torch.testing.assert_close(found[name], tensor, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("ours", [PaperSGD, Adam])
+def test_a_state_of_another_shape_is_refused(ours: type[PaperSGD | Adam]) -> None:
+    """torch loads that of another network without a look at its shapes."""
+    weights = [nn.Parameter(randn(rows, 33)) for rows in (50, 5)]
+    large, small = (ours([weight], lr=0.1) for weight in weights)
+    for weight, optimizer in zip(weights, (large, small), strict=True):
+        weight.grad_dtype = None
+        weight.grad = torch.ones_like(weight, dtype=torch.bfloat16)
+        optimizer.step()
+    large.load_state_dict(small.state_dict())
+    with pytest.raises(
+        ValueError, match=r"state must be float32 \[50, 33\], not float32 \[5, 33\]"
+    ):
+        large.step()
+
+
+@pytest.mark.parametrize("change", [Tensor.half, lambda t: t.mT.contiguous().mT])
+def test_a_weight_of_another_type_or_order_is_refused(change: Any) -> None:
+    weight = nn.Parameter(change(randn(50, 33)))
+    weight.grad_dtype = None
+    weight.grad = torch.ones_like(weight, dtype=torch.bfloat16)
+    with pytest.raises(ValueError, match=r"must be float32 \[50, 33\], not float"):
+        PaperSGD([weight], lr=0.1).step()
+
+
+def test_inputs_of_more_axes_than_a_batch_has_are_left_to_torch() -> None:
+    made = layer(has_bf16_gradient=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        made(randn(2, 3, 70)).sum().backward()
+    assert made.weight.grad is not None
+    assert made.weight.grad.shape == made.weight.shape
 
 
 def test_the_number_of_threads_changes_no_bit() -> None:

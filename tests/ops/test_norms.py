@@ -145,6 +145,18 @@ def test_the_custom_operation_follows_torchs_rules() -> None:
     torch.library.opcheck(NORM, (x, *PAPER))
 
 
+@pytest.mark.parametrize(("size", "groups"), [(0, 1), (-3, 1), (5, 0), (5, 5)])
+def test_what_would_leave_the_activations_is_refused_by_the_operation_itself(
+    size: int, groups: int
+) -> None:
+    x, constants = randn(2, 12, 3, 3), (size, 1.0, 0.75, 2.0, groups)
+    for operation, tensors in ((NORM, [x]), (GRADIENT, [x, x])):
+        with pytest.raises(ValueError, match=r"at least 1|cannot be split"):
+            operation(*tensors, *constants)
+    with pytest.raises(ValueError, match=r"a gradient of shape \[2, 12, 3, 2\] for"):
+        GRADIENT(x, x[..., :2], *PAPER)
+
+
 def test_the_reference_gradient_is_exact() -> None:
     x = randn(2, 6, 2, 2, scale=2.0).double().requires_grad_()
     for constants in ((3, 0.3, 0.75, 1.0, 2), (4, 0.3, 0.6, 1.0, 1)):

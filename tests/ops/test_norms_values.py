@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from alexnet.models.modules import ResponseNorm
 from alexnet.ops.norms import response_norm, within_channel_lrn
 
 
@@ -93,6 +94,31 @@ def test_response_norm_gradient(groups: int, beta: float) -> None:
 def test_response_norm_groups_must_divide() -> None:
     with pytest.raises(ValueError, match=r"^5 channels cannot be split into 2 groups"):
         response_norm(draw(1, 5, 2, 2), groups=2)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("shape", [(2, 6, 3, 4, 5), (2, 6, 3, 1, 2, 5)])
+def test_there_may_be_more_axes_after_the_channels(shape: tuple[int, ...], groups: int) -> None:
+    x = draw(*shape).requires_grad_()
+    constants = (4, 0.1, 0.6, 0.5, groups)
+    found = response_norm(x, *constants)
+    expected = response_norm(x.flatten(2)[..., None], *constants).reshape(shape)
+    assert torch.equal(found, expected)
+    gradients = [torch.autograd.grad(y.sin().sum(), x)[0] for y in (found, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_maps_in_three_dimensions_are_normed_as_by_torch() -> None:
+    x = draw(2, 6, 3, 4, 5).contiguous(memory_format=torch.channels_last_3d)
+    found = ResponseNorm(size=5, alpha=0.1)(x)
+    assert found.is_contiguous(memory_format=torch.channels_last_3d)
+    torch.testing.assert_close(found, nn.LocalResponseNorm(5, alpha=0.5, k=2.0)(x))
+
+
+@pytest.mark.parametrize("shape", [(6, 3, 4), (2, 6), (6,), ()])
+def test_with_fewer_axes_the_channels_are_not_guessed(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"takes activations \[N, C, H, W\], not \[.*x\[None\]"):
+        ResponseNorm()(torch.ones(shape))
 
 
 @pytest.mark.parametrize("value", [0, -1, -300])

@@ -101,6 +101,14 @@ def test_the_number_of_threads_changes_no_bit(norm: Norm) -> None:
         assert torch.equal(grad, outcomes[0][1])
 
 
+def test_a_hook_may_store_tensors_in_another_order() -> None:
+    x, norm = images(torch.float32, 12, (13, 11)), NORMS["the paper's"]
+    (expected,) = torch.autograd.grad(relu_norm_pool(x, norm, 3, 2).sin().sum(), x)
+    with torch.autograd.graph.saved_tensors_hooks(Tensor.contiguous, lambda stored: stored):
+        found = relu_norm_pool(x, norm, 3, 2)
+    assert torch.equal(torch.autograd.grad(found.sin().sum(), x)[0], expected)
+
+
 def test_a_value_that_is_not_a_number_stays_one() -> None:
     x = images(torch.float32, 12, (7, 7)).detach()
     x[0, 3, 2, 2] = float("nan")

@@ -226,6 +226,10 @@ def test_by_hand_it_refuses_what_it_cannot_compute() -> None:
     weight = randn(32, 32, 3, 3)
     with pytest.raises(ValueError, match=r"no convolution by tiles here of .* \(1, 16, 9, 9\)"):
         tile_conv2d(randn(1, 16, 9, 9), weight, None, (1, 1))
+    with pytest.raises(ValueError, match=r"a bias of shape \(48,\) for 32 output channels"):
+        tile_conv2d(randn(1, 32, 9, 9), weight, randn(48), (1, 1))
+    with pytest.raises(ValueError, match=r"no convolution by tiles"):  # 33 in two groups
+        tile_conv2d(randn(1, 64, 9, 9), randn(33, 32, 3, 3), None, (1, 1), 2)
 
 
 @needs_tiles

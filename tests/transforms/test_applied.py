@@ -28,6 +28,7 @@ def test_a_crop_by_hand(box: tuple[float, ...], padding: int, text: str) -> None
 
 def test_a_line_for_each_change() -> None:
     applied = Applied(
+        size=20,
         boxes=torch.tensor([[0.0, 1, 0, 1], [9, -1, 0, 1]]),
         crop_size=10,
         color_shifts=torch.tensor([[4.2, -3.6, 0.1], [0, 1, 2]]),

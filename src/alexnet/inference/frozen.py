@@ -34,6 +34,7 @@ from alexnet.inference.int8_kernels import (
 from alexnet.inference.predictions import AnsweringNetwork
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.models.layers import FlattenOrder, Layer, ResponseNorm
+from alexnet.ops.arrays import check_array
 from alexnet.ops.library import KernelLibrary
 from alexnet.ops.resize_crop import box_of, resize_crop
 
@@ -109,7 +110,13 @@ class FrozenClassifier(Predictor):
         return np.concatenate(found)
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """Outputs float32 [N, num_classes] of the network's inputs, float32 [N, side, side, 3]."""
+        """Outputs float32 [N, num_classes] of the network's inputs, float32 [N, side, side, 3].
+
+        Raises:
+            ValueError: the inputs have another type or shape.
+        """
+        channels, *sides = self.info.architecture.input
+        check_array("images", images, "float32", (len(images), *sides, channels))
         kinds = [layer.kind for layer in self.layers]
         count = kinds.index("flatten") if "flatten" in kinds else len(kinds)
         at_a_time = maps_at_a_time(images[:1].size)

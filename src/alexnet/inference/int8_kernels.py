@@ -155,7 +155,8 @@ def relu_norm_pool(
     """Apply ReLU, response norm unless None, and max pooling: [N, H, W, C] to [N, H', W', C].
 
     Raises:
-        ValueError: the feature maps are smaller than the pooling window.
+        ValueError: the feature maps are smaller than the pooling window, or their channels cannot
+            be split into the norm's groups.
         MemoryError: there is no memory for the buffered lines.
     """
     n, h, w, c = x.shape
@@ -164,6 +165,8 @@ def relu_norm_pool(
     out_h, out_w = ((side - window) // stride + 1 for side in (h, w))
     y = _empty(x, (n, out_h, out_w, c), _type(x))
     groups = norm.groups if norm else 1
+    if c % groups:
+        raise ValueError(f"{c} channels cannot be split into {groups} groups")
     constants: tuple[float, ...] = (0, 0.0, 1.0, 1.0)  # size 0 stands for no norm
     if norm:
         constants = _constants(norm)

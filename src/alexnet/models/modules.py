@@ -27,6 +27,9 @@ fx.wrap("within_channel_lrn")
 class ResponseNorm(nn.Module):
     """Local response normalization across channels, for feature maps [N, C, H, W].
 
+    There may be more axes after C, as for `nn.LocalResponseNorm`. This takes [N, C, L], too, and
+    [C, H, W] as if it were that; here both raise a ValueError.
+
     Source: Paper, section 3.3; alpha as printed. torch's LocalResponseNorm takes alpha * size.
     """
 
@@ -139,7 +142,7 @@ class Linear(nn.Linear):
         if self.is_last:
             with no_autocast(x.device.type):
                 return super().forward(x.to(self.weight.dtype))
-        if self.allows_bf16_gradient and is_bf16_step(self.weight, x):
+        if self.allows_bf16_gradient and x.ndim == 2 and is_bf16_step(self.weight, x):
             return bf16_linear(x, self.weight, self.bias)
         return super().forward(x)
 

@@ -12,7 +12,7 @@
 - `second_derivatives`: gradients that torch can differentiate again, where a kernel's it cannot.
 - `library`: the C kernels, found, loaded and called; `threads`: whose threads they use.
 - `cores`: the cores that a process may use.
-- `tensors`: tensors as the kernels take them.
+- `tensors`, `arrays`: tensors and arrays as the kernels take them.
 - `resize`: Lanczos resizing of decoded images, by a kernel that needs no torch.
 - `resize_crop`: antialiased bilinear resizing of crops.
 - `build`: loads them from the package or the cache, or compiles `csrc/*.c` into the cache.

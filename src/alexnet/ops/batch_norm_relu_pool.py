@@ -86,7 +86,11 @@ class _BatchNormReluPool(torch.autograd.Function):
             plain = partial(_three_operations, eps=ctx.eps, window=window, stride=stride)
             inputs = x, weight, bias
             return *differentiable_gradients(plain, inputs, grad_outputs[0]), None, None, None
-        grad = grad_outputs[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
+        x, grad = (  # x may have been stored and loaded in another order (saved-tensor hooks)
+            t.contiguous(memory_format=torch.channels_last)
+            for t in (x, grad_outputs[0].to(x.dtype))
+        )
+        places = places.contiguous()
         sums = x.new_empty(n, 2, c, dtype=torch.float32)
         constants = torch.cat([constants, mean[None].float()])
         _call(x, "sums", x, constants, grad, places, sums, ctx.sizes)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
+from alexnet.ops.arrays import check_array
 from alexnet.ops.library import load_kernels
 from alexnet.ops.second_derivatives import differentiable_gradients
 from alexnet.ops.tile_gradients import can_compute_linear_gradients, linear_gradients
@@ -100,6 +101,9 @@ def sgd_step(
     """Update a weight, its velocity and its bf16 copy by its bf16 gradient.
 
     The velocity is torch's: v <- momentum * v + g + weight_decay * w; w <- w - lr * v.
+
+    Raises:
+        ValueError: weight or velocity is not contiguous float32, or the shapes differ.
     """
     _step("sgd_bf16", weight, (velocity,), lr, momentum, weight_decay)
 
@@ -128,6 +132,9 @@ def adam_step(
         eps: added to the root of the second.
         weight_decay: times the weight it is added to the gradient.
         is_decoupled: whether the weight is decayed by itself instead (AdamW).
+
+    Raises:
+        ValueError: weight or moments are not contiguous float32, or the shapes differ.
     """
     beta1, beta2 = betas
     kept, decay = (1 - lr * weight_decay, 0.0) if is_decoupled else (1.0, weight_decay)
@@ -141,9 +148,12 @@ def _step(kernel: str, weight: Tensor, state: tuple[Tensor, ...], *factors: floa
     kernels, gradient, copy = load_kernels(), weight.grad, _last_copy(weight)[0]
     assert kernels
     assert gradient is not None
-    count = weight.numel()
-    numbers = map(float, factors)
-    kernels.call(kernel, weight, *state, gradient.contiguous(), copy, count, *numbers)
+    gradient, shape, count = gradient.contiguous(), tuple(weight.shape), weight.numel()
+    for part in (weight, *state):
+        check_array("a weight or its optimizer state", part, "float32", shape)
+    for part in (gradient, copy):
+        check_array("a weight's gradient or copy", part, "bfloat16", shape)
+    kernels.call(kernel, weight, *state, gradient, copy, count, *map(float, factors))
     torch.autograd.graph.increment_version((weight, copy, *state))
     setattr(weight, COPY, (copy, _version_of(weight)))
 

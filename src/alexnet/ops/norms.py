@@ -40,7 +40,7 @@ def response_norm(
     kernel, in C on the CPU and in Triton on a GPU; where there is none it is plain torch.
 
     Args:
-        x: activations [N, C, H, W].
+        x: activations [N, C, H, W], or with more axes after C.
         size: channels in a window centered on channel i; an even size has one more before i.
         alpha: factor of the sum of squares.
         beta: exponent.
@@ -48,13 +48,15 @@ def response_norm(
         groups: groups of C / groups channels; a window does not cross their borders.
 
     Raises:
-        ValueError: C is not a multiple of `groups`, or `size` or `groups` is less than 1.
+        ValueError: C is not a multiple of `groups`, `size` or `groups` is less than 1, or there are
+            fewer than four axes: of [C, H, W] and [N, C, L] both are usual, so neither is guessed.
 
     Source: Paper, section 3.3; alpha as printed. torch's LocalResponseNorm takes alpha * size.
     """
-    _check_at_least_1(size=size, groups=groups)
-    if x.shape[1] % groups:
-        raise ValueError(f"{x.shape[1]} channels cannot be split into {groups} groups")
+    if x.ndim > 4:
+        maps = x.flatten(2, -2)
+        return response_norm(maps, size, alpha, beta, k, groups).reshape(x.shape)
+    _check_arguments(x, size, groups)
     if is_exporting() or is_transformed():  # then it must consist of torch's own operations
         return reference_norm(x, size, alpha, beta, k, groups)
     return torch.ops.alexnet.response_norm(x, size, alpha, beta, k, groups)  # type: ignore[no-any-return]
@@ -94,6 +96,7 @@ def response_norm_op(
     x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
     """The response norm as one custom operation."""
+    _check_arguments(x, size, groups)
     constants = (size, alpha, beta, k, groups)
     if has_triton_kernels(x, size):
         from alexnet.ops import norms_triton
@@ -113,6 +116,9 @@ def response_norm_backward_op(
     x: Tensor, grad_output: Tensor, size: int, alpha: float, beta: float, k: float, groups: int
 ) -> Tensor:
     """The gradient of `response_norm` w.r.t. x as one custom operation."""
+    _check_arguments(x, size, groups)
+    if grad_output.shape != x.shape:
+        raise ValueError(f"a gradient of shape {list(grad_output.shape)} for {list(x.shape)}")
     constants = (size, alpha, beta, k, groups)
     kernels = _kernels_for(x, size)
     if kernels is None and not has_triton_kernels(x, size):
@@ -154,9 +160,8 @@ def triton_compiles_for(gpu: torch.device) -> bool:
 
 def _kernels_for(x: Tensor, size: int) -> KernelLibrary | None:
     """The C kernels; None where there are none, or they do not support `x`."""
-    channels = x.shape[1] if x.ndim > 1 else 0
     is_supported = x.device.type == "cpu" and x.dtype in SUFFIX
-    if not is_supported or max(channels, size) > MAX_KERNEL_CHANNELS:
+    if not is_supported or max(x.shape[1], size) > MAX_KERNEL_CHANNELS:
         return None
     return load_kernels()
 
@@ -211,6 +216,22 @@ def _reference_backward(x: Tensor, grad_output: Tensor, constants: tuple[Any, ..
 
 
 response_norm_backward_op.register_autograd(_second_backward, setup_context=_setup_second)
+
+
+def _check_arguments(x: Tensor, size: int, groups: int) -> None:
+    """Reject what the kernels would read or write outside the activations for.
+
+    Raises:
+        ValueError: as `response_norm`.
+    """
+    _check_at_least_1(size=size, groups=groups)
+    if x.ndim != 4:
+        raise ValueError(
+            f"response_norm takes activations [N, C, H, W], not {list(x.shape)}; x[None] makes "
+            "them of [C, H, W], x[..., None] of [N, C, L]"
+        )
+    if x.shape[1] % groups:
+        raise ValueError(f"{x.shape[1]} channels cannot be split into {groups} groups")
 
 
 def _check_at_least_1(**arguments: int) -> None:

@@ -53,7 +53,7 @@ def can_use_one_pass(x: Tensor, norm: Norm, window: int) -> bool:
     if not is_trained or not x.numel() or not x.is_contiguous(memory_format=torch.channels_last):
         return False
     is_divisible = x.shape[1] % norm.groups == 0
-    is_large = min(x.shape[2:]) >= window and window <= MAX_WINDOW
+    is_large = 1 <= window <= MAX_WINDOW and min(x.shape[2:]) >= window
     has_kernel = _has_c_kernel(x, norm) or (ON_GPUS and _has_triton_kernel(x, norm, window))
     return is_divisible and is_large and has_kernel
 
@@ -106,7 +106,11 @@ class _ReluNormPool(torch.autograd.Function):
         if torch.is_grad_enabled():
             plain = partial(_three_operations, norm=norm, window=window, stride=stride)
             return *differentiable_gradients(plain, [x], grad_outputs[0]), None, None, None
-        grad = grad_outputs[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
+        grad = grad_outputs[0].to(x.dtype)
+        # x and places may have been stored and loaded in another order (saved-tensor hooks)
+        x, grad, places = (
+            t.contiguous(memory_format=torch.channels_last) for t in (x, grad, places)
+        )
         if x.is_cuda:
             from alexnet.ops import relu_norm_pool_triton
 

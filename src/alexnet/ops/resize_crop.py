@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
+from alexnet.ops.arrays import check_array
 from alexnet.ops.library import KernelLibrary
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def resize_crop(
     Args:
         kernels: of this machine.
         pixels: uint8 [N, S, S, 3].
-        boxes: float32 [N, 4], as `random_crop_boxes` has them: at whole pixels, steps of 1 or -1.
+        boxes: float32 [N, 4], as `random_crop_boxes` has them: at whole pixels, steps of 1 or -1,
+            and inside the images, which is not checked.
         shifts: float32 [N, 3], added to every pixel of a crop before it is normalized.
         size: of the crops, in pixels.
         mean: float32 [side, side, 3].
@@ -68,10 +70,20 @@ def resize_crop(
         crops: float32 [N, side, side, 3]; it changes, and is returned.
 
     All arrays are contiguous.
+
+    Raises:
+        ValueError: an array has another type or shape.
     """
     count, side = crops.shape[:2]
+    stored = pixels.shape[1]
+    check_array("pixels", pixels, "uint8", (count, stored, stored, 3))
+    check_array("boxes", boxes, "float32", (count, 4))
+    check_array("shifts", shifts, "float32", (count, 3))
+    check_array("mean", mean, "float32", (side, side, 3))
+    check_array("std", std, "float32", (3,))
+    check_array("crops", crops, "float32", (count, side, side, 3))
     first, weights = bilinear_filter(size, side)
-    sizes = (count, pixels.shape[1], size, side, weights.shape[1])
+    sizes = (count, stored, size, side, weights.shape[1])
     arrays = (pixels, boxes, shifts, first, weights, mean, std, crops)
     kernels.call("resize_crop_normalize", *arrays, *sizes)
     return crops

@@ -36,11 +36,13 @@ def should_use_tiles(layer: nn.Conv2d, x: Tensor) -> bool:
 def can_use_tiles(x: Tensor, weight: Tensor, padding: tuple[int, int], groups: int = 1) -> bool:
     """Whether `tile_conv2d` supports these tensors, in bf16."""
     outputs, channels, *kernel = weight.shape
-    is_whole = channels % TILE == 0 and outputs // groups % TILE == 0
+    is_whole = channels % TILE == 0 and outputs % (groups * TILE) == 0
     if not (is_whole and x.ndim == 4 and x.shape[1] == channels * groups and x.numel() > 0):
         return False
     sides = (x.shape[2 + i] + 2 * padding[i] for i in (0, 1))
-    is_fitting = all(k <= side and p < k for k, side, p in zip(kernel, sides, padding, strict=True))
+    is_fitting = all(
+        k <= side and 0 <= p < k for k, side, p in zip(kernel, sides, padding, strict=True)
+    )
     return is_fitting and x.device.type == "cpu" and has_tile_kernels()
 
 
@@ -57,12 +59,15 @@ def tile_conv2d(
         groups: of channels.
 
     Raises:
-        ValueError: the kernels do not compute with these tensors (`can_use_tiles`).
+        ValueError: the kernels do not compute with these tensors (`can_use_tiles`), or there is not
+            one bias per output channel.
         MemoryError: there is none for the tiles.
     """
     if not can_use_tiles(x, weight, padding, groups):
         shapes = f"{tuple(x.shape)} and {tuple(weight.shape)}"
         raise ValueError(f"no convolution by tiles here of inputs and weights of shapes {shapes}")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"a bias of shape {tuple(bias.shape)} for {len(weight)} output channels")
     with torch.autocast(x.device.type, enabled=False):
         y: Tensor = _TileConv.apply(  # type: ignore[no-untyped-call]
             _channels_last(x.to(torch.bfloat16)), weight, bias, padding, groups
@@ -130,7 +135,7 @@ def _convolve(
     is_turned: bool = False,
 ) -> Tensor:
     """Convolve in bf16, channels last; with `is_turned` compute the gradient w.r.t. the input."""
-    x = _channels_last(x)
+    x, weight = _channels_last(x), _channels_last(weight)
     n, channels, height, width = x.shape
     outputs, kernel = len(bias), tuple(weight.shape[2:])
     rows, columns = (x.shape[2 + i] + 2 * padding[i] - kernel[i] + 1 for i in (0, 1))

@@ -9,6 +9,7 @@
 - `erasing`: random erasing
 - `mixing`: CutMix and mixup
 - `crop_kernel`: crops by the C kernels
+- `checks`: of the images that a transform is given
 - `statistics`: mean, standard deviation and principal colours of the training images
 """
 

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from alexnet.transforms.checks import check_images
+
 
 def crop_matrices(boxes: Tensor) -> Tensor:
     """Matrices from a pixel of a crop to that of the stored image: boxes [B, 4] to [B, 3, 3]."""
@@ -56,7 +58,11 @@ def rotate(images: Tensor, degrees: Tensor, fill: Tensor) -> Tensor:
         images: float [B, C, S, S].
         degrees: counterclockwise, [B].
         fill: colour [C] of the corners that nothing is rotated into.
+
+    Raises:
+        UsageError: the images are not float [B, C, S, S].
     """
+    check_images(images, square=True)
     size = images.shape[-1]
     return crop_affine(images, rotation_matrices(degrees, size), size, fill)
 

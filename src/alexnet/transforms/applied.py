@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from alexnet.errors import UsageError
 from alexnet.transforms.affine import crop_matrices, rotation_matrices
 from alexnet.transforms.randaugment import ChosenOperations, geometric_matrices
 
@@ -15,6 +16,8 @@ from alexnet.transforms.randaugment import ChosenOperations, geometric_matrices
 class Applied:
     """The random choices of an `Augmenter` for a batch."""
 
+    size: int
+    """Side of the stored images, with their padding."""
     boxes: Tensor
     """Boxes of the crops in the padded image, as `random_crop_boxes` has them: [B, 4]."""
     crop_size: int
@@ -35,6 +38,18 @@ class Applied:
     """Factor of each image: [B, 1, 1, 1]."""
     erased: Tensor | None = None
     """Rectangles of random erasing in the crop: top, left, height, width, [B, 4]."""
+
+    def check_fits(self, pixels: Tensor) -> None:
+        """Check that the choices are for as many images, padded uint8 [B, S, S, 3], of that size.
+
+        Raises:
+            UsageError: they are for others.
+        """
+        if (len(self.boxes), self.size) != (len(pixels), pixels.shape[1]):
+            raise UsageError(
+                f"the choices are for {len(self.boxes)} images of {self.size} pixels with their "
+                f"padding, not for {len(pixels)} of {pixels.shape[1]}"
+            )
 
     def of(self, indices: Tensor) -> Applied:
         """The choices for some images of the batch, by their indices in it."""

@@ -15,6 +15,7 @@ from alexnet.config.augmentation import Augmentation
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.transforms.affine import crop_affine
 from alexnet.transforms.applied import Applied
+from alexnet.transforms.checks import check_stored
 from alexnet.transforms.crop_kernel import MAX_KERNEL_SIDE, kernel_crops
 from alexnet.transforms.crops import normalize, pad, resize, resized_crops, to_float_chw
 from alexnet.transforms.erasing import erase_boxes, random_erasing_boxes
@@ -47,24 +48,34 @@ class Augmenter:
         """Augment images: uint8 [B, S, S, 3] to float32 [B, C, side, side] in channels-last memory.
 
         `epoch` counts from 0.
+
+        Raises:
+            UsageError: the images are no such tensor, or smaller than a crop.
         """
         return self.apply(pixels, generator, epoch)[0]
 
     def apply(
         self, pixels: Tensor, generator: torch.Generator, epoch: int = 0
     ) -> tuple[Tensor, Applied]:
-        """The augmented images, as by a call, and what was done to each."""
+        """The augmented images, as by a call, and what was done to each.
+
+        Raises:
+            UsageError: the images are no such tensor, or smaller than a crop.
+        """
+        check_stored(pixels, self.preprocessing)
         applied = self.choose(len(pixels), pixels.shape[1], generator, epoch)
         return self.run(pixels, applied), applied
 
     def choose(self, count: int, size: int, generator: torch.Generator, epoch: int = 0) -> Applied:
         """Make all random choices for `count` stored images of `size` pixels."""
         options, device = self.options, generator.device
-        boxes = self._crop_boxes(count, size + 2 * self.preprocessing.padding, generator)
+        size += 2 * self.preprocessing.padding
+        boxes = self._crop_boxes(count, size, generator)
         has_color = options.last_color_epoch is None or epoch < options.last_color_epoch
         std = options.color_std if has_color else 0.0
         applied = Applied(
             boxes=boxes,
+            size=size,
             crop_size=self._crop_size,
             padding=self.preprocessing.padding,
             color_shifts=pca_color_jitter(count, self.color_principal_axes, std, generator),
@@ -96,8 +107,14 @@ class Augmenter:
             )
 
     def run(self, pixels: Tensor, applied: Applied) -> Tensor:
-        """Augment the images as `choose` has chosen: uint8 [B, S, S, 3] to what a call returns."""
+        """Augment the images as `choose` has chosen: uint8 [B, S, S, 3] to what a call returns.
+
+        Raises:
+            UsageError: the images are no such tensor, or were chosen for others in number or size.
+        """
+        check_stored(pixels, self.preprocessing)
         pixels = pad(pixels, self.preprocessing.padding)
+        applied.check_fits(pixels)
         images = self._run_kernel(pixels, applied)
         if images is None:
             images = self._run_torch(pixels, applied)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from alexnet.ops.arrays import check_array
 from alexnet.ops.library import load_kernels
 from alexnet.transforms.applied import Applied
 
@@ -34,15 +35,26 @@ def kernel_crops(
 
     Returns:
         The crops in channels-last memory; None where there are no kernels.
+
+    Raises:
+        ValueError: a tensor has another type or shape.
     """
     kernels = load_kernels()
     if kernels is None:
         return None
-    pixels = pixels.contiguous()
-    crops = pixels.new_empty((len(pixels), side, side, 3), dtype=torch.float32)
-    outputs = (shifts, mean, std, crops, len(pixels), pixels.shape[1], side, mean.ndim == 3)
+    pixels, count, size = pixels.contiguous(), len(pixels), pixels.shape[1]
+    check_array("pixels", pixels, "uint8", (count, size, size, 3))
+    check_array("shifts", shifts, "float32", (count, 3))
+    check_array("mean", mean, "float32", (side, side, 3) if mean.ndim == 3 else (3,))
+    check_array("std", std, "float32", (3,))
+    crops = pixels.new_empty((count, side, side, 3), dtype=torch.float32)
+    outputs = (shifts, mean, std, crops, count, size, side, mean.ndim == 3)
     if fill is not None:
-        kernels.call("affine_crop_normalize", pixels, applied.matrices(), fill, *outputs)
+        matrices = applied.matrices()
+        check_array("matrices", matrices, "float32", (count, 3, 3))
+        check_array("fill", fill, "float32", (3,))
+        kernels.call("affine_crop_normalize", pixels, matrices, fill, *outputs)
     else:
+        check_array("boxes", applied.boxes, "float32", (count, 4))
         kernels.call("crop_normalize", pixels, applied.boxes, *outputs)
     return crops.permute(0, 3, 1, 2)

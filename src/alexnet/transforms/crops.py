@@ -12,6 +12,7 @@ from torch import Tensor
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.ops.library import load_kernels
 from alexnet.ops.resize_crop import box_of, resize_crop
+from alexnet.transforms.checks import check_images, check_stored
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601, as Pillow converts)."""
@@ -38,8 +39,12 @@ def normalize(images: Tensor, preprocessing: Preprocessing, mean_image: Tensor |
     `mean_image` [C, h, w] is the centre crop of the mean image and is subtracted at every crop
     position.
 
+    Raises:
+        UsageError: the images are no such tensor, or have other channels than the preprocessing.
+
     Source: Code2012; the paper's text would crop the mean image as the image is cropped.
     """
+    check_images(images, (preprocessing.channels,))
     mean, std = _mean_and_std(images, preprocessing)
     return images.sub_(mean if mean_image is None else mean_image).div_(std)
 
@@ -48,7 +53,11 @@ def denormalize(images: Tensor, preprocessing: Preprocessing, mean_image: Tensor
     """The inverse of `normalize`: float [B, C, h, w] back on the 0-255 scale, as a new tensor.
 
     Where images are smaller than `mean_image`, its top left corner is used.
+
+    Raises:
+        UsageError: the images are no such tensor, or have other channels than the preprocessing.
     """
+    check_images(images, (preprocessing.channels,))
     mean, std = _mean_and_std(images, preprocessing)
     if mean_image is not None:
         mean = mean_image[:, : images.shape[2], : images.shape[3]].to(images.device)
@@ -151,7 +160,12 @@ def resized_crops(
 def center_crop(
     pixels: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None = None
 ) -> Tensor:
-    """The centre of every stored image: uint8 [B, S, S, 3] to float32 [B, C, side, side]."""
+    """The centre of every stored image: uint8 [B, S, S, 3] to float32 [B, C, side, side].
+
+    Raises:
+        UsageError: the images are no such tensor, or smaller than the crop.
+    """
+    check_stored(pixels, preprocessing)
     pixels = pad(pixels, preprocessing.padding)
     offset = (pixels.shape[1] - preprocessing.crop_size) // 2
     return crop_and_normalize(pixels, offset, offset, preprocessing, mean_image)
@@ -162,8 +176,12 @@ def ten_crop(
 ) -> list[Tensor]:
     """The four corners and the centre, then each flipped: ten times float32 [B, C, side, side].
 
+    Raises:
+        UsageError: the images are no such tensor, or smaller than a crop.
+
     Source: Paper, section 4.1.
     """
+    check_stored(pixels, preprocessing)
     pixels = pad(pixels, preprocessing.padding)
     end = pixels.shape[1] - preprocessing.crop_size
     corners = ((0, 0), (0, end), (end, 0), (end, end), (end // 2, end // 2))

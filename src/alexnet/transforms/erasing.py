@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from alexnet.transforms.checks import check_images
+
 MIN_AREA, MAX_AREA = 0.02, 0.4
 """Smallest and largest area of the rectangle, as a fraction of the image."""
 MAX_ASPECT_RATIO = 1 / 0.3
@@ -19,7 +21,11 @@ def random_erasing(images: Tensor, p: float, generator: torch.Generator) -> Tens
         images: normalized, so that 0 is the mean colour: [B, C, h, w]; not changed.
         p: probability, 0 to 1.
         generator: source of all random numbers.
+
+    Raises:
+        UsageError: the images are not float [B, C, h, w].
     """
+    check_images(images)
     erased, (height, width) = images.clone(), images.shape[2:]
     erase_boxes(erased, random_erasing_boxes(len(images), height, width, p, generator))
     return erased

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.config.augmentation import Augmentation
+from alexnet.transforms.checks import check_images
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,7 @@ def mix(
     """Apply CutMix with its probability, else mixup if the options have it; never both.
 
     Args:
-        images: [B, C, h, w]; not changed.
+        images: float [B, C, h, w]; not changed.
         labels: int64 [B].
         num_classes: number of classes.
         options: gives `cutmix` and `mixup`.
@@ -109,7 +110,11 @@ def mix(
     Returns:
         The images; targets float [B, num_classes], whose rows add up to 1; and whether the batch
         was mixed.
+
+    Raises:
+        UsageError: the images are not float [B, C, h, w].
     """
+    check_images(images)
     height, width = images.shape[2:]
     mixing = choose_mixing(len(images), height, width, options, generator)
     return _apply(mixing, images, labels, num_classes)
@@ -124,7 +129,7 @@ def mixup(
     for each image.
 
     Args:
-        images: [B, C, h, w]; not changed.
+        images: float [B, C, h, w]; not changed.
         labels: int64 [B].
         num_classes: number of classes.
         alpha: parameter of the beta distribution; 0: nothing is mixed, no random number is drawn.
@@ -134,8 +139,12 @@ def mixup(
         The images; targets float [B, num_classes], the weight of each class; and whether the batch
         was mixed.
 
+    Raises:
+        UsageError: the images are not float [B, C, h, w].
+
     Source: Zhang et al. 2018, mixup, with one weight for a batch as in the authors' program.
     """
+    check_images(images)
     return _apply(_choose_mixup(len(images), alpha, generator), images, labels, num_classes)
 
 
@@ -148,7 +157,7 @@ def cutmix(
     each image.
 
     Args:
-        images: [B, C, h, w]; not changed.
+        images: float [B, C, h, w]; not changed.
         labels: int64 [B].
         num_classes: number of classes.
         p: probability, 0 to 1, that this batch is mixed.
@@ -160,6 +169,7 @@ def cutmix(
 
     Source: Yun et al. 2019, CutMix, with the area uniform from 0 to 1.
     """
+    check_images(images)
     height, width = images.shape[2:]
     mixing = _choose_cutmix(len(images), height, width, p, generator)
     return _apply(mixing, images, labels, num_classes)

@@ -22,6 +22,7 @@ from alexnet.transforms.affine import (
     shear_matrices,
     translation_matrices,
 )
+from alexnet.transforms.checks import check_images
 
 MAX_SHEAR = 0.3
 MAX_TRANSLATION = 150 / 331
@@ -71,7 +72,11 @@ def rand_augment(
         magnitude: magnitude of all operations, 0 to 10.
         fill: colour [C] of what comes into an image from outside it.
         generator: source of all random numbers.
+
+    Raises:
+        UsageError: the images are not float [B, 1 or 3, S, S].
     """
+    check_images(images, (1, 3), square=True)
     chosen = choose_operations(len(images), num_operations, magnitude, generator)
     size = images.shape[-1]
     changed = crop_affine(images, geometric_matrices(chosen, size), size, fill)

@@ -1,0 +1,143 @@
+"""Images of another type, shape or order of axes are refused, and the error says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from alexnet.config.augmentation import Augmentation
+from alexnet.config.preprocessing import Preprocessing
+from alexnet.errors import UsageError
+from alexnet.transforms import (
+    center_crop,
+    cutmix,
+    denormalize,
+    mix,
+    mixup,
+    normalize,
+    rand_augment,
+    random_erasing,
+    rotate,
+    ten_crop,
+)
+from support.augmenters import augmenter, seeded, stored
+from support.kernels import needs_kernels
+
+SIDE, CROP, INPUT = 12, 7, 5
+LABELS, FILL, MIXED = torch.tensor([0, 1]), torch.zeros(3), Augmentation(cutmix=0.5, mixup=0.2)
+
+
+def preprocessing(input_size: int | None) -> Preprocessing:
+    return Preprocessing(resize_size=SIDE, crop_size=CROP, input_size=input_size)
+
+
+OF_STORED: dict[str, Callable[[Tensor, int | None], object]] = {
+    "augment": lambda x, size: augmenter(Augmentation(), input_size=size)(x, seeded()),
+    "apply": lambda x, size: augmenter(Augmentation(), input_size=size).apply(x, seeded()),
+    "affine": lambda x, size: augmenter(Augmentation(rotation=9), input_size=size)(x, seeded()),
+    "center_crop": lambda x, size: center_crop(x, preprocessing(size)),
+    "ten_crop": lambda x, size: ten_crop(x, preprocessing(size)),
+}
+NOT_STORED: dict[str, tuple[Any, str]] = {
+    "channels first": (
+        torch.zeros(2, 3, 12, 12, dtype=torch.uint8),
+        r"not uint8 \[2, 3, 12, 12\]; use .permute\(0, 2, 3, 1\), or load_splits without channels",
+    ),
+    "float": (torch.zeros(2, 12, 12, 3), r"not float32 \[2, 12, 12, 3\]$"),
+    "one image": (
+        torch.zeros(12, 12, 3, dtype=torch.uint8), r"\[12, 12, 3\]; images\[None\] has the batch",
+    ),
+    "gray": (torch.zeros(2, 12, 12, 1, dtype=torch.uint8), r"not uint8 \[2, 12, 12, 1\]$"),
+    "RGBA": (torch.zeros(2, 12, 12, 4, dtype=torch.uint8), r"not uint8 \[2, 12, 12, 4\]$"),
+    "tall": (torch.zeros(2, 12, 9, 3, dtype=torch.uint8), r"not uint8 \[2, 12, 9, 3\]$"),
+    "wide": (torch.zeros(2, 9, 12, 3, dtype=torch.uint8), r"not uint8 \[2, 9, 12, 3\]$"),
+    "small": (torch.zeros(2, 6, 6, 3, dtype=torch.uint8), r"S of at least 7, not uint8 \[2, 6"),
+    "array": (stored(2).numpy(), r"not an array uint8 \[2, 12, 12, 3\]; torch.from_numpy\(array\)"),
+    "list": ([stored(2)], "not a list; torch.from_numpy"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("input_size", [None, INPUT])
+@pytest.mark.parametrize("transform", OF_STORED.values(), ids=OF_STORED)
+@pytest.mark.parametrize(("images", "message"), NOT_STORED.values(), ids=NOT_STORED)
+def test_what_is_no_stored_image_is_refused(
+    images: Any, message: str, transform: Callable[[Any, int | None], object],
+    input_size: int | None,
+) -> None:  # fmt: skip
+    transform(stored(2), input_size)
+    with pytest.raises(UsageError, match=r"^stored images are a tensor uint8 \[B, S, S, 3\].*"):
+        transform(images, input_size)
+    with pytest.raises(UsageError, match=message):
+        transform(images, input_size)
+
+
+@pytest.mark.parametrize(("count", "side"), [(3, 12), (2, 14), (2, 11)])
+def test_choices_for_other_images_are_refused(count: int, side: int) -> None:
+    augment = augmenter(Augmentation(), input_size=INPUT, padding=1)
+    applied = augment.choose(count, side, seeded())
+    with pytest.raises(UsageError, match=f"for {count} images of {side + 2} pixels .* 2 of 14$"):
+        augment.run(stored(2), applied)
+    assert len(augment.run(stored(count, side), applied)) == count
+
+
+@needs_kernels
+@pytest.mark.parametrize("shape", [(3, 4, 4), (3, 6, 5), (5, 5, 3)])
+def test_a_mean_image_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"mean must be float32 \[5, 5, 3\], not float32"):
+        center_crop(stored(2), preprocessing(INPUT), torch.zeros(shape))
+    with pytest.raises(ValueError, match=r"mean must be float32 \[7, 7, 3\], not float32"):
+        augmenter(Augmentation(), mean_image=torch.zeros(shape))(stored(2), seeded())
+
+
+@needs_kernels
+def test_colors_of_another_shape_are_refused() -> None:
+    augment = replace(augmenter(Augmentation()), color_principal_axes=torch.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"shifts must be float32 \[2, 3\], not float32 \[2, 2\]"):
+        augment(stored(2), seeded())
+
+
+OF_IMAGES: dict[str, Callable[[Tensor], object]] = {
+    "random_erasing": lambda x: random_erasing(x, 0.5, seeded()),
+    "cutmix": lambda x: cutmix(x, LABELS, 2, 1.0, seeded()),
+    "mixup": lambda x: mixup(x, LABELS, 2, 0.2, seeded()),
+    "mix": lambda x: mix(x, LABELS, 2, MIXED, seeded()),
+    "rotate": lambda x: rotate(x, torch.tensor([10.0, 20.0]), FILL),
+    "rand_augment": lambda x: rand_augment(x, 2, 5, FILL, seeded()),
+    "normalize": lambda x: normalize(x, preprocessing(None), None),
+    "denormalize": lambda x: denormalize(x, preprocessing(None), None),
+}
+NO_IMAGES: dict[str, tuple[Any, str]] = {
+    "the loader's": (stored(2), r"uint8 \[2, 12.*; use images.permute\(0, 3, 1, 2\).float\(\)$"),
+    "channels last": (stored(2).float(), r"float32 \[2, 12.*; use images.permute\(0, 3, 1, 2\)$"),
+    "uint8": (stored(2).permute(0, 3, 1, 2), r"not uint8 \[2, 3, 12, 12\]; use images.float\(\)$"),
+    "one image": (torch.zeros(3, 12, 12), r"float32 \[3, 12, 12\]; use images\[None\]$"),
+    "array": (stored(2).numpy(), r"not an array uint8 \[2, 12, 12, 3\]; torch.from_numpy\(array\)"),
+}
+
+
+@pytest.mark.parametrize("transform", OF_IMAGES.values(), ids=OF_IMAGES)
+@pytest.mark.parametrize(("images", "message"), NO_IMAGES.values(), ids=NO_IMAGES)
+def test_what_is_no_batch_of_channels_first_is_refused(
+    images: Any, message: str, transform: Callable[[Any], object]
+) -> None:
+    transform(stored(2).permute(0, 3, 1, 2).float())
+    with pytest.raises(UsageError, match=r"^images are a tensor float \[B, .*" + message):
+        transform(images)
+
+
+@pytest.mark.parametrize("name", ["rotate", "rand_augment"])
+def test_what_turns_images_takes_squares(name: str) -> None:
+    with pytest.raises(UsageError, match=r"float \[B, .*S, S\], not float32 \[2, 3, 12, 9\]$"):
+        OF_IMAGES[name](torch.zeros(2, 3, 12, 9))
+
+
+def test_gray_images_and_those_of_many_channels_are_mixed_and_erased() -> None:
+    for channels in (1, 8):
+        images = torch.rand(2, channels, 12, 9)
+        for name in ("random_erasing", "cutmix", "mixup", "mix"):
+            OF_IMAGES[name](images)
