@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from alexnet.errors import ArchitectureError, UnknownNameError
+from alexnet.errors import ArchitectureError, UnknownNameError, UsageError
 from alexnet.models.architecture import Architecture, smallest_input
 from alexnet.models.layers import Conv, Flatten, FullyConnected, Init
-from alexnet.models.network import Network, channels_last, create_model
+from alexnet.models.network import NAMES_ELSEWHERE, Network, channels_last, create_model
+from alexnet.models.network_checks import check_layers
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
 from support.counts import num_parameters
@@ -224,6 +226,88 @@ def test_fx_traces_the_layers(name: str, training: bool, tmp_path: Path) -> None
     assert torch.equal(outputs[1], outputs[0])
     assert torch.equal(outputs[2], outputs[0])
     assert torch.equal(outputs[3], outputs[0])
+
+
+def test_a_module_of_another_name_is_kept_and_not_run() -> None:
+    network = Network(tiny("alexnet")).eval()
+    x = images(network.architecture)
+    expected, names = network(x), [layer.name for layer in network.architecture.layers]
+    network.criterion = nn.CrossEntropyLoss()
+    network.calibration = nn.Linear(3, 3)
+    assert torch.equal(network(x), expected)
+    assert list(network.intermediate_outputs(x)) == list(network.layer_modules()) == names
+    assert torch.equal(network.output_from("fc6", network.input_of("fc6", x)), expected)
+    assert "calibration.weight" in network.state_dict()
+    for other in (copy.deepcopy(network), fx.symbolic_trace(network)):
+        assert torch.equal(other(x), expected)
+    with pytest.raises(ArchitectureError, match="it also has criterion"):
+        check_layers(network, network.architecture)
+
+
+def test_layers_are_run_by_their_names_and_in_their_order() -> None:
+    network = Network(tiny("alexnet")).eval()
+    x = images(network.architecture)
+    expected, last = network(x), network.fc8
+    network.relu2 = network.relu1  # one module, run twice
+    del network.fc8
+    features = network(x)
+    assert features.shape == (4, network.fc7.out_features)
+    network.fc8 = last  # now the last child, as before; and then a first one that is not
+    first = network.conv1
+    del network.conv1
+    network.conv1 = first
+    assert torch.equal(network(x), expected)
+    assert torch.equal(last(features), expected)
+    network.freeze_up_to("pool2")
+    assert not first.weight.requires_grad
+
+
+@pytest.mark.parametrize("name", [*NAMES_ELSEWHERE, "fc9", "conv6", "relu"])
+def test_a_name_that_may_be_meant_as_a_layers_is_refused(name: str) -> None:
+    network = Network(tiny("alexnet"))
+    message = f"^alexnet has no layer '{name}', .*; its last layer is fc8: network.fc8 = .. replace"
+    with pytest.raises(UsageError, match=message):
+        setattr(network, name, nn.Linear(4, 5))
+    with pytest.raises(UsageError, match=message):
+        network.add_module(name, nn.Linear(4, 5))
+    assert not hasattr(network, name)
+    setattr(network, name, 5)  # no module
+    assert getattr(network, name) == 5
+
+
+@pytest.mark.parametrize("name", NAMES_ELSEWHERE)
+def test_a_part_of_other_programs_networks_is_told(name: str) -> None:
+    network = Network(tiny("alexnet_owt"))
+    assert not hasattr(network, name)
+    with pytest.raises(
+        AttributeError, match=f"^alexnet_owt has no '{name}'; .* is network.fc8, and"
+    ):
+        getattr(network, name)
+    with pytest.raises(AttributeError, match="object has no attribute 'fc10'"):
+        _ = network.fc10
+
+
+def test_a_network_of_ones_own_may_use_these_names() -> None:
+    class Headed(Network):
+        def __init__(self, arch: Architecture) -> None:
+            super().__init__(arch)
+            self.head = nn.Linear(17, 2)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.head(super().forward(images))
+
+    network = Headed(tiny("lenet5"))
+    assert network(images(network.architecture)).shape == (4, 2)
+    layers = (Flatten("features"), FullyConnected("head", 3))
+    assert Network(Architecture("mine", "", (1, 4, 4), layers)).head.out_features == 3
+
+
+def test_num_classes_is_the_length_of_the_output() -> None:
+    network = Network(tiny("alexnet"))
+    assert network.num_classes == 17
+    network.fc8 = nn.Sequential(nn.Dropout(), nn.Linear(network.fc7.out_features, 5))
+    assert network.num_classes == network(images(network.architecture)).shape[1] == 5
+    assert create_model("cifar_quick", device="meta").num_classes == 10
 
 
 def test_224_pixels_with_extra_padding_are_227_with_three_zeros() -> None:

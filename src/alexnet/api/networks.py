@@ -48,7 +48,10 @@ def create_model(
     """Create a network in training mode, such as `create_model("alexnet_owt", pretrained=True)`.
 
     With `num_classes` the last layer of a pretrained network is new unless it fits. Images must be
-    normalized as the weights expect: see `alexnet.transforms.normalize`.
+    preprocessed as the weights expect: torchvision's as `published_preprocessing("torchvision",
+    network.architecture)` of `alexnet.interop.published_preprocessing` says, those of a run or a
+    model file as `alexnet.load(..).info.preprocessing` does; `alexnet.transforms.center_crop` does
+    it.
 
     Args:
         arch: the name of an architecture, such as "alexnet", an `Architecture`, or a file with one:

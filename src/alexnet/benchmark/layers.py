@@ -49,7 +49,7 @@ def layer_times(
     """
     network.train(training)
     x, times = images, []
-    layers, infos = list(network.children()), network.architecture.layer_infos()
+    layers, infos = list(network.layer_modules().values()), network.architecture.layer_infos()
     while layers:
         needs_grad = training and x is not images
         with torch.set_grad_enabled(training):

@@ -31,7 +31,7 @@ def randomized(classifier: Classifier, seed: int = 0) -> Classifier:
     """
     network = copy.deepcopy(classifier.network)
     generator = torch.Generator().manual_seed(seed)
-    for layer in network.children():
+    for layer in network.layer_modules().values():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             values = torch.randn(layer.weight.shape, generator=generator)
             layer.weight.data = (values * layer.weight.detach().std().cpu()).to(layer.weight.device)

@@ -69,7 +69,7 @@ class Classifier(Predictor):
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
-        self._check_outputs(num_outputs(self.network))
+        self._check_outputs(self.network.num_classes)
 
     def __repr__(self) -> str:
         arch, classes = self.info.architecture.name, f"{len(self.class_names):,} classes"
@@ -322,13 +322,6 @@ class Classifier(Predictor):
         if is_optimized(self.network):
             return torch.float32
         return next((p.dtype for p in self.network.parameters()), torch.float32)
-
-
-def num_outputs(network: Network) -> int:
-    """Length of a network's outputs, also where its last layer was replaced by a `nn.Linear`."""
-    *_, last = network.children()
-    linear = [module for module in last.modules() if isinstance(module, torch.nn.Linear)]
-    return linear[-1].out_features if linear else network.architecture.num_classes
 
 
 @torch.inference_mode()

@@ -35,7 +35,7 @@ def freeze(classifier: Classifier, path: Path) -> bool:
     if not layers or classifier.info.preprocessing.channels != 3:
         return False
     arrays: dict[str, np.ndarray] = {}
-    for name, module in classifier.network.named_children():
+    for name, module in classifier.network.layer_modules().items():
         arrays |= _arrays(name, module)
     if classifier.mean_image is not None:
         arrays[MEAN_IMAGE] = classifier.mean_image.numpy()

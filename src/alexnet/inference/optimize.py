@@ -88,7 +88,7 @@ class OptimizedNetwork(Network):
         if len(images) <= at_a_time or not self._is_int8():
             return super().forward(images)
         self._check(images)
-        layers = list(self.children())
+        layers = list(self.layer_modules().values())
         count = next((i for i, one in enumerate(layers) if isinstance(one, Flatten)), len(layers))
         parts = torch.split(images, at_a_time)
         features = torch.cat([forward_layers(layers[:count], part) for part in parts])
@@ -234,7 +234,7 @@ def fold_batch_norm(network: Network) -> dict[str, nn.Module]:
     """The layers by name, with every batch norm folded into the weights before it."""
     layers: dict[str, nn.Module] = {}
     last = ""
-    for name, layer in network.named_children():
+    for name, layer in network.layer_modules().items():
         folded = _folded(layers.get(last), layer)
         if folded:
             layers[last], layers[name] = folded, nn.Identity()

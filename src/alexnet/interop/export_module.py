@@ -95,7 +95,7 @@ def network_module(classifier: Classifier, *, for_onnx: bool = False) -> nn.Sequ
         for_onnx: whether norms are replaced by modules that can be exported to ONNX.
     """
     network = classifier.network
-    layers = onnx_modules(network) if for_onnx else OrderedDict(network.named_children())
+    layers = onnx_modules(network) if for_onnx else OrderedDict(network.layer_modules())
     return nn.Sequential(layers).cpu().eval()
 
 

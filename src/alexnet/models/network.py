@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from string import digits
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from alexnet.errors import ArchitectureError, ConfigError, UnknownNameError, require
+from alexnet.errors import ArchitectureError, ConfigError, UnknownNameError, UsageError, require
 from alexnet.io.text import shape_text
 from alexnet.keywords import check_options
 from alexnet.models.architecture import Architecture
@@ -27,14 +28,22 @@ OTHER_NAMES = (
 )
 
 
+NAMES_ELSEWHERE = ("classifier", "fc", "features", "head", "heads", "last_linear")
+"""What torchvision and timm call the parts of their networks."""
+
+
 class Network(nn.Module):
     """An architecture as a torch module; its parameters are called `conv1.weight` .. `fc8.bias`.
 
     Logits are float32 also under autocast: the last layer with weights is not cast.
     Weights are initialized as the architecture says, with torch's global random generator.
 
+    The forward pass runs the layers of the architecture by their names, in its order: another
+    module may be put in a layer's place (`network.fc8 = nn.Linear(4096, 10)`), and a layer that is
+    deleted is left out. A module of any other name is kept, as `nn.Module` does, and not run.
+
     Raises:
-        ArchitectureError: a layer has the name of an attribute of `nn.Module`.
+        ArchitectureError: a layer has the name of an attribute of `nn.Module` or of this class.
     """
 
     def __init__(self, arch: Architecture) -> None:
@@ -45,11 +54,62 @@ class Network(nn.Module):
             is_free = not hasattr(self, name)
             require(is_free, f"a layer cannot be called {name!r}", ArchitectureError)
             self.add_module(name, build_module(info))
-        weighted = [layer for layer in self.children() if isinstance(layer, Conv2d | Linear)]
+        weighted = [
+            layer for layer in self.layer_modules().values() if isinstance(layer, Conv2d | Linear)
+        ]
         if weighted:
             weighted[-1].is_last = True
         self.float()  # whatever torch's default is
         self.init_weights()
+
+    @property
+    def num_classes(self) -> int:
+        """Length of the output, also where the last layer was replaced by an `nn.Linear`."""
+        last = next(reversed(self.layer_modules().values()), self)
+        linear = [module for module in last.modules() if isinstance(module, nn.Linear)]
+        return linear[-1].out_features if linear else self.architecture.num_classes
+
+    def layer_modules(self) -> dict[str, nn.Module]:
+        """The modules of the architecture's layers by name, in order, without deleted ones."""
+        found = ((layer.name, self._modules.get(layer.name)) for layer in self.architecture.layers)
+        return {name: module for name, module in found if module is not None}
+
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        """As `nn.Module.add_module`; a name that could be taken for a layer's is refused.
+
+        Raises:
+            UsageError: the name is like that of a layer of this network or of another program's.
+        """
+        self._check_module_name(name)
+        super().add_module(name, module)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, nn.Module):
+            self._check_module_name(name)
+        super().__setattr__(name, value)
+
+    def _check_module_name(self, name: str) -> None:
+        """Raise UsageError if a module of that name would not be run, and could be meant to be."""
+        names = {layer.name for layer in self.architecture.layers}
+        kinds = {layer.rstrip(digits) for layer in names}
+        is_like_a_layer = name in NAMES_ELSEWHERE or name.rstrip(digits) in kinds
+        if name in names or not is_like_a_layer or type(self).forward is not Network.forward:
+            return
+        last = self.architecture.layers[-1].name
+        raise UsageError(
+            f"{self.architecture.name} has no layer {name!r}, so the module would not be run; its "
+            f"last layer is {last}: network.{last} = .. replaces it, and nn.Sequential(network, ..)"
+            " runs a module after it"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name in NAMES_ELSEWHERE and name not in self.__dict__.get("_modules", ()):
+            arch = self.architecture
+            raise AttributeError(
+                f"{arch.name} has no {name!r}; its last layer is network.{arch.layers[-1].name}, "
+                "and network.intermediate_outputs(images) has the outputs of all layers"
+            )
+        return super().__getattr__(name)
 
     def init_weights(self) -> None:
         """Initialize all weights again."""
@@ -66,7 +126,7 @@ class Network(nn.Module):
             ArchitectureError: the images do not have the architecture's input shape.
         """
         self._check(images)
-        return forward_layers(list(self.children()), images)
+        return forward_layers(list(self.layer_modules().values()), images)
 
     # fx keeps the annotations of `forward`, and can pickle a traced network only if they are types.
     forward.__annotations__.update({"images": Tensor, "return": Tensor})
@@ -79,7 +139,7 @@ class Network(nn.Module):
         """
         self._check(images)
         x, outputs = images, {}
-        for name, layer in self.named_children():
+        for name, layer in self.layer_modules().items():
             outputs[name] = x = layer(x)
         return outputs
 
@@ -93,7 +153,7 @@ class Network(nn.Module):
         self._check_layer(layer)
         self._check(images)
         x = images
-        for name, module in self.named_children():
+        for name, module in self.layer_modules().items():
             if name == layer:
                 break
             x = module(x)
@@ -106,8 +166,9 @@ class Network(nn.Module):
             UnknownNameError: there is no such layer.
         """
         names = self._check_layer(layer)
-        for name in names[names.index(layer) :]:
-            x = self.get_submodule(name)(x)
+        for name, module in self.layer_modules().items():
+            if names.index(name) >= names.index(layer):
+                x = module(x)
         return x
 
     def _check_layer(self, name: str) -> list[str]:
@@ -163,7 +224,8 @@ class Network(nn.Module):
             UnknownNameError: there is no such layer.
         """
         names = self._check_layer(name)
-        layers = (self.get_submodule(layer) for layer in names[: names.index(name) + 1])
+        modules = self.layer_modules()
+        layers = (modules[layer] for layer in names[: names.index(name) + 1] if layer in modules)
         return [parameter for layer in layers for parameter in layer.parameters()]
 
     def train(self, mode: bool = True) -> Network:

@@ -56,10 +56,11 @@ def check_no_hooks(network: nn.Module) -> None:
 def _first_difference(network: nn.Module, arch: Architecture) -> str:
     """The first difference between a network and its architecture, in words; "" without one."""
     with torch.device("meta"):
-        own = dict(Network(arch).named_children())
-    found = dict(network.named_children())
+        own = Network(arch).layer_modules()
     if type(network).forward is not Network.forward or "forward" in vars(network):
         return f"its {type(network).__name__} has a forward pass of its own"
+    assert isinstance(network, Network)
+    found = {**network.layer_modules(), **dict(network.named_children())}
     for name in (*own, *found):
         if name not in found or name not in own:
             return f"it {'also has' if name in found else 'lacks'} {name}"

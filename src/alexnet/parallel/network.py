@@ -76,12 +76,17 @@ class ParallelNetwork(Network):
         with torch.device("meta"):
             for planned in plan.layers:
                 self.add_module(planned.info.layer.name, _part_module(planned, plan, world))
-        for name, module in network.named_children():
+        for name, module in network.layer_modules().items():
             if isinstance(module, Conv2d | Linear) and module.is_last:
                 self.get_submodule(name).is_last = True  # type: ignore[assignment]
         for name, tensor in network.state_dict(keep_vars=True).items():
             self._set_tensor(name, tensor)
         self.train(network.training)
+
+    @property
+    def num_classes(self) -> int:
+        """Length of the whole network's output; a process may have a part of the last layer."""
+        return self.architecture.num_classes
 
     def _set_tensor(self, name: str, whole: Tensor) -> None:
         """Set a tensor of a module to this process's part of the whole network's tensor."""

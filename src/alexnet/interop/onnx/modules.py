@@ -67,7 +67,7 @@ class OnnxWithinChannelLRN(nn.Module):
 
 def onnx_modules(network: Network) -> OrderedDict[str, nn.Module]:
     """A network's modules by name, the norms replaced by ones that ONNX can write."""
-    layers = zip(network.architecture.layer_infos(), network.children(), strict=True)
+    layers = zip(network.architecture.layer_infos(), network.layer_modules().values(), strict=True)
     return OrderedDict((info.layer.name, _onnx_module(info, module)) for info, module in layers)
 
 

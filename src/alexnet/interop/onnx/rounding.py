@@ -106,7 +106,8 @@ def check_range(classifier: Classifier, pixels: np.ndarray) -> None:
     network = classifier.network
     layers = network.architecture.layers
     squares = {layer.name for layer in layers if isinstance(layer, WithinChannelLRN)}
-    hooks = [module.register_forward_hook(watch(name)) for name, module in network.named_children()]
+    modules = network.layer_modules().items()
+    hooks = [module.register_forward_hook(watch(name)) for name, module in modules]
     try:
         with torch.inference_mode():
             for batch in network_inputs(classifier, pixels):
