@@ -250,5 +250,5 @@ def test_inputs_of_another_type_shape_or_order_are_refused(
     assert frozen.logits(inputs).shape == (2, len(frozen.class_names))
     wide = np.zeros((2, side, side, 4), np.float32)
     for wrong in (inputs.astype(np.float64), wide, wide[..., :3], inputs.transpose(0, 3, 1, 2)):
-        with pytest.raises(ValueError, match="^images must be float32"):
+        with pytest.raises(ValueError, match=r"^images must be float32"):
             frozen.logits(wrong)

@@ -72,9 +72,8 @@ def _one_pass(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 def _is_plain(pool: nn.MaxPool2d) -> bool:
     """Whether the windows are square and inside the image, and the pooling has no other options."""
-    is_square = isinstance(pool.kernel_size, int) and isinstance(pool.stride, int)
-    if not is_square or pool.stride < 1:  # torch's own pooling says what is wrong with 0
-        return False
+    if not (isinstance(pool.kernel_size, int) and isinstance(pool.stride, int) and pool.stride > 0):
+        return False  # torch's own pooling says what is wrong with a stride of 0
     has_options = pool.ceil_mode or pool.padding or pool.return_indices or pool.dilation != 1
     return not has_options
 
