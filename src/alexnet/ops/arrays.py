@@ -22,10 +22,7 @@ def check_array(name: str, array: Tensor | np.ndarray, dtype: str, shape: tuple[
     Raises:
         ValueError: it has another type or shape, or is not contiguous.
     """
-    if isinstance(array, np.ndarray):
-        is_dense = array.flags.c_contiguous
-    else:
-        is_dense = array.is_contiguous()
+    is_dense = array.flags.c_contiguous if isinstance(array, np.ndarray) else array.is_contiguous()
     found = str(array.dtype).removeprefix("torch.")
     if found == dtype and tuple(array.shape) == shape and is_dense:
         return
