@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 import alexnet
 from alexnet.checkpoints.model_file import save_model
 from alexnet.inference.classifier import Classifier
+from alexnet.interop import torchvision_export
 from alexnet.interop.export_module import FileOptions
 from alexnet.interop.exporter import EXPORTERS
 from alexnet.interop.parity import Runner, random_images, torch_runner
@@ -182,6 +183,34 @@ def test_preprocessing_by_flag_and_an_import_that_names_no_data(
     told = command("evaluate", out)
     assert told.code == 2
     assert "--data" in told.err
+
+
+def test_out_to_torchvision_and_back(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torchvision_export, "check_structure", lambda arch: None)
+    own, run = narrow_classifier("alexnet_owt"), tmp_path / "own.safetensors"
+    own.save(run)
+    out, back = tmp_path / "net.pth", tmp_path / "back.safetensors"
+    told = command("export", run, "--format", "torchvision", "--out", out)
+    assert told.code == 0
+    line = "beside    class names, preprocessing and temperature, in net.pth.json, which alexnet "
+    assert line + "import reads, too\n" in told.out
+    words = ("import", out, "--arch", "alexnet_owt", "--out", back)
+    told = command(*words)
+    assert told.code == 0
+    assert "          as net.pth.json says\n" in told.out
+    assert "rose, tulip, daisy, iris, lily, ... (from net.pth.json)\n" in told.out
+    assert alexnet.load(back).info.temperature == own.info.temperature == 1.25
+    back.unlink()
+    told = command(*words, "--class-names", f"{out}.json", "--json")
+    facts = json.loads(told.out)
+    assert (facts["class_names_source"], facts["preprocessing_source"]) == ("user", "report")
+    Path(f"{out}.json").unlink()
+    imported = alexnet.import_model(
+        out, "alexnet_owt", class_names=list(CLASS_NAMES), reporter=None
+    )
+    assert imported.info.temperature == 1
 
 
 def test_bgr_is_not_for_keras_files(command: Command, tmp_path: Path) -> None:

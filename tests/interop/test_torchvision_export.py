@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from alexnet.checkpoints.model_file import ModelInfo
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
-from alexnet.errors import UsageError
-from alexnet.inference.classifier import Classifier
+from alexnet.errors import ModelFileError, UsageError
+from alexnet.inference.classifier import Classifier, build_classifier
 from alexnet.interop import torchvision_export
 from alexnet.interop.class_names import read_class_names
 from alexnet.interop.exporter import export_model
@@ -74,6 +76,78 @@ def test_their_network_loads_it_strictly_and_agrees(
     assert back.info.class_names == CLASS_NAMES
     own = classifier.network.state_dict()
     assert all(torch.equal(own[name], tensor) for name, tensor in back.weights.items())
+
+
+@pytest.fixture
+def exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Classifier, Path]:
+    """A narrow classifier with a preprocessing of its own, and its state dict."""
+    monkeypatch.setattr(torchvision_export, "check_structure", lambda arch: None)
+    narrow, path = narrow_classifier("alexnet_owt"), tmp_path / "net.pth"
+    arch = variant(narrow.info.architecture, ModelOptions(input_size=128))
+    info = replace(
+        narrow.info,
+        architecture=arch,
+        preprocessing=Preprocessing(
+            resize="stretch", resize_size=128, crop_size=120, input_size=128, mean=(90.5, 80.1, 70)
+        ),
+        temperature=0.7,
+    )
+    classifier = build_classifier(narrow.network.state_dict(), info, None, "cpu")
+    export_model(classifier, path, "torchvision", batch_sizes=(1,))
+    return classifier, path
+
+
+def test_an_import_has_the_facts_in_the_report(exported: tuple[Classifier, Path]) -> None:
+    classifier, path = exported
+    report = Path(f"{path}.json")
+    back = import_model(path, "alexnet_owt")
+    info = classifier.info
+    assert (back.report, back.notes) == (report.name, import_model(path, OWT).notes)
+    assert (back.preprocessing_source, back.class_names_source) == ("report", "report")
+    assert back.info.class_names == CLASS_NAMES
+    assert back.info.preprocessing == info.preprocessing
+    assert back.info.temperature == info.temperature
+    assert back.info.architecture.input == info.architecture.input
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), np.uint8)
+    np.testing.assert_array_equal(
+        back.classifier("cpu").probabilities(pixels), classifier.probabilities(pixels)
+    )
+    elsewhere = report.rename(path.with_name("names.json"))
+    assert import_model(path, "alexnet_owt").preprocessing_source == "default"
+    told = import_model(path, "alexnet_owt", class_names=elsewhere)
+    assert (told.info.preprocessing, told.report) == (info.preprocessing, "names.json")
+    assert (told.info.class_names, told.class_names_source) == (CLASS_NAMES, "user")
+
+
+def test_what_the_user_says_comes_before_the_report(exported: tuple[Classifier, Path]) -> None:
+    classifier, path = exported
+    names = tuple("abcdefg")
+    back = import_model(path, "alexnet_owt", class_names=names, preprocessing="caffe")
+    assert (back.info.class_names, back.class_names_source) == (names, "user")
+    assert (back.info.preprocessing.mean[0], back.preprocessing_source) == (122.679, "user")
+    assert back.info.temperature == classifier.info.temperature
+    with pytest.raises(
+        ModelFileError, match=r"preprocessing in net\.pth\.json cannot be used: .*96"
+    ):
+        import_model(path, "alexnet_owt", input_size=96)
+
+
+def test_a_report_of_other_weights_is_told_and_not_used(exported: tuple[Classifier, Path]) -> None:
+    path = exported[1]
+    weights = torch.load(path, weights_only=True)
+    weights["features.0.bias"][0] += 1
+    torch.save(weights, path)
+    back = import_model(path, "alexnet_owt")
+    assert (back.report, back.info.temperature) == ("", 1)
+    assert (back.info.architecture.input, back.class_names_source) == ((3, 224, 224), "default")
+    assert "net.pth.json is the report of other weights than net.pth" in back.notes[-1]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"weights_checksum": 3}', "\xff"])
+def test_another_file_beside_it_is_no_report(exported: tuple[Classifier, Path], text: str) -> None:
+    path = exported[1]
+    Path(f"{path}.json").write_text(text, "latin-1")
+    assert import_model(path, "alexnet_owt").preprocessing_source == "default"
 
 
 OWT = variant(ZOO["alexnet_owt"], num_classes=17)

@@ -22,7 +22,6 @@ from alexnet.inference.inputs import ImageInput
 from alexnet.inference.predictions import Predictions
 from alexnet.inference.predictor import Crops
 from alexnet.interop import importer
-from alexnet.interop.class_names import read_class_names
 from alexnet.interop.defaults import chosen_architecture
 from alexnet.interop.export_report import ExportReport, Format
 from alexnet.interop.exporter import SUFFIXES, export_model
@@ -270,9 +269,9 @@ def import_model(
             takes torchvision's published alexnet, downloaded once, instead of a file.
         class_names: names in the order of the outputs, or a file of them.
         channel_order: "rgb" or "bgr"; auto: bgr for Caffe and numpy files, else rgb.
-        preprocessing: the program whose preprocessing is used; auto: as the file says, else as
-            published.
-        input_size: side of the input in pixels, where the file does not say.
+        preprocessing: the program whose preprocessing is used; auto: as the file or the report of
+            its export says, else as published.
+        input_size: side of the input in pixels, where these do not say.
         data_root: folder searched first for torchvision's file.
         reporter: a `Reporter` for notes; "auto" shows them in this shell, None is silent.
 
@@ -286,12 +285,12 @@ def import_model(
     if out and Path(out).exists():
         raise UsageError(f"{out} exists already; remove it or choose another file")
     path = Path(file) if file else torchvision_weights(path_text(data_root, "data_root"))
-    if isinstance(class_names, str | os.PathLike):
-        class_names = read_class_names(Path(path_text(class_names))) if class_names else ()
+    is_file = class_names and isinstance(class_names, str | os.PathLike)
+    names = Path(path_text(class_names)) if is_file else tuple(class_names)
     imported = importer.import_model(
         path,
         table,
-        class_names=tuple(class_names),
+        class_names=names,
         channel_order=channel_order,
         preprocessing=preprocessing,
         input_size=input_size,

@@ -57,7 +57,8 @@ def run(arguments: Sequence[str]) -> int:
     """Export and compare; the exit code is 1 if the file computes something else."""
     flags = with_place(parse(ExportFlags, arguments, "export"), "model")
     from alexnet.inference.classifier import load
-    from alexnet.interop.exporter import SUFFIXES, export_model, report_path
+    from alexnet.interop.export_report import report_path
+    from alexnet.interop.exporter import SUFFIXES, export_model
 
     out = _out_path(flags, SUFFIXES[flags.format])
     with ProgressReporter() as reporter:
@@ -143,16 +144,18 @@ def _text(report: ExportReport, out: Path) -> str:
     """A text on the preprocessing, the input and the output, and on the files."""
     divided = "" if report.temperature == 1 else f" divided by {report.temperature:.6g}"
     softmax = f"softmax   of the logits{divided} gives the probabilities\n"
-    is_state_dict = report.format == "torchvision"
+    facts = "class names, preprocessing and temperature"
     readers = "" if report.format == "torch" else ", which alexnet import reads"
-    inside = f"inside    class names, preprocessing and temperature{readers}\n"
+    inside = f"inside    {facts}{readers}\n"
+    if report.format == "torchvision":
+        inside = f"beside    {facts}, in {out.name}.json, which alexnet import reads, too\n"
     script = next((name for name in report.files if name.endswith(".py")), "")
     return (
         f"images    {', '.join(report.steps)}\n"
         f"input     {report.input}\n"
         f"output    {report.output} of {name_list(report.class_names)}\n"
         f"{'' if report.takes == 'image' else softmax}"
-        f"{'' if is_state_dict else inside}"
+        f"{inside}"
         f"{f'script    {out.with_name(script)}' + chr(10) if script else ''}"
         f"file      {out}"
     )

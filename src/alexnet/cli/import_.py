@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 PREPROCESSING_SOURCES = {
     "file": "as the file says",
+    "report": "as {report} says",
     "user": "as --preprocessing says",
     "default": "as published for this architecture: the file does not say; see --preprocessing",
 }
 CLASS_NAMES_SOURCES = {
     "file": "from the file",
+    "report": "from {report}",
     "user": "from --class-names",
     "imagenet": (
         "the file has no names for them; with 1,000 outputs these are ImageNet's, sorted by wnid"
@@ -52,14 +54,15 @@ class ImportFlags:
     """The model file to write; unless given, the file's name with .safetensors."""
     class_names: str = ""
     """A file of class names in the order of the outputs: one a line, or with wnids or numbers, as
-    text, CSV or JSON; unless given, the names inside the file, if it has any, and ImageNet's for
-    1,000 outputs."""
+    text, CSV or JSON; unless given, the names inside the file or the report of its export, if they
+    have any, and ImageNet's for 1,000 outputs."""
     channel_order: Literal["auto", "rgb", "bgr"] = "auto"
     """The order in which the file's network takes colors; auto: bgr for .caffemodel files, and
     for .npy and .npz files of alexnet_caffe and caffenet, else rgb."""
     preprocessing: Literal["auto", "published", "torchvision", "caffe", "notebook"] = "auto"
     """The program whose preprocessing the model uses; published: the one that belongs to its
-    architecture; auto: as the file itself says, or else as published."""
+    architecture; auto: as the file itself or the report of its export says, or else as
+    published."""
     input_size: int | None = None
     """Side of the input in pixels, where the file does not say; unless given, as published."""
     data_root: str = ""
@@ -74,18 +77,17 @@ def run(arguments: Sequence[str]) -> int:
     arch, notes = _check(flags)
     if flags.out:
         _reject_existing(Path(flags.out), flags.file)
-    from alexnet.interop.class_names import is_out_of_order, read_class_names
+    from alexnet.interop.class_names import is_out_of_order
     from alexnet.interop.importer import import_model
     from alexnet.interop.torchvision import torchvision_weights
 
     path = Path(flags.file) if flags.file else torchvision_weights(flags.data_root)
     out = Path(flags.out or f"{_stem(path)}.safetensors")
     _reject_existing(out, flags.file)
-    names = read_class_names(Path(flags.class_names)) if flags.class_names else ()
     imported = import_model(
         path,
         arch,
-        class_names=names,
+        class_names=Path(flags.class_names) if flags.class_names else (),
         channel_order=flags.channel_order,
         preprocessing=flags.preprocessing,
         input_size=flags.input_size,
@@ -95,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
     for text in imported.notes:
         note(text)
     imported.save(out)
-    if is_out_of_order(names):
+    if flags.class_names and is_out_of_order(imported.info.class_names):
         note(f"{flags.class_names} is not sorted by wnid, as the outputs of most models are")
     if flags.json:
         from alexnet.cli.outputs.import_ import import_output
@@ -134,12 +136,13 @@ def _reject_existing(out: Path, file: str) -> None:
 
 def _class_names_text(imported: ImportedModel) -> str:
     """A text on the first class names and their source."""
-    source = CLASS_NAMES_SOURCES[imported.class_names_source]
+    source = CLASS_NAMES_SOURCES[imported.class_names_source].format(report=imported.report)
     return f"{name_list(imported.info.class_names)} ({source})"
 
 
 def _text(imported: ImportedModel, out: Path) -> str:
     arch = imported.info.architecture
+    source = PREPROCESSING_SOURCES[imported.preprocessing_source].format(report=imported.report)
     compared = (
         imported.parity.summary()
         if imported.parity
@@ -149,7 +152,7 @@ def _text(imported: ImportedModel, out: Path) -> str:
         f"{arch.name}, {sum(info.parameters for info in arch.layer_infos()):,} parameters, "
         f"{len(imported.info.class_names):,} classes, input {shape_text(arch.input)}\n"
         f"images    {', '.join(imported.info.preprocessing.steps())}\n"
-        f"          {PREPROCESSING_SOURCES[imported.preprocessing_source]}\n"
+        f"          {source}\n"
         f"classes   {_class_names_text(imported)}\n"
         f"compared  {compared}\n"
         f"model     {out}"

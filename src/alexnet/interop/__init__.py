@@ -5,7 +5,7 @@ with our network's.
 
 - `importer`: import a file as a model; `exporter`: export a model to a file, with a report.
 - `export_module`: a classifier as a plain torch module, and its torch.export archive.
-- `export_report`: the report beside an exported file.
+- `export_report`: the report beside an exported file; `reported_facts`: what an import needs of it.
 - `agreement`, `real_images`: files in float16 and int8, compared with the model on images.
 - `torchvision_export`: state dicts for torchvision's `alexnet`.
 - `class_names`: lists of class names in text, CSV and JSON files.

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
+from torch import Tensor
+
+from alexnet.checkpoints.tensors import checksum
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.serialization import FloatOrNaN
 from alexnet.inference.classifier import Classifier
@@ -52,8 +57,18 @@ class ExportReport:
     """Notes for the file's user."""
     versions: tuple[str, ...]
     weights_checksum: str
-    """CRC-32 of the model's weights, eight hex digits, by which a later export recognizes an
-    existing file of other weights."""
+    """CRC-32 of the model's weights, eight hex digits, by which an import knows whether the report
+    belongs to a file, and a later export recognizes an existing file of other weights."""
+
+
+def report_path(out: Path) -> Path:
+    """The path of an exported file's report."""
+    return out.with_name(f"{out.name}.json")
+
+
+def weights_checksum(weights: Mapping[str, Tensor]) -> str:
+    """The checksum of a network's state dict, without a model file's header."""
+    return checksum(weights, "")
 
 
 def make_report(
@@ -65,7 +80,6 @@ def make_report(
     agreement: ImageAgreement | None,
     notes: tuple[str, ...],
     packages: tuple[str, ...],
-    weights_checksum: str,
 ) -> ExportReport:
     """Make the report of an exported file.
 
@@ -78,7 +92,6 @@ def make_report(
         agreement: the comparison of a rounded file on real images; None for other files.
         notes: notes for the file's user.
         packages: names of the packages whose versions are recorded.
-        weights_checksum: checksum of the model's weights.
     """
     arch, info = classifier.info.architecture, classifier.info
     count = len(classifier.class_names)
@@ -102,7 +115,7 @@ def make_report(
         agreement=agreement,
         notes=notes,
         versions=(f"python {platform.python_version()}", *versions),
-        weights_checksum=weights_checksum,
+        weights_checksum=weights_checksum(classifier.network.state_dict()),
     )
 
 

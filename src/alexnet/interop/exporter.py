@@ -9,13 +9,18 @@ from typing import TypeAlias
 
 import torch
 
-from alexnet.checkpoints.tensors import checksum
 from alexnet.config.serialization import json_document, parse_json
 from alexnet.errors import ConfigError, UsageError
 from alexnet.inference.classifier import Classifier
 from alexnet.inference.optimize import unoptimized_weights
 from alexnet.interop.export_module import FileOptions, network_module, torch_bytes
-from alexnet.interop.export_report import ExportReport, Format, make_report
+from alexnet.interop.export_report import (
+    ExportReport,
+    Format,
+    make_report,
+    report_path,
+    weights_checksum,
+)
 from alexnet.interop.keras.export import (
     backend_notes,
     is_weights_only,
@@ -117,8 +122,7 @@ def export_model(
     check_options(file_format, rounding, opset)
     takes = _takes(classifier, out, file_format, with_preprocessing)
     script = predict_script(classifier, out.name, takes) if file_format == "onnx" else ""
-    weights_checksum = checksum(classifier.network.state_dict(), "")
-    paths = _new_paths(out, weights_checksum, has_script=bool(script))
+    paths = _new_paths(out, classifier, has_script=bool(script))
     metadata = file_metadata(classifier, takes=takes, weights_license=weights_license)
     options = FileOptions(name=out.name, takes=takes, metadata=metadata, opset=opset)
     images = load_real_images(classifier, data, data_root, reporter) if rounding else None
@@ -135,7 +139,6 @@ def export_model(
         agreement,
         _notes(classifier, file_format, has_script=bool(script)),
         ("alexnet", "torch", *REQUIRED_PACKAGES[file_format]),
-        weights_checksum,
     )
     _write(out, content, script, report)
     return report
@@ -156,26 +159,26 @@ def _on_cpu(classifier: Classifier) -> Classifier:
     return replace(classifier, network=network.eval(), mean_image=mean)
 
 
-def _new_paths(out: Path, weights_checksum: str, *, has_script: bool) -> list[Path]:
+def _new_paths(out: Path, classifier: Classifier, *, has_script: bool) -> list[Path]:
     """The paths of an export's files; UsageError if one of them exists."""
     paths = [out, report_path(out), *([script_path(out)] if has_script else [])]
     for path in paths:
         if path.exists():
-            other = ", made of other weights" if _is_of_others(out, weights_checksum) else ""
+            other = ", made of other weights" if _is_of_others(out, classifier) else ""
             raise UsageError(
                 f"{path} exists already{other}; remove it or choose another with --out"
             )
     return paths
 
 
-def _is_of_others(out: Path, weights_checksum: str) -> bool:
+def _is_of_others(out: Path, classifier: Classifier) -> bool:
     """Whether the report beside an exported file says that the file has other weights."""
     try:
         report = parse_json(read_regular(report_path(out), MAX_RESULT_BYTES))
     except (OSError, ConfigError):
         return False
     found = report.get("weights_checksum") if isinstance(report, dict) else None
-    return found not in (None, weights_checksum)
+    return found not in (None, weights_checksum(classifier.network.state_dict()))
 
 
 def chosen_rounding(half: bool, int8: bool, data: str) -> Rounding | None:
@@ -227,11 +230,6 @@ def _takes(classifier: Classifier, out: Path, file_format: Format, is_asked: boo
         reason = "weights alone have" if is_weights_only(out.name) else "a mean image needs"
         raise UsageError(f"--with-preprocessing does not fit {out.name}: {reason} no such layer")
     return "normalized"
-
-
-def report_path(out: Path) -> Path:
-    """The path of an exported file's report."""
-    return out.with_name(f"{out.name}.json")
 
 
 def _file(

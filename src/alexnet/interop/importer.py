@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -19,13 +21,19 @@ from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, ModelFileError, UsageError
 from alexnet.inference.classifier import Classifier, build_classifier
 from alexnet.interop.caffe.reader import read_caffe
-from alexnet.interop.class_names import default_class_names, fit_to_outputs, is_imagenet
+from alexnet.interop.class_names import (
+    default_class_names,
+    fit_to_outputs,
+    is_imagenet,
+    read_class_names,
+)
 from alexnet.interop.keras.reader import read_keras
 from alexnet.interop.match import MatchedModel
 from alexnet.interop.onnx.graph import Graph
 from alexnet.interop.onnx.reader import ChannelOrder, check_parity, read_onnx
 from alexnet.interop.parity import Parity
 from alexnet.interop.published_preprocessing import PublishedOption, published_preprocessing
+from alexnet.interop.reported_facts import find_report
 from alexnet.interop.state_dict import read_state_dict
 from alexnet.interop.weight_layout import flip_colors
 from alexnet.models.architecture import Architecture
@@ -55,8 +63,9 @@ RGB_NOTE = (
 ChannelOrderOption: TypeAlias = Literal["auto"] | ChannelOrder
 PreprocessingOption: TypeAlias = Literal["auto"] | PublishedOption
 """`auto` is the preprocessing in the file, or the published one if the file has none."""
-Source: TypeAlias = Literal["file", "user", "imagenet", "default"]
-"""Origin of a fact about the model; "default" is what is published for its architecture."""
+Source: TypeAlias = Literal["file", "report", "user", "imagenet", "default"]
+"""Origin of a fact about the model: "report" is that of the export which wrote the file; "default"
+is what is published for its architecture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +81,8 @@ class ImportedModel:
     preprocessing_source: Source = "default"
     class_names_source: Source = "default"
     """"imagenet" for its 1,000 names, sorted by wnid; "default" for "class 0" and so on."""
+    report: str = ""
+    """Name of the export's report, if its facts are used."""
     notes: tuple[str, ...] = ()
     """Sentences for the user on how the file was read; usually none."""
 
@@ -92,7 +103,7 @@ def import_model(
     path: Path,
     arch: str | Architecture,
     *,
-    class_names: tuple[str, ...] = (),
+    class_names: tuple[str, ...] | Path = (),
     channel_order: ChannelOrderOption = "auto",
     preprocessing: PreprocessingOption = "auto",
     input_size: int | None = None,
@@ -100,11 +111,15 @@ def import_model(
 ) -> ImportedModel:
     """Read a file of another program as the architecture `arch`.
 
+    What an exported state dict does not hold (class names, input size, preprocessing, temperature)
+    is taken from the report of the export, if that is of the same weights: it is `FILE.json`, or
+    `class_names`.
+
     Args:
         path: an ONNX or Keras file, or a state dict of torch; the content tells which.
         arch: the architecture in the file, or its name.
-        class_names: names in the order of the outputs. If empty, those in the file; if the file has
-            none, ImageNet's for 1,000 outputs, else "class 0" and so on.
+        class_names: names in the order of the outputs, or a file of them. If empty, those in the
+            file; if the file has none, ImageNet's for 1,000 outputs, else "class 0" and so on.
         channel_order: order in which the file's network takes the colors; the imported model takes
             RGB. `auto`: BGR for Caffe files, and for numpy files of Caffe's networks; else RGB.
         preprocessing: the program whose preprocessing the model records; `auto`: the file's own if
@@ -118,12 +133,15 @@ def import_model(
         UnknownNameError: there is no such architecture.
     """
     table = architecture(arch)
-    matched, graph = read_network(path, table, channel_order, input_size, average=average)
+    names_file = class_names if isinstance(class_names, Path) else None
+    given = read_class_names(class_names) if isinstance(class_names, Path) else class_names
+    read = partial(read_network, path, table, channel_order, average=average)
+    matched, graph, report = _read_with_report(read, path, input_size, names_file)
     check_limits(matched.architecture)
     if name := first_nonfinite(matched.weights):
         raise ModelFileError(f"{path.name}: {name} has values that are not finite")
-    names, names_source = _class_names(path, matched, class_names)
-    images, mean_image, source = _preprocessing(path, matched, preprocessing)
+    names, names_source = _class_names(path, matched, given)
+    images, mean_image, source = _preprocessing(report or path.name, matched, preprocessing)
     info = replace(
         _model_info(path, table, matched, names, images), temperature=matched.temperature
     )
@@ -132,15 +150,46 @@ def import_model(
     if graph:
         order: ChannelOrder = "bgr" if channel_order == "bgr" else "rgb"
         parity = check_parity(path, network, graph, order, info.preprocessing)
+    own: Source = "report" if report else "file"
     return ImportedModel(
         info=info,
         weights=network.state_dict(),
         parity=parity,
         mean_image=mean_image,
-        preprocessing_source=source,
-        class_names_source=names_source,
+        preprocessing_source=own if source == "file" else source,
+        class_names_source=own if names_source == "file" else names_source,
+        report=report,
         notes=matched.notes,
     )
+
+
+def _read_with_report(
+    read: Callable[[int | None], tuple[MatchedModel, Graph | None]],
+    path: Path,
+    input_size: int | None,
+    names_file: Path | None,
+) -> tuple[MatchedModel, Graph | None, str]:
+    """A file's model and graph, with what the report of its export says where the file does not.
+
+    Args:
+        read: reads the file for an input size.
+        path: the file.
+        input_size: the size that the user gave, or None.
+        names_file: the file of class names that the user gave, or None.
+
+    Returns:
+        The model, its graph, and the report's name; "" if there is none of these weights.
+    """
+    matched, graph = read(input_size)
+    report = None if matched.preprocessing else find_report(path, names_file)
+    if report is None:
+        return matched, graph, ""
+    if not report.is_of(matched.weights):
+        note = f"{report.name} is the report of other weights than {path.name}, and is not used"
+        return replace(matched, notes=(*matched.notes, note)), graph, ""
+    if input_size is None:
+        matched, graph = read(report.input_shape[-1])
+    return report.added_to(matched), graph, report.name
 
 
 def read_network(
@@ -225,9 +274,9 @@ def _class_names(
 
 
 def _preprocessing(
-    path: Path, matched: MatchedModel, option: PreprocessingOption
+    file: str, matched: MatchedModel, option: PreprocessingOption
 ) -> tuple[Preprocessing, Tensor | None, Source]:
-    """The preprocessing that the user chose, else the file's, else the published one.
+    """The preprocessing that the user chose, else that in `file`, else the published one.
 
     Returns:
         The preprocessing, its mean image if it has one, and its origin.
@@ -241,7 +290,7 @@ def _preprocessing(
         check_preprocessing(arch, own, matched.mean_image)
     except ConfigError as error:
         raise ModelFileError(
-            f"the preprocessing in {path.name} cannot be used: {error}; "
+            f"the preprocessing in {file} cannot be used: {error}; "
             "choose another with --preprocessing"
         ) from error
     return own, matched.mean_image, "file"

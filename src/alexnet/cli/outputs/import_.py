@@ -40,10 +40,10 @@ class ImportOutput:
     num_classes: int
     num_parameters: int
     class_names_source: str
-    """One of file, user, imagenet or default."""
+    """One of file, report, user, imagenet or default."""
     preprocessing: Preprocessing
     preprocessing_source: str
-    """One of file, user or default."""
+    """One of file, report, user or default."""
     notes: tuple[str, ...]
     parity: ParityOutput | None
     """The comparison of the logits; null if the file has no graph that could compute them."""
