@@ -146,6 +146,15 @@ def _preprocessing(texts: Mapping[str, str], shape: Shape) -> tuple[Preprocessin
     return preprocessing, torch.from_numpy(array.astype(np.float32))
 
 
+def exported_size(texts: Mapping[str, str]) -> int | None:
+    """Side of the input of an exported network, as its preprocessing says; None if it does not."""
+    try:
+        plain = parse_json(texts.get(PREPROCESSING, "null"))
+        return from_dict(Preprocessing, plain, PREPROCESSING).input_side
+    except ConfigError:
+        return None
+
+
 def _temperature(text: str) -> float:
     value = parse_json(text)
     is_number = isinstance(value, float | int) and not isinstance(value, bool)

@@ -226,6 +226,16 @@ def test_a_mean_image_is_in_the_metadata_only(tmp_path: Path, suffix: str) -> No
         export_model(classifier, tmp_path / f"b{suffix}", "keras", with_preprocessing=True)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_the_input_size_comes_back(tmp_path: Path, suffix: str) -> None:
+    """It is that of the exported network, where the published size fits the weights, too."""
+    classifier = small_classifier(Conv("conv", 4, 3, stride=2), Flatten("flatten"))
+    path = tmp_path / f"net{suffix}"
+    export_model(classifier, path, "keras", batch_sizes=())
+    arch = classifier.info.architecture
+    assert read(path, replace(arch, input=(3, 10, 10))).architecture == arch
+
+
 @pytest.mark.parametrize("text", [b"[1]", b"{", b'{"alexnet": 3}', b"\xff"])
 def test_metadata_that_are_not_ours(tmp_path: Path, text: bytes) -> None:
     classifier = classifier_of("lenet5")

@@ -31,7 +31,7 @@ from alexnet.interop.keras.preprocessing import ImageLayers
 from alexnet.interop.keras.weights import StoredLayer, stored_layers
 from alexnet.interop.keras.weights_only import match_weights
 from alexnet.interop.match import MatchedModel, match_layers
-from alexnet.interop.metadata import read_metadata
+from alexnet.interop.metadata import exported_size, read_metadata
 from alexnet.interop.one_output import as_two_classes
 from alexnet.io.isolated import read_in_subprocess
 from alexnet.io.text import error_text
@@ -51,8 +51,9 @@ def read_keras(
 ) -> MatchedModel:
     """Read an architecture with the widths, the input size and the weights of a Keras file.
 
-    A file of weights alone does not have the input size. It is then `input_size` if given, else the
-    published one if that fits the file's first dense layer, else the smallest that does.
+    A file of weights alone does not have the input size, unless it is an export of ours. It is then
+    `input_size` if given, else the published one if that fits the file's first dense layer, else
+    the smallest that does.
 
     Args:
         path: a `.keras`, `.h5` or `.weights.h5` file of Keras 3 or 2.
@@ -70,13 +71,14 @@ def read_keras(
         raise ModelFileError(f"there is no file {path}")
     with _as_model_file_error(path):
         arrays = read_arrays(READER, path)
-        stored = stored_layers(arrays)
+        stored, texts = stored_layers(arrays), _metadata_texts(arrays.get("metadata"))
         if "config" in arrays:
             config = parse_json(arrays["config"].tobytes())
             matched = _Importer(path.name, config, stored).read(arch, input_size)
         else:
-            matched = match_weights(path.name, arch, stored, input_size)
-        return _with_metadata(as_two_classes(path.name, matched), arrays.get("metadata"))
+            size = input_size or exported_size(texts)
+            matched = match_weights(path.name, arch, stored, size)
+        return _with_metadata(as_two_classes(path.name, matched), texts)
 
 
 @contextmanager
@@ -94,13 +96,12 @@ def _as_model_file_error(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _with_metadata(matched: MatchedModel, text: np.ndarray | None) -> MatchedModel:
+def _with_metadata(matched: MatchedModel, texts: dict[str, str]) -> MatchedModel:
     """The model with the class names and the preprocessing that our export adds to a file.
 
     If the file also has layers that normalize, the added preprocessing is used only if it agrees
     with them.
     """
-    texts = _metadata_texts(text.tobytes()) if text is not None else {}
     arch, layers = matched.architecture, matched.preprocessing
     facts = read_metadata(texts, arch.input, arch.num_classes)
     own = facts.preprocessing
@@ -115,10 +116,12 @@ def _with_metadata(matched: MatchedModel, text: np.ndarray | None) -> MatchedMod
     )
 
 
-def _metadata_texts(text: bytes) -> dict[str, str]:
+def _metadata_texts(text: np.ndarray | None) -> dict[str, str]:
     """The texts that our export adds to metadata.json, or to a file of weights alone."""
+    if text is None:
+        return {}
     try:
-        plain = parse_json(text)
+        plain = parse_json(text.tobytes())
     except ConfigError:
         return {}
     added = plain.get(METADATA, plain) if isinstance(plain, dict) else {}
