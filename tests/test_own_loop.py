@@ -7,20 +7,32 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch.nn.utils import parameters_to_vector
 
+import alexnet
 from alexnet import create_model
 from alexnet.inference.classifier import load
 from support.places import ROOT
 from support.runs import train
 
 
-def test_own_loop_gives_the_bits_of_train(flowers: Path, tmp_path: Path) -> None:
+def blocks() -> list[str]:
+    """The blocks of the page that need a folder of images, without their fences."""
     page = (ROOT / "docs" / "own-loop.md").read_text()
-    code = re.findall(r"^```python skip\n(.*?)^```", page, re.S | re.M)[0]
+    return re.findall(r"^```python skip\n(.*?)^```", page, re.S | re.M)
+
+
+def test_own_loop_gives_the_bits_of_train(
+    flowers: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, after = blocks()[:2]
     assert len([line for line in code.splitlines() if line.strip()]) <= 32
     words = (
         f"data={str(flowers)!r}, width=0.05, input_size=67, batch_size=12, cutmix=0.5, mixup=0.2"
@@ -34,6 +46,22 @@ def test_own_loop_gives_the_bits_of_train(flowers: Path, tmp_path: Path) -> None
     assert list(own) == list(theirs)
     assert 0 < names["recipe"].augment.cutmix < 1
     assert [name for name in own if not torch.equal(own[name], theirs[name])] == []
+    monkeypatch.chdir(tmp_path)
+    check_what_follows(after, names, capsys)
+
+
+def check_what_follows(
+    code: str, names: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The lines after the loop write a model that this package evaluates as they do."""
+    capsys.readouterr()
+    exec(compile(code, "own-loop.md", "exec"), names)
+    classifier, written = names["classifier"], alexnet.load("mine.safetensors", "cpu")
+    evaluation = alexnet.evaluate(written, reporter=None)
+    assert evaluation.split == "test"
+    assert capsys.readouterr().out == f"test error {evaluation.top1_error:.1%}\n"
+    pixels = names["store"].images(names["splits"].test)
+    np.testing.assert_array_equal(written.probabilities(pixels), classifier.probabilities(pixels))
 
 
 def test_tools_that_flatten_weights_take_a_network_in_torchs_own_order(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from alexnet.interop.parity import Runner, random_images, torch_runner
 from alexnet.runtime import extras
 from support.commands import Command, CommandResult
 from support.narrow_nets import CLASS_NAMES, narrow_classifier
+from support.runs import Witness
 
 
 @pytest.fixture
@@ -179,6 +180,14 @@ def test_preprocessing_by_flag_and_an_import_that_names_no_data(
     told = command(*words, "--out", out)
     assert (told.code, "minus (0, 0, 0), divided by (255, 255, 255)" in told.out) == (0, True)
     assert "as published for this architecture: the file does not say" in told.out
+    reporter = Witness()
+    alexnet.import_model(state, "cifar_quick", reporter=reporter)
+    assert reporter.notes == [
+        "net.pth does not say how images are preprocessed; taken: stretch to 32 x 32 (Lanczos), "
+        "center crop 32, RGB, values of 0 to 255, minus (0, 0, 0), divided by (255, 255, 255)"
+    ]
+    told = command(*words, "--input-size", "33", "--out", tmp_path / "33.safetensors")
+    assert "architecture, scaled from 32 to 33 pixels: the file does not say" in told.out
     assert "class 0, class 1, class 2, class 3, class 4, ... (the file has no names" in told.out
     told = command("evaluate", out)
     assert told.code == 2

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 import alexnet
 import alexnet.inference.decoding
 from alexnet.checkpoints.model_file import load_model, save_model
+from alexnet.config.preprocessing import Preprocessing
 from alexnet.data.images.decode import decode
 from alexnet.errors import AlexNetError, DataError, ModelFileError, UsageError
 from alexnet.training.run_folder import RunFolder
@@ -343,6 +344,30 @@ def test_as_many_outputs_as_class_names(trained: RunFolder, image_path: Path) ->
     names = tuple(map(str, range(count + 4)))
     other = replace(classifier, info=replace(classifier.info, class_names=names))
     assert other.predict([image_path])[0].label in names
+
+
+def test_the_parts_of_a_classifier_are_checked(classifier: alexnet.Classifier) -> None:
+    network, info = classifier.network, classifier.info
+    for arguments, message in [
+        (
+            (network, ["a", "b"]),
+            r"needs the ModelInfo of its network, not \['a', 'b'\]: alexnet\.ch",
+        ),
+        (
+            (torch.nn.Linear(2, 2), info),
+            "needs a network of alexnet.create_model, not one of Linear",
+        ),
+        (
+            (network, replace(info, preprocessing=Preprocessing())),
+            r"gives \(3, 227, 227\), and its",
+        ),
+        (
+            (network, info, torch.zeros(3, 2, 2)),
+            "lacks its mean image, or has one that is not used",
+        ),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            alexnet.Classifier(*arguments)
 
 
 def test_a_network_in_training_is_in_training_afterwards(

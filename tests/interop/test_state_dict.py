@@ -72,7 +72,7 @@ def test_an_input_size_is_looked_at_too(tmp_path: Path) -> None:
     torch.save(Network(own).state_dict(), path)
     arch, _ = chosen_architecture("", str(path), "file", 67)
     assert arch.name == "alexnet_bn"
-    message = r"no published .* nearest: net\.pt is not alexnet_bn: .* choose another with --input"
+    message = r"^net\.pt is not alexnet_bn: .*; inputs of 67 to 98 pixels .* say with --input-size"
     with pytest.raises(UsageError, match=message):
         chosen_architecture("", str(path), "file")
 
@@ -191,10 +191,18 @@ def test_widths_and_colors_come_from_the_file(
 def test_another_input_size_is_the_way_out(tmp_path: Path) -> None:
     narrow = variant(ZOO["alexnet"], ModelOptions(width=0.05, input_size=131))
     torch.save(Network(narrow).state_dict(), tmp_path / "net.pth")
-    message = r"fc6\.weight has shape .* for an input of 227 pixels; choose another with --input"
+    message = r"fc6\.weight has shape .* an input of 227 pixels; inputs of 131 to 162 pixels give"
     with pytest.raises(ModelFileError, match=message):
         read_state_dict(tmp_path / "net.pth", ZOO["alexnet"])
     assert read_state_dict(tmp_path / "net.pth", ZOO["alexnet"], 131).architecture == narrow
+
+
+def test_no_input_size_is_named_where_none_helps(tmp_path: Path) -> None:
+    state = Network(variant(ZOO["lenet5"], ModelOptions(width=0.5))).state_dict()
+    dense = next(name for name, tensor in state.items() if tensor.ndim == 2)
+    torch.save({**state, dense: state[dense][:, :-1].contiguous()}, tmp_path / "net.pth")
+    with pytest.raises(ModelFileError, match=r"has shape \d+x\d+, expected \d+x\d+$"):
+        read_state_dict(tmp_path / "net.pth", ZOO["lenet5"])
 
 
 @pytest.mark.parametrize("width", [1 / 16, 1 / 8])

@@ -299,6 +299,9 @@ def import_model(
     with reporting(reporter) as reporter:
         for text in (*notes, *imported.notes):
             reporter.note(text)
+        if imported.preprocessing_source == "default" and file:
+            steps = ", ".join(imported.info.preprocessing.steps())
+            reporter.note(f"{path.name} does not say how images are preprocessed; taken: {steps}")
     if out:
         imported.save(Path(out))
     return imported.classifier()

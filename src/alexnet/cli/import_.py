@@ -15,6 +15,7 @@ from alexnet.cli.flags import parse
 from alexnet.errors import UsageError
 from alexnet.io.text import shape_text
 from alexnet.models.architecture import Architecture
+from alexnet.models.zoo import ZOO
 
 if TYPE_CHECKING:
     from alexnet.interop.importer import ImportedModel
@@ -24,7 +25,7 @@ PREPROCESSING_SOURCES = {
     "file": "as the file says",
     "report": "as {report} says",
     "user": "as --preprocessing says",
-    "default": "as published for this architecture: the file does not say; see --preprocessing",
+    "default": "as published for {published}: the file does not say; see --preprocessing",
 }
 CLASS_NAMES_SOURCES = {
     "file": "from the file",
@@ -140,9 +141,20 @@ def _class_names_text(imported: ImportedModel) -> str:
     return f"{name_list(imported.info.class_names)} ({source})"
 
 
+def _published_text(arch: Architecture) -> str:
+    """For which architecture and input a preprocessing was published."""
+    published = ZOO.get(arch.name, arch).input[1]
+    scaled = (
+        "" if arch.input[1] == published else f", scaled from {published} to {arch.input[1]} pixels"
+    )
+    return f"this architecture{scaled}"
+
+
 def _text(imported: ImportedModel, out: Path) -> str:
     arch = imported.info.architecture
-    source = PREPROCESSING_SOURCES[imported.preprocessing_source].format(report=imported.report)
+    source = PREPROCESSING_SOURCES[imported.preprocessing_source].format(
+        report=imported.report, published=_published_text(arch)
+    )
     compared = (
         imported.parity.summary()
         if imported.parity

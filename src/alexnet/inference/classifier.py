@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from alexnet.checkpoints.model_file import ModelInfo, find_model_file, load_model, save_model
+from alexnet.checkpoints.validation import check_preprocessing
 from alexnet.config.recipe import Precision
-from alexnet.errors import UsageError
+from alexnet.errors import ConfigError, UsageError
 from alexnet.inference.checks import check_crops, checked_pixels
 from alexnet.inference.decoding import decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
@@ -35,6 +36,7 @@ from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.io.paths import path_text
 from alexnet.io.text import short_repr
 from alexnet.keywords import check_keywords
+from alexnet.models.architecture import Architecture
 from alexnet.models.field_checks import is_integer
 from alexnet.models.network import Network, channels_last, evaluation_mode
 from alexnet.ops.tracing import no_autocast
@@ -60,7 +62,9 @@ class Classifier(Predictor):
     """A network that knows its class names and how its images are preprocessed.
 
     Raises:
-        UsageError: the network has another number of outputs than there are class names.
+        UsageError: the network is not one of `create_model`, `info` is not a `ModelInfo`, the
+            network has another number of outputs than there are class names, or the preprocessing
+            gives another input than the architecture's.
     """
 
     network: Network
@@ -69,6 +73,7 @@ class Classifier(Predictor):
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
+        check_parts(self.network, self.info, self.mean_image)
         self._check_outputs(self.network.num_classes)
 
     def __repr__(self) -> str:
@@ -322,6 +327,29 @@ class Classifier(Predictor):
         if is_optimized(self.network):
             return torch.float32
         return next((p.dtype for p in self.network.parameters()), torch.float32)
+
+
+def check_parts(network: object, info: object, mean_image: Tensor | None) -> None:
+    """Check the types of a classifier's parts, and that the preprocessing gives the input.
+
+    Raises:
+        UsageError: a part is of another type, or the preprocessing does not fit.
+    """
+    if not isinstance(getattr(network, "architecture", None), Architecture):
+        raise UsageError(
+            "a Classifier needs a network of alexnet.create_model, not one of "
+            f"{type(network).__name__}"
+        )
+    if not isinstance(info, ModelInfo):
+        raise UsageError(
+            f"a Classifier needs the ModelInfo of its network, not {short_repr(info)}: "
+            "alexnet.checkpoints.ModelInfo(architecture=network.architecture, class_names=.., "
+            "preprocessing=.., recipe=..)"
+        )
+    try:
+        check_preprocessing(info.architecture, info.preprocessing, mean_image)
+    except ConfigError as error:
+        raise UsageError(f"the classifier's ModelInfo cannot be used: {error}") from error
 
 
 @torch.inference_mode()

@@ -43,11 +43,12 @@ class OtherNetworkError(ModelFileError):
     Args:
         message: the message, which names the first mismatch.
         num_matched: number of layers, or of tensors of a state dict, that match.
+        is_size: whether another size of the input would have the shape of the first mismatch.
     """
 
-    def __init__(self, message: str, num_matched: int = 0) -> None:
+    def __init__(self, message: str, num_matched: int = 0, *, is_size: bool = False) -> None:
         super().__init__(message)
-        self.num_matched = num_matched
+        self.num_matched, self.is_size = num_matched, is_size
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,6 +37,8 @@ def fitting_architectures(path: Path, input_size: int | None = None) -> list[str
     nearest = errors[max(errors, key=lambda name: (_nearness(errors[name]), name == MOST_FILES))]
     if len({str(error) for error in errors.values()}) == 1:
         raise nearest  # which is of the file, whatever the architecture
+    if isinstance(nearest, OtherNetworkError) and nearest.is_size:
+        raise UsageError(str(nearest)) from nearest  # which says what to do
     raise UsageError(
         f"no published architecture fits {path}, and --arch takes others, too (nets.py:NAME); "
         f"the nearest: {nearest}"

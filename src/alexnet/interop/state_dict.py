@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 import torch
@@ -13,13 +15,19 @@ from alexnet.checkpoints.weights import read_weights
 from alexnet.interop.match import MatchedModel, OtherNetworkError
 from alexnet.interop.one_output import as_two_classes
 from alexnet.interop.weight_layout import channels_first
+from alexnet.io.limits import MAX_INPUT_SIDE
 from alexnet.io.text import shape_text
-from alexnet.models.architecture import Architecture
-from alexnet.models.layers import AdaptivePool, Conv, FullyConnected, Layer
+from alexnet.models.architecture import Architecture, output_shape
+from alexnet.models.layers import Conv, FullyConnected, Layer, Shape
 from alexnet.models.limits import check_limits
 from alexnet.models.network import Network
 from alexnet.models.variants import ModelOptions, variant
 from alexnet.models.zoo import ZOO
+
+SIZES = (
+    " for an input of {published} pixels; inputs of {sizes} pixels give that shape: say with "
+    "--input-size which it was trained with"
+)
 
 
 def read_state_dict(
@@ -139,7 +147,8 @@ def _match_tensors(file: str, weights: dict[str, Tensor], arch: Architecture) ->
     expected = _meta_state_dict(arch)
     if mismatch := _first_mismatch(weights, expected, arch):
         count = sum(n in weights and weights[n].shape == t.shape for n, t in expected.items())
-        raise OtherNetworkError(f"{file} is not {arch.name}: {mismatch}", count)
+        is_size = "--input-size" in mismatch
+        raise OtherNetworkError(f"{file} is not {arch.name}: {mismatch}", count, is_size=is_size)
     return {name: weights[name].to(t.dtype) for name, t in expected.items() if name in weights}
 
 
@@ -152,18 +161,33 @@ def _first_mismatch(
             return f"it lacks {name} ({shape_text(tensor.shape)})"
         if name in weights and weights[name].shape != tensor.shape:
             found, right = shape_text(weights[name].shape), shape_text(tensor.shape)
-            return f"{name} has shape {found}, expected {right}{_size_hint(name, arch)}"
+            text = f"{name} has shape {found}, expected {right}"
+            sizes = _fitting_sizes(name, weights[name], arch)
+            return text + (SIZES.format(published=arch.input[1], sizes=sizes) if sizes else "")
     others = (name for name in weights if name not in expected)
     return next((f"it also has {name} ({shape_text(weights[name].shape)})" for name in others), "")
 
 
-def _size_hint(name: str, arch: Architecture) -> str:
-    """A hint on --input-size for a tensor whose shape depends on the side of the input, else ""."""
-    first = next(layer for layer in arch.layers if isinstance(layer, FullyConnected))
-    is_fixed = any(isinstance(layer, AdaptivePool) for layer in arch.layers)
-    if is_fixed or name != f"{first.name}.weight":
+def _fitting_sizes(name: str, weight: Tensor, arch: Architecture) -> str:
+    """The sides of the input for which the first fully connected layer has this weight.
+
+    Returns:
+        "113 to 144"; "" for another tensor, or if no input gives it that shape.
+    """
+    end = next((i for i, x in enumerate(arch.layers) if isinstance(x, FullyConnected)), 0)
+    if name != f"{arch.layers[end].name}.weight" or weight.ndim != 2:
         return ""
-    return f" for an input of {arch.input[1]} pixels; choose another with --input-size"
+
+    def num_features(side: int) -> int:
+        shape: Shape = (arch.input[0], side, side)
+        return prod(output_shape(arch.layers[:end], shape))
+
+    sides = range(1, MAX_INPUT_SIDE + 1)
+    first = bisect_left(sides, weight.shape[1], key=num_features)
+    last = bisect_right(sides, weight.shape[1], key=num_features) - 1
+    if first > last or last == len(sides) - 1:  # none, or any
+        return ""
+    return f"{sides[first]}" if first == last else f"{sides[first]} to {sides[last]}"
 
 
 def _meta_state_dict(arch: Architecture) -> dict[str, Tensor]:

@@ -180,11 +180,16 @@ def _layer_infos(layers: tuple[Layer, ...], shape: Shape) -> Iterator[LayerInfo]
 
 def is_valid_input(layers: tuple[Layer, ...], shape: Shape) -> bool:
     """Whether every layer gives at least one output for an input of `shape`."""
+    return min(output_shape(layers, shape)) > 0
+
+
+def output_shape(layers: tuple[Layer, ...], shape: Shape) -> Shape:
+    """The shape that the layers give for an input of `shape`; (0,) if that is too small."""
     for layer in layers:
         shape = layer.output(shape)
         if min(shape) < 1:
-            return False
-    return True
+            return (0,)
+    return shape
 
 
 def smallest_input(layers: tuple[Layer, ...], channels: int) -> int:
