@@ -1,7 +1,7 @@
 """Flags from dataclasses: values, and one sentence for each kind of mistake.
 
-The sentences for bad, missing and unknown values are tyro's first paragraphs, so that these tests
-notice when tyro words or draws its messages in another way.
+The sentences for bad, missing and unknown values are made of tyro's first paragraphs, so that these
+tests notice when tyro words or draws its messages in another way.
 """
 
 from __future__ import annotations
@@ -81,12 +81,18 @@ def test_flags_change_the_defaults() -> None:
         ("m --lr x", "--lr: 'x' is not a number; see alexnet try --help"),
         ("m --dropout x", "--dropout: 'x' is not a number; see alexnet try --help"),
         ("m --epochs None", "--epochs: 'None' is not a whole number; see alexnet try --help"),
-        ("m --milestones 3 x", "--milestones: * ['3', 'x']; see alexnet try --help"),
+        ("m --milestones 3 x", "--milestones takes N ..., not 3 x; see alexnet try --help"),
         ("m --lr -1", "--lr -1.0 must not be negative"),
-        ("m --epochs", "'--epochs'* 1 value*; see alexnet try --help"),
+        ("m --epochs", "--epochs needs a value: --epochs N; see alexnet try --help"),
+        ("m --epochs=", "--epochs needs a value: --epochs N; see alexnet try --help"),
+        ("m --epochs --lr 1", "--epochs needs a value: --epochs N; see alexnet try --help"),
+        ("m --crops", "--crops needs a value: --crops {1,10}; see alexnet try --help"),
+        ("m --lr 1 2", "--lr takes one value, not 1 2"),
+        ("m --flip yes", "--flip takes no value, not 'yes'"),
+        ("m --no-flip 3", "--no-flip takes no value, not '3'"),
         ("m --crops 3", "unknown value of --crops '3'; known: 1, 10"),
         ("m --crops 100", "unknown value of --crops '100'; did you mean 10 or 1?"),
-        ("", "alexnet try* A model file*; see alexnet try --help"),
+        ("", "try needs MODEL, a model file: alexnet try MODEL; see alexnet try --help"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_the_value_and_the_way_out(
@@ -105,6 +111,43 @@ def test_a_mistake_is_one_sentence_with_the_value_and_the_way_out(
     assert "  " not in message
     assert not set("|│+╭─") & set(message)
     assert len(message) < 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class Required:
+    """Flags of which some must be given."""
+
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    """The images; of any size."""
+    out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    format: Literal["csv", "json"]
+    """One of two."""
+    kind: Annotated[Literal["a", "b"], tyro.conf.Positional] = "a"
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        ("", "SOURCE and OUT and --format {csv,json}"),
+        ("images", "OUT and --format {csv,json}"),
+        ("images x", "--format {csv,json}, one of two"),
+        ("--format csv", "SOURCE and OUT"),
+    ],
+)
+def test_required_arguments_that_are_missing_are_named(
+    words: str, needed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns in ("40", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        with pytest.raises(UsageError) as raised:
+            parse(Required, words.split(), "try")
+        command = "alexnet try SOURCE OUT {a,b} --format {csv,json}"
+        assert str(raised.value) == f"try needs {needed}: {command}; see alexnet try --help"
+
+
+def test_an_unknown_choice_of_a_word() -> None:
+    with pytest.raises(UsageError, match=r"^unknown kind 'c'; known: a, b$"):
+        parse(Required, ["images", "x", "c", "--format", "csv"], "try")
 
 
 def test_help_is_printed_and_ends_with_0(
@@ -150,7 +193,7 @@ def test_a_pair_of_numbers(words: str, pair: tuple[int, int] | None) -> None:
     assert parse(Augmentation, [], "try", start) == start
 
 
-@pytest.mark.parametrize("words", ["", "2", "2 x", "2 9 1", "2.5 9"])
+@pytest.mark.parametrize("words", ["2", "2 x", "2 9 1", "2.5 9"])
 def test_what_is_no_pair_is_one_sentence(words: str) -> None:
     with pytest.raises(UsageError, match=f"'{words}' is not two whole numbers, such as 2 9; see"):
         parse(Augmentation, ["--rand-augment", *words.split()], "try")
@@ -166,5 +209,5 @@ def test_a_flag_may_have_a_word_that_python_keeps_for_itself() -> None:
     recipe = Recipe(epochs=7, augment=Augmentation(flip=False))
     changed = parse(Recipe, ["--from", "a.pth"], "try", recipe)
     assert changed == replace(recipe, init_from="a.pth")
-    with pytest.raises(UsageError, match=r"'--from'.* 1 value.*see alexnet try --help"):
+    with pytest.raises(UsageError, match="--from needs a value: --from SOURCE; see alexnet try"):
         parse(Recipe, ["--from"], "try", recipe)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import difflib
 import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import is_dataclass, replace
-from itertools import groupby
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
@@ -26,6 +24,7 @@ from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.help import help_text as help_of
 from alexnet.cli.help_pages import PAGES
 from alexnet.cli.other_flags import check_other_flags
+from alexnet.cli.parser_messages import parser_error
 from alexnet.config.architecture_file import named_or_own
 from alexnet.config.options import FLAG_WORDS
 from alexnet.errors import NEAR, AlexNetError, UnknownNameError, UsageError
@@ -37,8 +36,6 @@ T = TypeVar("T")
 REGISTRY = ConstructorRegistry()
 PRINTING = ("--json", "--csv")
 """Switches that take a file name in other programs."""
-INVALID_CHOICE = re.compile(r"invalid choice '(.*)' for argument '(--\S+)'\. Expected one of (.*)")
-"""Matches tyro's message about an invalid choice."""
 NUMBERS: dict[Any, tuple[type[int] | type[float], str]] = {
     int: (int, "whole number"),
     int | None: (int, "whole number"),
@@ -107,7 +104,8 @@ def parse_known(
                 registry=REGISTRY,
             )
     except SystemExit as stop:
-        raise _usage_error(stop, errors.getvalue(), verb) from stop
+        flags = list(list_flags(cls, default))
+        raise _usage_error(stop, errors.getvalue(), flags, verb) from stop
 
 
 def dispatch(
@@ -211,25 +209,14 @@ def _renamed_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
     return StructConstructorSpec(instantiate=info.type, fields=tuple(specs))
 
 
-def _usage_error(stop: SystemExit, message: str, verb: str) -> Exception:
-    """The error of this package if one ended tyro, else the first paragraph of tyro's message."""
+def _usage_error(stop: SystemExit, message: str, flags: Sequence[Flag], verb: str) -> Exception:
+    """The error of this package if one ended tyro, else that of tyro's message."""
     cause: BaseException | None = stop
     while cause:
         if isinstance(cause, AlexNetError):
             return UsageError(str(cause))
         cause = cause.__context__
-    text = _first_paragraph(message).rstrip(" .")
-    if found := INVALID_CHOICE.fullmatch(text):
-        word, flag, choices = found.groups()
-        return UnknownNameError(f"value of {flag}", word, re.findall(r"'([^']*)'", choices))
-    return UsageError(f"{text}; see alexnet {verb} --help")
-
-
-def _first_paragraph(box: str) -> str:
-    """The first text below the title of a boxed message; the whole message if there is none."""
-    lines = [line.strip("|│ ") for line in box.splitlines()[1:]]
-    groups = groupby(lines, lambda line: bool(line.strip("+-─╰╯")))
-    return next((" ".join(text) for is_text, text in groups if is_text), box)
+    return parser_error(message, flags, verb)
 
 
 def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Sequence[str]) -> str:
@@ -244,12 +231,35 @@ def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Seq
     similar = {one.lstrip("-"): one for one in (*names, *others)}
     close = difflib.get_close_matches(flag.lstrip("-"), similar, n=1, cutoff=NEAR)
     advice = f"did you mean {similar[close[0]]}?" if close else f"see alexnet {verb} --help"
-    if page and page.words and not flag.startswith("-"):
-        advice = f"it comes first: alexnet {verb} {word} .."
-    elif not flag.startswith("-"):
-        advice = _word_advice(word, names, arguments) or advice
+    if not flag.startswith("-"):
+        if text := _too_many_values(word, flags, arguments):
+            return text
+        first = f"the one data set or preset comes first: alexnet {verb} {word} .."
+        own = first if page and page.words else _word_advice(word, names, arguments)
+        advice = own or advice
     kind = "flag" if flag.startswith("-") else "word"
     return f"unknown {kind} {flag!r}; {advice}"
+
+
+def _too_many_values(word: str, flags: Sequence[Flag], arguments: Sequence[str]) -> str:
+    """The message for a word after a flag that takes no value, or a number too many; else ""."""
+    place = arguments.index(word) if word in arguments else 0
+    *_, flag, before = ("", "", *arguments[:place])
+    switches = {name for one in flags if not one.metavar for name in one.names}
+    values = {name for one in flags if one.metavar for name in one.names}
+    if before in switches and before not in PRINTING:
+        return f"{before} takes no value, not {word!r}"
+    if flag in values and _is_number(word):
+        return f"{flag} takes one value, not {before} {word}"
+    return ""
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _word_advice(word: str, names: Sequence[str], arguments: Sequence[str]) -> str:

@@ -77,8 +77,7 @@ def read_run_options(
     Raises:
         UsageError: --resume is given together with anything else that would change the run.
     """
-    words = list(arguments)
-    preset = words.pop(0) if words and not words[0].startswith("-") else ""
+    preset, words = first_word(verb, arguments)
     options, rest = parse_known(type(default), words, verb, default)
     options = with_run(options, "resume")
     flags = [word for word in rest if word.startswith("-")]
@@ -89,6 +88,21 @@ def read_run_options(
             f"--resume cannot change {others[0]!r} of a run, only {', '.join(changeable)}"
         )
     return preset, options, rest
+
+
+def first_word(verb: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Split the words after a verb into the preset or data set, or "", and the flags.
+
+    Raises:
+        UsageError: there are two such words.
+    """
+    count = next((i for i, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    if count > 1:
+        raise UsageError(
+            f"{verb} takes one data set or preset, not {' and '.join(arguments[:count])}; "
+            "the images of several go into one folder, or into one list of them"
+        )
+    return " ".join(arguments[:count]), list(arguments[count:])
 
 
 def choosing_flags(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

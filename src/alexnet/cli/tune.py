@@ -12,7 +12,7 @@ import tyro
 from alexnet.api.recipes import choose_weights, name_after_data, read_call
 from alexnet.cli.console import note, note_next, print_json
 from alexnet.cli.flags import parse, parse_known
-from alexnet.cli.run_options import choosing_flags
+from alexnet.cli.run_options import choosing_flags, first_word
 from alexnet.cli.slow_cpu import note_slow_cpu
 from alexnet.cli.tune_text import (
     duration_text,
@@ -93,8 +93,7 @@ class TuneFlags:
 
 def run(arguments: Sequence[str]) -> int:
     """Tune, confirm, and print the trials and the winning command."""
-    words = list(arguments)
-    preset = words.pop(0) if words and not words[0].startswith("-") else ""
+    preset, words = first_word("tune", arguments)
     options, words = parse_known(TuneOptions, words, "tune", DEFAULT_OPTIONS)
     given, rest = choosing_flags(words)
     call = read_call(preset, options.config, given)

@@ -1,0 +1,73 @@
+"""Turn the messages of tyro, the parser of flags, into one sentence in this program's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import MISSING
+from itertools import groupby
+
+from alexnet.cli.flag_list import Flag
+from alexnet.errors import UnknownNameError, UsageError
+
+INVALID_CHOICE = re.compile(r"invalid choice '(.*)' for argument '(\S+)'\. Expected one of (.*)")
+"""Matches a message about a value that is none of the choices."""
+NO_VALUE = re.compile(r"Missing value for argument '(\S+)'\..*|Error parsing (\S+): '' is not .*")
+NOT_PARSED = re.compile(r"Error parsing (\S+): (.*)")
+REQUIRED = "Missing from alexnet "
+"""How a message on required arguments that are missing begins."""
+FIRST_CLAUSE = re.compile(r"[;:(]|\.(?:\s|$)")
+"""Matches the end of the first clause of a help text."""
+
+
+def parser_error(box: str, flags: Sequence[Flag], verb: str) -> UsageError | UnknownNameError:
+    """The error of a boxed message.
+
+    Args:
+        box: what tyro printed.
+        flags: the flags of the verb.
+        verb: the verb with its action, as typed.
+    """
+    text = _first_paragraph(box).rstrip(" .")
+    if found := INVALID_CHOICE.fullmatch(text):
+        word, name, choices = found.groups()
+        what = f"value of {name}" if name.startswith("-") else name
+        return UnknownNameError(what, word, re.findall(r"'([^']*)'", choices))
+    if text.startswith(REQUIRED):
+        text = _required(box, flags, verb)
+    elif found := NO_VALUE.fullmatch(text):
+        name = found[1] or found[2]
+        text = f"{name} needs a value: {name} {_metavar(name, flags)}"
+    elif found := NOT_PARSED.fullmatch(text):
+        name, problem = found.groups()
+        text = f"{name}: {problem}"
+        if problem.startswith("Could not find valid parse"):
+            values = " ".join(re.findall(r"'([^']*)'", problem))
+            text = f"{name} takes {_metavar(name, flags)}, not {values}"
+    return UsageError(f"{text}; see alexnet {verb} --help")
+
+
+def _metavar(name: str, flags: Sequence[Flag]) -> str:
+    return next((flag.metavar for flag in flags if name in flag.names), "VALUE")
+
+
+def _required(box: str, flags: Sequence[Flag], verb: str) -> str:
+    """A sentence on the required arguments that a message names, and how the command is written."""
+    lines = [line.strip("|│ ") for line in box.splitlines()]
+    required = [flag for flag in flags if flag.default is MISSING]
+    words = {flag.field: " ".join([*flag.names, flag.metavar]) for flag in required}
+    missing = [flag for flag in required if words[flag.field] in lines] or required
+    named = " and ".join(words[flag.field] for flag in missing)
+    if len(missing) == 1:
+        text = FIRST_CLAUSE.split(missing[0].help)[0].strip()
+        named += f", {text[:1].lower()}{text[1:]}" if text else ""
+    first = [flag.metavar for flag in flags if flag.is_positional]
+    others = [words[flag.field] for flag in required if not flag.is_positional]
+    return f"{verb} needs {named}: {' '.join(['alexnet', verb, *first, *others])}"
+
+
+def _first_paragraph(box: str) -> str:
+    """The first text below the title of a boxed message; the whole message if there is none."""
+    lines = [line.strip("|│ ") for line in box.splitlines()[1:]]
+    groups = groupby(lines, lambda line: bool(line.strip("+-─╰╯")))
+    return next((" ".join(text) for is_text, text in groups if is_text), box)
