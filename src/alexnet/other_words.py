@@ -279,6 +279,11 @@ SENTENCES = (
         "reporter= takes a Reporter of your own, which is called after steps and epochs, and ends"
         " a run by StopTraining",
     ),
+    (
+        "features_only out_indices",
+        "network.intermediate_outputs(images) gives the feature maps, and features of a "
+        "Classifier the last hidden layer",
+    ),
     ("find_lr lr_find auto_lr_find lr_finder", "alexnet.find_lr suggests a learning rate"),
     (
         "dry_run fast_dev_run overfit_one_batch overfit_batches",
@@ -371,6 +376,26 @@ OTHER_NAMES = {
     "Error": "AlexNetError",
 }
 """The public names of `alexnet`, by the names of other programs' functions and classes."""
+
+OTHER_FORMATS = {
+    "torchscript": "torch.jit.trace(alexnet.load(MODEL).network, images) gives one",
+    **dict.fromkeys(
+        ("pt2", "pt", "pytorch", "torch_export"),
+        "torch is torch.export's program, and torchvision a state dict for its alexnet",
+    ),
+    **dict.fromkeys(
+        ("tflite", "tf", "tensorflow", "saved_model", "coreml", "openvino", "tensorrt", "engine"),
+        "its own converter takes the file of onnx, or that of keras",
+    ),
+    "safetensors": "a model file is one already",
+}
+"""Formats of other programs, and what there is instead."""
+
+
+def answer_to_format(word: str) -> str:
+    """The sentence on a format of exported files that other programs have; "" for another word."""
+    answer = OTHER_FORMATS.get(word.lower().lstrip("."), "")
+    return f"there is no --format {word}: {answer}" if answer else ""
 
 
 SHELL_COMMANDS = {

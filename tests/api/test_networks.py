@@ -10,7 +10,13 @@ from safetensors.torch import save_file
 
 import alexnet
 from alexnet.api.networks import create_model
-from alexnet.errors import MissingDataError, ModelFileError, UnknownNameError, UsageError
+from alexnet.errors import (
+    AlexNetError,
+    MissingDataError,
+    ModelFileError,
+    UnknownNameError,
+    UsageError,
+)
 from alexnet.interop import torchvision
 from alexnet.models import network as networks
 from alexnet.models.architecture import Architecture
@@ -95,3 +101,10 @@ def test_a_run_is_a_source_and_a_wrong_word_is_told(file: Path, tmp_path: Path) 
         create_model(SMALL, pretrained="torchvison")
     with pytest.raises(UsageError, match="pretrained= and init_from= both name"):
         alexnet.train("photos/", pretrained=True, init_from="x")
+
+
+def test_a_network_without_its_last_layer_is_answered() -> None:
+    with pytest.raises(UsageError, match=r"intermediate_outputs\(images\) gives .* Classifier"):
+        create_model("lenet5", num_classes=0)
+    with pytest.raises(AlexNetError, match=r"features_only.*intermediate_outputs\(images\) gives"):
+        create_model("lenet5", features_only=True)

@@ -7,6 +7,7 @@ import os
 import struct
 import time
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,9 +158,9 @@ def test_no_header_is_trusted(claimed: int, rest: bytes) -> None:
         (
             "net.onnx",
             b"\x08\x08",
-            "an ONNX file; `alexnet import .*net.onnx --arch NAME` makes one",
+            "an ONNX file; `alexnet import .*net.onnx` makes one",
         ),
-        ("sd.pth", b"\x80\x02}.", "a pickle; `alexnet import .*sd.pth --arch NAME` makes one"),
+        ("sd.pth", b"\x80\x02}.", "a pickle; `alexnet import .*sd.pth` makes one"),
         ("net.h5", b"\x89HDF\r\n\x1a\n", "an HDF5 file; `alexnet import .*net.h5"),
         ("one.png", b"\x89PNG\r\n\x1a\n", "an image: the model comes first, before the images"),
         ("one.jpg", b"\xff\xd8\xff\xe0", "an image: the model comes first, before the images"),
@@ -175,6 +176,18 @@ def test_files_of_other_programs_are_named(
         load(tmp_path / name)
 
 
+def test_a_program_says_how_it_is_run(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt2"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m/archive_format", "pt2")
+    with pytest.raises(ModelFileError, match=r"in Python by torch\.export\.load\('.*m\.pt2'\)"):
+        load(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("m/constants.pkl", "")
+    with pytest.raises(ModelFileError, match=r"predict with the run .* by torch\.jit\.load\('"):
+        load(path)
+
+
 def test_torch_files_of_other_programs(tmp_path: Path) -> None:
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "sd.pth")
     with pytest.raises(ModelFileError, match=r"a file of torch\.save; `alexnet import .*sd\.pth"):
@@ -183,7 +196,7 @@ def test_torch_files_of_other_programs(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="no model of this program: it is a damaged or incom"):
         load(tmp_path / "half.pth")
     save_file({"conv1.weight": torch.zeros(1)}, tmp_path / "timm.safetensors")
-    message = r"another program; `alexnet import .*timm\.safetensors --arch NAME` makes one"
+    message = r"another program; `alexnet import .*timm\.safetensors` makes one"
     with pytest.raises(ModelFileError, match=message):
         load(tmp_path / "timm.safetensors")
 

@@ -12,11 +12,13 @@ from typing import Annotated, Literal
 import pytest
 import tyro
 
+from alexnet.cli.export import ExportFlags
 from alexnet.cli.flag_list import flag_names, list_flags
 from alexnet.cli.flags import parse
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.recipe import Recipe
 from alexnet.errors import ConfigError, UsageError
+from alexnet.interop.exporter import check_format
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +145,25 @@ def test_required_arguments_that_are_missing_are_named(
             parse(Required, words.split(), "try")
         command = "alexnet try SOURCE OUT {a,b} --format {csv,json}"
         assert str(raised.value) == f"try needs {needed}: {command}; see alexnet try --help"
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        (
+            "torchscript",
+            r"there is no --format torchscript: torch\.jit\.trace\(alexnet\.load\(MODEL\)",
+        ),
+        ("tflite", "there is no --format tflite: its own converter takes the file of onnx"),
+        ("pytorch", "there is no --format pytorch: torch is torch.export's program"),
+        ("onix", "unknown value of --format 'onix'; did you mean onnx"),
+    ],
+)
+def test_a_format_of_other_programs_is_answered(word: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse(ExportFlags, ["m", "--format", word], "export")
+    with pytest.raises(UsageError, match=message.split(":")[-1].replace("value of --", "")):
+        check_format(word)
 
 
 def test_an_unknown_choice_of_a_word() -> None:

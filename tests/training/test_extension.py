@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.config.recipe import LRSchedule, Recipe, StoppingOptions
+from alexnet.config.recipe import LRSchedule, Recipe, SplitMethod, StoppingOptions
 from alexnet.config.serialization import to_json
 from alexnet.errors import ConfigError, ModelFileError, TrainingError, UsageError
 from alexnet.records import LastStep
@@ -193,18 +193,22 @@ def test_what_cannot_go_on(short: Recipe, tmp_path: Path) -> None:
     assert folder.result.exists()
 
 
+@pytest.mark.parametrize("split", ["hash", "random"])
 def test_a_run_whose_photos_have_changed_names_the_command_of_a_new_one(
-    short: Recipe, flowers: Path, tmp_path: Path
+    short: Recipe, flowers: Path, tmp_path: Path, split: SplitMethod
 ) -> None:
     photos = tmp_path / "photos"
     shutil.copytree(flowers / "train", photos)
-    by_hash = replace(short.data_options, split="hash", test_fraction=0.1)
-    recipe = replace(short, data=str(photos), data_options=by_hash)
+    options = replace(short.data_options, split=split, test_fraction=0.1)
+    recipe = replace(short, data=str(photos), data_options=options)
     folder = train(recipe, out=tmp_path / "run").folder
     noise(next(photos.iterdir()) / "new.png", 1)
-    new_run = rf"have changed .*: alexnet train {photos} --from \S+ --split-seed 0 --split hash "
-    with pytest.raises(ModelFileError, match=new_run):
+    flags = rf"--from \S+ --split-seed 0 --split {split}"
+    new_run = rf"have changed .*: alexnet train {photos} {flags}"
+    with pytest.raises(ModelFileError, match=new_run) as raised:
         resume(folder.path, epochs=3)
+    is_told = "these weights were trained on some of its test images, unless" in str(raised.value)
+    assert is_told == (split == "random")
 
 
 def test_no_fewer_epochs_than_are_done(small: Recipe, tmp_path: Path) -> None:

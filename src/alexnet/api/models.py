@@ -24,7 +24,7 @@ from alexnet.inference.predictor import Crops
 from alexnet.interop import importer
 from alexnet.interop.defaults import chosen_architecture
 from alexnet.interop.export_report import ExportReport, Format
-from alexnet.interop.exporter import SUFFIXES, export_model
+from alexnet.interop.exporter import SUFFIXES, check_format, export_model
 from alexnet.interop.importer import ChannelOrderOption, PreprocessingOption
 from alexnet.interop.torchvision import torchvision_weights
 from alexnet.io.hub import PREFIX, is_head
@@ -228,8 +228,8 @@ def _export_target(
     model: Model, out: FilePath, format: Format | Literal["auto"]
 ) -> tuple[Path, Format]:
     """The file to write and its format."""
-    if format not in ("auto", *SUFFIXES):
-        raise UnknownNameError("format", str(format), SUFFIXES)
+    if format != "auto":
+        check_format(str(format))
     if out := path_text(out, "out"):
         found = [kind for kind, ends in SUFFIXES.items() if out.lower().endswith(ends)]
         if format == "auto" and not found:

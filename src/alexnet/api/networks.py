@@ -75,6 +75,11 @@ def create_model(
         MissingDataError: the weights, or some of them, are not here and cannot be downloaded.
         ModelFileError: the weights do not fit.
     """
+    if num_classes == 0:
+        raise UsageError(
+            "num_classes=0 makes no network here; network.intermediate_outputs(images) gives the "
+            "activations before the last layer, and features of a Classifier those of images"
+        )
     arch, source = find_architecture(arch), source_of(pretrained)
     device = torch.device("meta") if str(device) == "meta" else choose_device(str(device))
     if source == SCRATCH:

@@ -32,9 +32,14 @@ FORMAT = 3
 OWN_FORMATS = ("safetensors", "empty", "unknown")
 """Formats that `file_format` may find in a model file; all but the first if it is damaged."""
 IMPORTABLE = ("torch", "torch_legacy", "pickle", "onnx", "keras", "hdf5", "npy", "caffemodel")
+PROGRAMS = {
+    "torch_export": "by torch.export.load({path!r}).module()(images)",
+    "torchscript": "by torch.jit.load({path!r})(images)",
+}
+"""Formats of whole programs, whose code is not run here, and how torch runs them."""
 MAX_READS = 5
 """Attempts to read a file that is replaced meanwhile; a training writes once an epoch at most."""
-IMPORT_HINT = "`alexnet import {path} --arch NAME` makes one, where NAME is the file's architecture"
+IMPORT_HINT = "`alexnet import {path}` makes one"
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], header: object) -> None:
@@ -134,6 +139,11 @@ def _reject_other_format(path: Path) -> None:
     hint = f"; {IMPORT_HINT.format(path=path)}" if found in IMPORTABLE else ""
     if found == "image":
         hint = ": the model comes first, before the images"
+    if found in PROGRAMS:
+        call = PROGRAMS[found].format(path=str(path))
+        hint = (
+            f", a program without class names: predict with the run it is of, or in Python {call}"
+        )
     raise ModelFileError(f"{path} is no model of this program, but {DESCRIPTIONS[found]}{hint}")
 
 

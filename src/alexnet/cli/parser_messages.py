@@ -9,6 +9,7 @@ from itertools import groupby
 
 from alexnet.cli.flag_list import Flag
 from alexnet.errors import UnknownNameError, UsageError
+from alexnet.other_words import answer_to_format
 
 INVALID_CHOICE = re.compile(r"invalid choice '(.*)' for argument '(\S+)'\. Expected one of (.*)")
 """Matches a message about a value that is none of the choices."""
@@ -31,6 +32,8 @@ def parser_error(box: str, flags: Sequence[Flag], verb: str) -> UsageError | Unk
     text = _first_paragraph(box).rstrip(" .")
     if found := INVALID_CHOICE.fullmatch(text):
         word, name, choices = found.groups()
+        if verb == "export" and name == "--format" and (answer := answer_to_format(word)):
+            return UsageError(answer)
         what = f"value of {name}" if name.startswith("-") else name
         return UnknownNameError(what, word, re.findall(r"'([^']*)'", choices))
     if text.startswith(REQUIRED):

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import torch
 
 from alexnet.config.serialization import json_document, parse_json
-from alexnet.errors import ConfigError, UsageError
+from alexnet.errors import ConfigError, UnknownNameError, UsageError
 from alexnet.inference.classifier import Classifier
 from alexnet.inference.optimize import unoptimized_weights
 from alexnet.interop.export_module import FileOptions, network_module, torch_bytes
@@ -45,6 +45,7 @@ from alexnet.interop.torchvision_export import torchvision_bytes
 from alexnet.io.files import atomic_write, read_regular, write_text
 from alexnet.io.limits import MAX_RESULT_BYTES
 from alexnet.models.network import Network
+from alexnet.other_words import answer_to_format
 from alexnet.reporter import Reporter
 from alexnet.runtime.extras import require_extra
 
@@ -179,6 +180,20 @@ def _is_of_others(out: Path, classifier: Classifier) -> bool:
         return False
     found = report.get("weights_checksum") if isinstance(report, dict) else None
     return found not in (None, weights_checksum(classifier.network.state_dict()))
+
+
+def check_format(name: str) -> None:
+    """Check the name of a format.
+
+    Raises:
+        UnknownNameError: there is no such format.
+        UsageError: it is a format of other programs; the message says what there is instead.
+    """
+    if name in EXPORTERS:
+        return
+    if answer := answer_to_format(name):
+        raise UsageError(answer)
+    raise UnknownNameError("format", name, EXPORTERS)
 
 
 def chosen_rounding(half: bool, int8: bool, data: str) -> Rounding | None:

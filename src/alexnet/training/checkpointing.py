@@ -214,6 +214,13 @@ def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:
         )
 
 
+SEEN = (
+    "; its split is another, so that these weights were trained on some of its test images, unless "
+    "the data has a test folder of its own"
+)
+"""Remark on a new run whose images are split at random, and are others than before."""
+
+
 def check_recipe(folder: RunFolder, recipe: Recipe, saved: Recipe, step: int) -> None:
     """Reject a config.json that was changed while the run was stopped.
 
@@ -262,7 +269,8 @@ def restore(setup: TrainingSetup, checkpoint: Checkpoint, folder: RunFolder) -> 
     tensors, info = checkpoint.tensors, checkpoint.info
     if info.fingerprint != setup.store.info.fingerprint:
         command = train_from_command(setup.recipe, folder)
-        new_run = f" from its weights: {command}" if folder.model.exists() else ""
+        note = "" if setup.recipe.data_options.split == "hash" else SEEN
+        new_run = f" from its weights: {command}{note}" if folder.model.exists() else ""
         raise ModelFileError(
             f"the images of {setup.store.info.name} have changed since {folder.path} was stopped; "
             f"restore them, or start a new run{new_run}"

@@ -177,7 +177,9 @@ def test_a_run_folder_is_no_data_set(tmp_path: Path) -> None:
     draw(tmp_path)
     for name in ("config.json", "metrics.jsonl"):
         (tmp_path / name).write_text("{}")
-    with pytest.raises(DataError, match="is a run folder, which holds no data set"):
+    with pytest.raises(
+        DataError, match=r"is a run folder, which holds no data set; alexnet train --resume \S+ res"
+    ):
         open_source(str(tmp_path))
 
 

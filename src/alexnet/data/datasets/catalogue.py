@@ -38,6 +38,7 @@ from alexnet.data.source import Source
 from alexnet.errors import DataError, UnknownNameError, UsageError
 from alexnet.io.in_use import mark_used
 from alexnet.io.paths import cache_folder, path_text, similar_path
+from alexnet.io.text import shell_command
 from alexnet.reporter import (
     SILENT,
     ProgressCallback,
@@ -179,7 +180,14 @@ def _open_folder(
 ) -> Source:
     """Open a folder: an ImageNet layout, or one with a list, shards, class folders or images."""
     if all((path / name).is_file() for name in RUN_FILES):
-        raise DataError(f"{path} is a run folder, which holds no data set; --data takes images")
+        go_on, again = (
+            shell_command(["alexnet", "train", *words, str(path)])
+            for words in (["--resume"], ["DATA", "--from"])
+        )
+        raise DataError(
+            f"{path} is a run folder, which holds no data set; {go_on} resumes it, and {again} "
+            "trains from its weights"
+        )
     if label_from:
         return with_imagenet_names(folder_source(path, label_from))
     layout = find_layout(path)
