@@ -285,8 +285,11 @@ def import_model(
     if out and Path(out).exists():
         raise UsageError(f"{out} exists already; remove it or choose another file")
     path = Path(file) if file else torchvision_weights(path_text(data_root, "data_root"))
-    is_file = class_names and isinstance(class_names, str | os.PathLike)
-    names = Path(path_text(class_names)) if is_file else tuple(class_names)
+    names: Path | tuple[str, ...] = ()
+    if isinstance(class_names, str | os.PathLike):
+        names = Path(path_text(class_names)) if class_names else ()
+    else:
+        names = tuple(class_names)
     imported = importer.import_model(
         path,
         table,
