@@ -215,8 +215,10 @@ def changed_mean(classifier: Classifier) -> Classifier:
     return replace(classifier, info=replace(classifier.info, preprocessing=preprocessing))
 
 
-def with_mean_image(classifier: Classifier) -> Classifier:
-    return replace(classifier, mean_image=torch.ones(1, 32, 32))
+def with_mean_image(classifier: Classifier, value: float = 1.0) -> Classifier:
+    preprocessing = replace(classifier.info.preprocessing, has_mean_image=True)
+    info = replace(classifier.info, preprocessing=preprocessing)
+    return replace(classifier, info=info, mean_image=torch.full((1, 32, 32), value))
 
 
 @pytest.mark.parametrize("change", [changed_weight, changed_mean, with_mean_image])
@@ -225,6 +227,11 @@ def test_another_model_has_another_digest(
 ) -> None:
     assert model_digest(classifier) == model_digest(narrow_classifier("lenet5"))
     assert model_digest(change(classifier)) != model_digest(classifier)
+
+
+def test_another_mean_image_has_another_digest(classifier: Classifier) -> None:
+    one, other = (with_mean_image(classifier, value) for value in (1.0, 2.0))
+    assert model_digest(one) != model_digest(other)
 
 
 def test_an_optimized_network_has_no_index(classifier: Classifier, store: Store) -> None:

@@ -40,6 +40,8 @@ def classifier() -> Classifier:
 
 def with_rule(classifier: Classifier, rule: dict[str, Any]) -> Classifier:
     preprocessing = Preprocessing(**rule)
+    if preprocessing.channels == 1:
+        classifier = narrow_classifier("lenet5")
     info = replace(classifier.info, preprocessing=preprocessing)
     mean = None
     if preprocessing.has_mean_image:

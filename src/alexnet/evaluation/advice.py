@@ -13,14 +13,14 @@ from alexnet.data.advice import (
     rare_classes,
 )
 
-MIN_TEMPERATURE_IMAGES = 50
-"""With as many validation images or more, in at most 5 % of the draws the fitted temperature made
-the loss of new images higher; with 10 in up to 42 % (docs/guide.md, of miscalibrated networks)."""
-
 if TYPE_CHECKING:
     from alexnet.evaluation.calibration import Calibration
     from alexnet.evaluation.results import Evaluation
     from alexnet.inference.predictor import Crops, Predictor
+
+MIN_TEMPERATURE_IMAGES = 50
+"""With as many validation images or more, in at most 5 % of the draws the fitted temperature made
+the loss of new images higher; with 10 in up to 42 % (docs/guide.md, of miscalibrated networks)."""
 
 
 def evaluation_advice(evaluation: Evaluation) -> list[str]:
