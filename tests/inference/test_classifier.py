@@ -24,6 +24,8 @@ from alexnet.checkpoints.model_file import load_model, save_model
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.data.images.decode import decode
 from alexnet.errors import AlexNetError, DataError, ModelFileError, UsageError
+from alexnet.models.architecture import Architecture
+from alexnet.models.network import Network
 from alexnet.training.run_folder import RunFolder
 from alexnet.transforms.crops import center_crop, ten_crop
 
@@ -344,6 +346,31 @@ def test_as_many_outputs_as_class_names(trained: RunFolder, image_path: Path) ->
     names = tuple(map(str, range(count + 4)))
     other = replace(classifier, info=replace(classifier.info, class_names=names))
     assert other.predict([image_path])[0].label in names
+
+
+def test_a_classifier_whose_outputs_only_a_result_tells(
+    classifier: alexnet.Classifier, image_path: Path
+) -> None:
+    class Headed(Network):
+        def __init__(self, arch: Architecture) -> None:
+            super().__init__(arch)
+            self.head = torch.nn.Conv1d(1, 2, arch.num_classes)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.head(super().forward(images)[:, None])[..., 0]
+
+    arch = classifier.info.architecture
+    edited = Network(arch)
+    head = torch.nn.Sequential(
+        torch.nn.Unflatten(1, (1, -1)), torch.nn.LazyConv1d(2, 16), torch.nn.AdaptiveAvgPool1d(1)
+    )
+    setattr(edited, arch.output_layer, torch.nn.Sequential(head, torch.nn.Flatten()))
+    for network in (Headed(arch).eval(), edited.eval()):
+        two = replace(classifier.info, class_names=("a", "b"))
+        assert alexnet.Classifier(network, two)(image_path)[0].label in ("a", "b")
+        three = alexnet.Classifier(network, replace(two, class_names=("a", "b", "c")))
+        with pytest.raises(UsageError, match=r"^the network has 2 outputs and the model 3 class"):
+            three(image_path)
 
 
 def test_the_parts_of_a_classifier_are_checked(classifier: alexnet.Classifier) -> None:

@@ -232,12 +232,12 @@ def test_a_module_of_another_name_is_kept_and_not_run() -> None:
     network = Network(tiny("alexnet")).eval()
     x = images(network.architecture)
     expected, names = network(x), [layer.name for layer in network.architecture.layers]
-    network.criterion = nn.CrossEntropyLoss()
-    network.calibration = nn.Linear(3, 3)
+    network.criterion = nn.CrossEntropyLoss(weight=torch.ones(17))
+    network.softmax = nn.Softmax(1)
     assert torch.equal(network(x), expected)
     assert list(network.intermediate_outputs(x)) == list(network.layer_modules()) == names
     assert torch.equal(network.output_from("fc6", network.input_of("fc6", x)), expected)
-    assert "calibration.weight" in network.state_dict()
+    assert "criterion.weight" in network.state_dict()
     for other in (copy.deepcopy(network), fx.symbolic_trace(network)):
         assert torch.equal(other(x), expected)
     with pytest.raises(ArchitectureError, match="it also has criterion"):
@@ -262,26 +262,54 @@ def test_layers_are_run_by_their_names_and_in_their_order() -> None:
     assert not first.weight.requires_grad
 
 
-@pytest.mark.parametrize("name", [*NAMES_ELSEWHERE, "fc9", "conv6", "relu"])
-def test_a_name_that_may_be_meant_as_a_layers_is_refused(name: str) -> None:
+@pytest.mark.parametrize("name", [*NAMES_ELSEWHERE, "fc9", "conv6", "relu", "Conv1", "FC", "Head"])
+@pytest.mark.parametrize("module", [nn.Linear(4, 5), nn.Identity()])
+def test_a_name_that_may_be_meant_as_a_layers_is_refused(name: str, module: nn.Module) -> None:
     network = Network(tiny("alexnet"))
     message = f"^alexnet has no layer '{name}', .*; its last layer is fc8: network.fc8 = .. replace"
     with pytest.raises(UsageError, match=message):
-        setattr(network, name, nn.Linear(4, 5))
+        setattr(network, name, module)
     with pytest.raises(UsageError, match=message):
-        network.add_module(name, nn.Linear(4, 5))
+        network.add_module(name, module)
     assert not hasattr(network, name)
     setattr(network, name, 5)  # no module
     assert getattr(network, name) == 5
 
 
+@pytest.mark.parametrize("name", ["extra", "output", "logits", "linear", "fc_new", "dropout"])
+def test_a_module_with_parameters_that_would_not_be_run_is_refused(name: str) -> None:
+    class Extended(Network):
+        def __init__(self, arch: Architecture) -> None:
+            super().__init__(arch)
+            setattr(self, name, nn.ModuleList([nn.LazyLinear(2)]))
+
+    message = f"no layer '{name}', so .* not be run; .* fc5: .*Sequential.* or a subclass with a fo"
+    with pytest.raises(UsageError, match=message):
+        Extended(tiny("lenet5"))
+    network = Network(tiny("lenet5"))
+    with pytest.raises(UsageError, match=message):
+        network.register_module(name, nn.Linear(10, 2))
+    network.forward = lambda images: network.extra(images)  # type: ignore[method-assign]
+    setattr(network, name, nn.Linear(10, 2))
+    network.head = nn.Linear(10, 2)
+
+
+def test_a_module_set_before_init_gets_torchs_error() -> None:
+    class Early(Network):
+        def __init__(self, arch: Architecture) -> None:
+            assert not hasattr(self, "head")
+            self.extra = nn.Linear(10, 2)
+            super().__init__(arch)
+
+    with pytest.raises(AttributeError, match=r"assign module before Module\.__init__\(\) call"):
+        Early(tiny("lenet5"))
+
+
 @pytest.mark.parametrize("name", NAMES_ELSEWHERE)
 def test_a_part_of_other_programs_networks_is_told(name: str) -> None:
-    network = Network(tiny("alexnet_owt"))
+    network = Network(tiny("alexnet"))
     assert not hasattr(network, name)
-    with pytest.raises(
-        AttributeError, match=f"^alexnet_owt has no '{name}'; .* is network.fc8, and"
-    ):
+    with pytest.raises(AttributeError, match=f"^alexnet has no '{name}'; .* is network.fc8, and"):
         getattr(network, name)
     with pytest.raises(AttributeError, match="object has no attribute 'fc10'"):
         _ = network.fc10
@@ -298,6 +326,8 @@ def test_a_network_of_ones_own_may_use_these_names() -> None:
 
     network = Headed(tiny("lenet5"))
     assert network(images(network.architecture)).shape == (4, 2)
+    network.criterion = nn.CrossEntropyLoss()
+    assert network.num_classes == 2
     layers = (Flatten("features"), FullyConnected("head", 3))
     assert Network(Architecture("mine", "", (1, 4, 4), layers)).head.out_features == 3
 
@@ -308,6 +338,32 @@ def test_num_classes_is_the_length_of_the_output() -> None:
     network.fc8 = nn.Sequential(nn.Dropout(), nn.Linear(network.fc7.out_features, 5))
     assert network.num_classes == network(images(network.architecture)).shape[1] == 5
     assert create_model("cifar_quick", device="meta").num_classes == 10
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_owt", "alexnet_2012", "lenet5"])
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_num_classes_without_the_last_layer(name: str, is_deleted: bool) -> None:
+    network = Network(tiny(name)).eval()
+    last = network.architecture.layers[-1].name
+    setattr(network, last, nn.Identity())
+    if is_deleted:
+        delattr(network, last)
+    assert network.num_classes == network(images(network.architecture)).shape[1] != 17
+
+
+def test_a_subclass_may_assign_num_classes() -> None:
+    class Counted(Network):
+        def __init__(self, arch: Architecture) -> None:
+            super().__init__(arch)
+            self.num_classes = 5
+            self.fc8 = nn.Conv2d(1, 5, 1)
+
+    network = Counted(tiny("alexnet"))
+    assert network.num_classes == copy.deepcopy(network).num_classes == 5
+    with pytest.raises(
+        UsageError, match=r"num_classes = 5 would .* network.fc8 = nn.Linear\(.., 5\)"
+    ):
+        Network(tiny("alexnet")).num_classes = 5
 
 
 def test_224_pixels_with_extra_padding_are_227_with_three_zeros() -> None:

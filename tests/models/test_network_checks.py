@@ -63,7 +63,7 @@ def forward_of_its_own(network: Network, layer: str = "") -> None:
         (put(norm1=ResponseNorm(size=3)), "norm1.size is 3, and should be 5"),
         (put(norm2=ResponseNorm(alpha=1e-3)), "norm2.alpha is 0.001, and should be 0.0001"),
         (put(fc8=nn.Linear(204, 3)), "fc8.out_features is 3, and should be 7"),
-        (put(scale=nn.Linear(7, 7)), "it also has scale"),
+        (put(softmax=nn.Softmax(1)), "it also has softmax"),
         (put(relu2=nn.Identity()), "relu2 is torch's Identity, and should be torch's ReLU"),
         (change("conv2", stride=(2, 2)), "conv2.stride is (2, 2), and should be (1, 1)"),
         (change("conv2", padding_mode="circular"), "conv2.padding_mode is circular, and should be"),

@@ -38,7 +38,7 @@ from alexnet.io.text import short_repr
 from alexnet.keywords import check_keywords
 from alexnet.models.architecture import Architecture
 from alexnet.models.field_checks import is_integer
-from alexnet.models.network import Network, channels_last, evaluation_mode
+from alexnet.models.network import Network, channels_last, evaluation_mode, known_outputs
 from alexnet.ops.tracing import no_autocast
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.world import current_world
@@ -74,7 +74,9 @@ class Classifier(Predictor):
 
     def __post_init__(self) -> None:
         check_parts(self.network, self.info, self.mean_image)
-        self._check_outputs(self.network.num_classes)
+        count = known_outputs(self.network)
+        if count is not None:  # else it is checked with the first result
+            self._check_outputs(count)
 
     def __repr__(self) -> str:
         arch, classes = self.info.architecture.name, f"{len(self.class_names):,} classes"

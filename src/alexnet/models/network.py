@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from string import digits
@@ -28,7 +28,7 @@ OTHER_NAMES = (
 )
 
 
-NAMES_ELSEWHERE = ("classifier", "fc", "features", "head", "heads", "last_linear")
+NAMES_ELSEWHERE = ("avgpool", "classifier", "fc", "features", "head", "heads", "last_linear")
 """What torchvision and timm call the parts of their networks."""
 
 
@@ -40,11 +40,15 @@ class Network(nn.Module):
 
     The forward pass runs the layers of the architecture by their names, in its order: another
     module may be put in a layer's place (`network.fc8 = nn.Linear(4096, 10)`), and a layer that is
-    deleted is left out. A module of any other name is kept, as `nn.Module` does, and not run.
+    deleted is left out. A module of any other name that has no parameters, such as a loss, is kept,
+    as `nn.Module` does, and not run. One with parameters is refused, and so is a name that could be
+    meant as a layer's, unless the network has a forward pass of its own.
 
     Raises:
         ArchitectureError: a layer has the name of an attribute of `nn.Module` or of this class.
     """
+
+    _num_classes: int | None = None
 
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
@@ -64,10 +68,26 @@ class Network(nn.Module):
 
     @property
     def num_classes(self) -> int:
-        """Length of the output, also where the last layer was replaced by an `nn.Linear`."""
-        last = next(reversed(self.layer_modules().values()), self)
-        linear = [module for module in last.modules() if isinstance(module, nn.Linear)]
-        return linear[-1].out_features if linear else self.architecture.num_classes
+        """Length of the output, also where the last layers were replaced or deleted.
+
+        That of the last `nn.Linear`; the architecture's, if another layer with weights follows it.
+        A subclass may assign it. Unless it does, the `nn.Linear` of a network with a forward pass
+        of its own may be in any module.
+        """
+        if self._num_classes is not None:
+            return self._num_classes
+        own = self.layer_modules() if runs_its_layers(self) else dict(self.named_children())
+        return _linear_outputs(own.values()) or self.architecture.num_classes
+
+    @num_classes.setter
+    def num_classes(self, count: int) -> None:
+        if type(self) is Network:
+            last = self.architecture.layers[-1].name
+            raise UsageError(
+                f"num_classes = {count} would not change the output of {self.architecture.name}; "
+                f"network.{last} = nn.Linear(.., {count}) does"
+            )
+        self._num_classes = count
 
     def layer_modules(self) -> dict[str, nn.Module]:
         """The modules of the architecture's layers by name, in order, without deleted ones."""
@@ -75,35 +95,44 @@ class Network(nn.Module):
         return {name: module for name, module in found if module is not None}
 
     def add_module(self, name: str, module: nn.Module | None) -> None:
-        """As `nn.Module.add_module`; a name that could be taken for a layer's is refused.
+        """As `nn.Module.add_module`; what would not be run and could be meant to be is refused.
 
         Raises:
-            UsageError: the name is like that of a layer of this network or of another program's.
+            UsageError: there is no layer of that name, and the module has parameters, or the name
+                is like that of a layer of this network or of another program's.
         """
-        self._check_module_name(name)
+        self._check_is_run(name, module)
         super().add_module(name, module)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, nn.Module):
-            self._check_module_name(name)
+            self._check_is_run(name, value)
         super().__setattr__(name, value)
 
-    def _check_module_name(self, name: str) -> None:
+    def _check_is_run(self, name: str, module: nn.Module | None) -> None:
         """Raise UsageError if a module of that name would not be run, and could be meant to be."""
+        if not self._is_set_up or not runs_its_layers(self):
+            return
         names = {layer.name for layer in self.architecture.layers}
-        kinds = {layer.rstrip(digits) for layer in names}
-        is_like_a_layer = name in NAMES_ELSEWHERE or name.rstrip(digits) in kinds
-        if name in names or not is_like_a_layer or type(self).forward is not Network.forward:
+        kinds = {layer.rstrip(digits).lower() for layer in names}
+        is_like_a_layer = name.lower() in NAMES_ELSEWHERE or name.lower().rstrip(digits) in kinds
+        has_parameters = module is not None and any(True for _ in module.parameters())
+        if name in names or not (is_like_a_layer or has_parameters):
             return
         last = self.architecture.layers[-1].name
         raise UsageError(
             f"{self.architecture.name} has no layer {name!r}, so the module would not be run; its "
             f"last layer is {last}: network.{last} = .. replaces it, and nn.Sequential(network, ..)"
-            " runs a module after it"
+            " or a subclass with a forward of its own runs a module after it"
         )
 
+    @property
+    def _is_set_up(self) -> bool:
+        """Whether there are layers; not while a subclass has yet to call `super().__init__`."""
+        return self.__dict__.keys() >= {"_modules", "architecture"}
+
     def __getattr__(self, name: str) -> Any:
-        if name in NAMES_ELSEWHERE and name not in self.__dict__.get("_modules", ()):
+        if name in NAMES_ELSEWHERE and self._is_set_up and name not in self._modules:
             arch = self.architecture
             raise AttributeError(
                 f"{arch.name} has no {name!r}; its last layer is network.{arch.layers[-1].name}, "
@@ -236,6 +265,29 @@ class Network(nn.Module):
             if mode and parameters and not any(p.requires_grad for p in parameters):
                 layer.eval()
         return self
+
+
+def runs_its_layers(network: nn.Module) -> bool:
+    """Whether the forward pass is `Network`'s, not that of a subclass or set on the object."""
+    return type(network).forward is Network.forward and "forward" not in vars(network)
+
+
+def known_outputs(network: Network) -> int | None:
+    """Length of the output, if the layers that are run tell it: if the last with weights is linear.
+
+    None: only a result can tell.
+    """
+    is_known = runs_its_layers(network)
+    return _linear_outputs(network.layer_modules().values()) if is_known else None
+
+
+def _linear_outputs(layers: Iterable[nn.Module]) -> int | None:
+    """The outputs of the last `nn.Linear`; None where a layer with other weights follows it."""
+    for layer in reversed(list(layers)):
+        linear = [module for module in layer.modules() if isinstance(module, nn.Linear)]
+        if linear or layer.state_dict():
+            return linear[-1].out_features if linear else None
+    return None
 
 
 @contextmanager

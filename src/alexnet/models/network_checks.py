@@ -12,7 +12,7 @@ from alexnet.errors import ArchitectureError
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import Layer
 from alexnet.models.modules import has_own_forward
-from alexnet.models.network import Network
+from alexnet.models.network import Network, runs_its_layers
 
 WITHOUT_EFFECT = (
     "training", "inplace", "p", "momentum",
@@ -57,7 +57,7 @@ def _first_difference(network: nn.Module, arch: Architecture) -> str:
     """The first difference between a network and its architecture, in words; "" without one."""
     with torch.device("meta"):
         own = Network(arch).layer_modules()
-    if type(network).forward is not Network.forward or "forward" in vars(network):
+    if not runs_its_layers(network):
         return f"its {type(network).__name__} has a forward pass of its own"
     assert isinstance(network, Network)
     found = {**network.layer_modules(), **dict(network.named_children())}

@@ -68,6 +68,7 @@ class ParallelNetwork(Network):
     def __init__(self, network: Network, plan: Plan, world: World) -> None:
         nn.Module.__init__(self)
         self.architecture = network.architecture
+        self.num_classes = network.num_classes  # a process may have a part of the last layer
         self.plan, self.world, self.meter = plan, world, Meter()
         self.batch: tuple[slice, int] | None = None
         """The rows of a larger batch that the next inputs are, and the size of that batch; None:
@@ -82,11 +83,6 @@ class ParallelNetwork(Network):
         for name, tensor in network.state_dict(keep_vars=True).items():
             self._set_tensor(name, tensor)
         self.train(network.training)
-
-    @property
-    def num_classes(self) -> int:
-        """Length of the whole network's output; a process may have a part of the last layer."""
-        return self.architecture.num_classes
 
     def _set_tensor(self, name: str, whole: Tensor) -> None:
         """Set a tensor of a module to this process's part of the whole network's tensor."""
