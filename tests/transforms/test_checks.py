@@ -112,22 +112,107 @@ OF_IMAGES: dict[str, Callable[[Tensor], object]] = {
     "denormalize": lambda x: denormalize(x, preprocessing(None), None),
 }
 NO_IMAGES: dict[str, tuple[Any, str]] = {
-    "the loader's": (stored(2), r"uint8 \[2, 12.*; use images.permute\(0, 3, 1, 2\).float\(\)$"),
-    "channels last": (stored(2).float(), r"float32 \[2, 12.*; use images.permute\(0, 3, 1, 2\)$"),
+    "the loader's": (
+        stored(2),
+        r"uint8 \[2, 12.*; if the channels are last, use images.permute\(0, 3, 1, 2\).float\(\)$",
+    ),
+    "channels last": (
+        stored(2).float(), r"\[2, 12.*; if the channels are last, use images.permute\(0, 3, 1, 2\)$"
+    ),
     "uint8": (stored(2).permute(0, 3, 1, 2), r"not uint8 \[2, 3, 12, 12\]; use images.float\(\)$"),
-    "one image": (torch.zeros(3, 12, 12), r"float32 \[3, 12, 12\]; use images\[None\]$"),
+    "one image": (torch.zeros(3, 12, 12), r"12\]; if it is one image, images\[None\] is a batch$"),
     "array": (stored(2).numpy(), r"not an array uint8 \[2, 12, 12, 3\]; torch.from_numpy\(array\)"),
-}
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("transform", OF_IMAGES.values(), ids=OF_IMAGES)
+@pytest.mark.parametrize("name", [name for name in OF_IMAGES if name not in ("cutmix", "mixup")])
 @pytest.mark.parametrize(("images", "message"), NO_IMAGES.values(), ids=NO_IMAGES)
 def test_what_is_no_batch_of_channels_first_is_refused(
-    images: Any, message: str, transform: Callable[[Any], object]
+    images: Any, message: str, name: str
 ) -> None:
-    transform(stored(2).permute(0, 3, 1, 2).float())
+    OF_IMAGES[name](stored(2).permute(0, 3, 1, 2).float())
     with pytest.raises(UsageError, match=r"^images are a tensor float \[B, .*" + message):
-        transform(images)
+        OF_IMAGES[name](images)
+
+
+MAPS = [(2, 256, 4, 4), (2, 512, 1, 1), (2, 64, 1, 7), (2, 3, 12, 9), (2, 8, 3, 3)]
+
+
+@pytest.mark.parametrize("shape", MAPS)
+@pytest.mark.parametrize("name", ["random_erasing", "cutmix", "mixup", "mix"])
+def test_feature_maps_are_taken(name: str, shape: tuple[int, ...]) -> None:
+    OF_IMAGES[name](torch.rand(shape))
+
+
+def test_feature_maps_are_rotated() -> None:
+    assert rotate(torch.rand(2, 256, 4, 4), torch.zeros(2), torch.zeros(256)).shape[1] == 256
+
+
+@pytest.mark.parametrize("shape", [(2, 256), (2,), (2, 1, 16000), (2, 3, 4, 8, 8), (2, 12, 12, 3)])
+def test_mixup_takes_any_batch_of_floats(shape: tuple[int, ...]) -> None:
+    images = torch.rand(shape)
+    mixed, targets, is_mixed = mixup(images, LABELS, 2, 1.0, seeded())
+    weight = float(targets[0, 0])
+    assert is_mixed
+    assert torch.allclose(mixed[0], images[0].lerp(images[1], 1 - weight))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(2, 3, 12, 12, dtype=torch.uint8), r"not uint8 .*; use images.float\(\)$"),
+        (torch.zeros(2, 16, dtype=torch.long), r"not int64 \[2, 16\]; use images.float\(\)$"),
+        (stored(2).numpy(), r"not an array uint8 .*; torch.from_numpy\(array\) makes one$"),
+        (torch.zeros(()), r"float \[B, ...\], not float32 \[\]$"),
+    ],
+)
+def test_what_mixup_does_not_take(images: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        mixup(images, LABELS, 2, 0.2, seeded())
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix", "mix"])
+@pytest.mark.parametrize("labels", [torch.zeros(3), torch.zeros(()), torch.zeros(2, 2), [0, 1]])
+def test_there_is_one_label_of_each_image(
+    name: str, labels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "LABELS", labels)
+    with pytest.raises(UsageError, match=r"^labels are a tensor \[2\], one of each image, not "):
+        OF_IMAGES[name](torch.rand(2, 3, 12, 12))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool, torch.float16])
+def test_cutmix_takes_images_of_any_type(dtype: torch.dtype) -> None:
+    images = stored(2).permute(0, 3, 1, 2).to(dtype)
+    only = Augmentation(cutmix=1.0)
+    for mixed, _, is_mixed in (
+        cutmix(images, LABELS, 2, 1.0, seeded()),
+        mix(images, LABELS, 2, only, seeded()),
+    ):
+        assert is_mixed
+        assert mixed.dtype == dtype
+
+
+@pytest.mark.parametrize("name", ["the loader's", "channels last", "one image", "array"])
+def test_what_cutmix_does_not_take(name: str) -> None:
+    images, message = NO_IMAGES[name]
+    pattern = r"^images are a tensor \[B, C, h, w\], .*" + message.replace(r".float\(\)", "")
+    with pytest.raises(UsageError, match=pattern):
+        cutmix(images, LABELS, 2, 1.0, seeded())
+
+
+def test_no_axes_are_exchanged_where_the_channels_may_be_first() -> None:
+    with pytest.raises(UsageError, match=r"not uint8 \[2, 9, 4, 4\]; use images.float\(\)$"):
+        rotate(torch.zeros(2, 9, 4, 4, dtype=torch.uint8), torch.zeros(2), FILL)
+
+
+def test_rand_augment_takes_a_fourth_channel_and_no_second() -> None:
+    images = 255 * torch.rand(2, 4, 12, 12)
+    assert rand_augment(images, 9, 5, torch.zeros(4), seeded()).shape == images.shape
+    with pytest.raises(
+        UsageError, match=r"\[B, 1 or 3 or 4, S, S\], not float32 \[2, 2, 12, 12\]$"
+    ):
+        rand_augment(images[:, :2], 9, 5, torch.zeros(2), seeded())
 
 
 @pytest.mark.parametrize("name", ["rotate", "rand_augment"])

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.config.augmentation import Augmentation
-from alexnet.transforms.checks import check_images
+from alexnet.transforms.checks import check_batch, check_images, check_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,10 @@ class Mixing:
     """Rows and columns that CutMix takes from the other image; None: mixup."""
 
     def images(self, images: Tensor, others: Tensor) -> Tensor:
-        """The images [n, C, h, w] mixed with `others`, their other images; neither is changed."""
+        """The images [n, C, h, w] mixed with `others`, their other images; neither is changed.
+
+        Without a patch they may be of any shape [n, ...].
+        """
         if self.patch is None:
             return images.lerp(others, self.fraction)
         mixed, (rows, columns) = images.clone(), self.patch
@@ -85,6 +88,7 @@ def _choose_cutmix(
 def _apply(
     mixing: Mixing | None, images: Tensor, labels: Tensor, num_classes: int
 ) -> tuple[Tensor, Tensor, bool]:
+    check_labels(labels, len(images))
     targets = F.one_hot(labels, num_classes).float()
     if mixing is None:
         return images, targets, False
@@ -101,7 +105,7 @@ def mix(
     """Apply CutMix with its probability, else mixup if the options have it; never both.
 
     Args:
-        images: float [B, C, h, w]; not changed.
+        images: [B, C, h, w], float for mixup; not changed.
         labels: int64 [B].
         num_classes: number of classes.
         options: gives `cutmix` and `mixup`.
@@ -112,9 +116,10 @@ def mix(
         was mixed.
 
     Raises:
-        UsageError: the images are not float [B, C, h, w].
+        UsageError: the images are not [B, C, h, w], or not float and the options have mixup; or
+            there are more or fewer labels.
     """
-    check_images(images)
+    check_images(images, any_dtype=not options.mixup)
     height, width = images.shape[2:]
     mixing = choose_mixing(len(images), height, width, options, generator)
     return _apply(mixing, images, labels, num_classes)
@@ -129,7 +134,7 @@ def mixup(
     for each image.
 
     Args:
-        images: float [B, C, h, w]; not changed.
+        images: float [B, ...], such as images, feature maps, embeddings or audio; not changed.
         labels: int64 [B].
         num_classes: number of classes.
         alpha: parameter of the beta distribution; 0: nothing is mixed, no random number is drawn.
@@ -140,11 +145,11 @@ def mixup(
         was mixed.
 
     Raises:
-        UsageError: the images are not float [B, C, h, w].
+        UsageError: the images are not float [B, ...], or there are more or fewer labels.
 
     Source: Zhang et al. 2018, mixup, with one weight for a batch as in the authors' program.
     """
-    check_images(images)
+    check_batch(images)
     return _apply(_choose_mixup(len(images), alpha, generator), images, labels, num_classes)
 
 
@@ -157,7 +162,7 @@ def cutmix(
     each image.
 
     Args:
-        images: float [B, C, h, w]; not changed.
+        images: [B, C, h, w] of any type; not changed.
         labels: int64 [B].
         num_classes: number of classes.
         p: probability, 0 to 1, that this batch is mixed.
@@ -167,9 +172,12 @@ def cutmix(
         The images; targets float [B, num_classes], the fraction of the area that belongs to each
         class; and whether the batch was mixed.
 
+    Raises:
+        UsageError: the images are not [B, C, h, w], or there are more or fewer labels.
+
     Source: Yun et al. 2019, CutMix, with the area uniform from 0 to 1.
     """
-    check_images(images)
+    check_images(images, any_dtype=True)
     height, width = images.shape[2:]
     mixing = _choose_cutmix(len(images), height, width, p, generator)
     return _apply(mixing, images, labels, num_classes)

@@ -22,7 +22,7 @@ from alexnet.transforms.affine import (
     shear_matrices,
     translation_matrices,
 )
-from alexnet.transforms.checks import check_images
+from alexnet.transforms.checks import NUM_CHANNELS, check_images
 
 MAX_SHEAR = 0.3
 MAX_TRANSLATION = 150 / 331
@@ -67,16 +67,17 @@ def rand_augment(
     """Images after random operations, different ones for each.
 
     Args:
-        images: float [B, C, S, S] on the 0-255 scale; not changed.
+        images: float [B, C, S, S] on the 0-255 scale, gray, RGB, or RGB and a fourth channel, which
+            is changed as the others; not changed.
         num_operations: number of operations on each image.
         magnitude: magnitude of all operations, 0 to 10.
         fill: colour [C] of what comes into an image from outside it.
         generator: source of all random numbers.
 
     Raises:
-        UsageError: the images are not float [B, 1 or 3, S, S].
+        UsageError: the images are not float [B, 1 or 3 or 4, S, S].
     """
-    check_images(images, (1, 3), square=True)
+    check_images(images, NUM_CHANNELS, square=True)
     chosen = choose_operations(len(images), num_operations, magnitude, generator)
     size = images.shape[-1]
     changed = crop_affine(images, geometric_matrices(chosen, size), size, fill)
