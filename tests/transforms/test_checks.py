@@ -12,7 +12,7 @@ from torch import Tensor
 
 from alexnet.config.augmentation import Augmentation
 from alexnet.config.preprocessing import Preprocessing
-from alexnet.errors import UsageError
+from alexnet.errors import ConfigError, UsageError
 from alexnet.transforms import (
     center_crop,
     cutmix,
@@ -88,10 +88,33 @@ def test_choices_for_other_images_are_refused(count: int, side: int) -> None:
 @needs_kernels
 @pytest.mark.parametrize("shape", [(3, 4, 4), (3, 6, 5), (5, 5, 3)])
 def test_a_mean_image_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"mean must be float32 \[5, 5, 3\], not float32"):
+    with pytest.raises(ConfigError, match=r"^the mean image must be \[3, 5, 5\], .*, not \[\d"):
         center_crop(stored(2), preprocessing(INPUT), torch.zeros(shape))
-    with pytest.raises(ValueError, match=r"mean must be float32 \[7, 7, 3\], not float32"):
+    with pytest.raises(ConfigError, match=r"^the mean image must be \[3, 7, 7\], .*, not \[\d"):
         augmenter(Augmentation(), mean_image=torch.zeros(shape))(stored(2), seeded())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.uint8])
+@pytest.mark.parametrize("input_size", [None, INPUT])
+@pytest.mark.parametrize("use_kernel", [True, False])
+def test_a_mean_image_of_another_type_is_the_same(
+    dtype: torch.dtype, input_size: int | None, use_kernel: bool
+) -> None:
+    side = input_size or CROP
+    mean = torch.arange(3 * side**2).reshape(3, side, side).float()
+    axes = torch.eye(3, dtype=dtype if dtype == torch.float64 else None)
+    for options in (Augmentation(), Augmentation(rotation=9), Augmentation(rand_augment=(2, 5))):
+        augment = augmenter(options, mean_image=mean, input_size=input_size)
+        augment = replace(augment, use_kernel=use_kernel, color_principal_axes=torch.eye(3))
+        other = replace(augment, mean_image=mean.to(dtype), color_principal_axes=axes)
+        found, expected = other(stored(2), seeded()), augment(stored(2), seeded())
+        assert found.dtype == torch.float32
+        assert torch.equal(found, expected)
+    own = preprocessing(input_size)
+    found = center_crop(stored(2), own, mean.to(dtype))
+    assert torch.equal(found, center_crop(stored(2), own, mean))
+    assert len(ten_crop(stored(2), own, mean.to(dtype))) == 10
+    assert torch.equal(denormalize(found, own, mean.to(dtype)), denormalize(found, own, mean))
 
 
 @needs_kernels

@@ -17,7 +17,14 @@ from alexnet.transforms.affine import crop_affine
 from alexnet.transforms.applied import Applied
 from alexnet.transforms.checks import check_stored
 from alexnet.transforms.crop_kernel import MAX_KERNEL_SIDE, kernel_crops
-from alexnet.transforms.crops import normalize, pad, resize, resized_crops, to_float_chw
+from alexnet.transforms.crops import (
+    mean_pixels,
+    normalize,
+    pad,
+    resize,
+    resized_crops,
+    to_float_chw,
+)
 from alexnet.transforms.erasing import erase_boxes, random_erasing_boxes
 from alexnet.transforms.randaugment import (
     apply_color_operations,
@@ -40,7 +47,7 @@ class Augmenter:
     color_principal_axes: Tensor
     """[3, 3], 0-255 scale: column j is the j-th principal axis times its standard deviation."""
     mean_image: Tensor | None = None
-    """[C, side, side], or None where the mean is one colour."""
+    """[C, side, side] of any type, or None where the mean is one colour."""
     use_kernel: bool = True
     """Use the C kernel where there is one for these options; it gives the same values."""
 
@@ -51,6 +58,7 @@ class Augmenter:
 
         Raises:
             UsageError: the images are no such tensor, or smaller than a crop.
+            ConfigError: the mean image is not [C, side, side].
         """
         return self.apply(pixels, generator, epoch)[0]
 
@@ -61,6 +69,7 @@ class Augmenter:
 
         Raises:
             UsageError: the images are no such tensor, or smaller than a crop.
+            ConfigError: the mean image is not [C, side, side].
         """
         check_stored(pixels, self.preprocessing)
         applied = self.choose(len(pixels), pixels.shape[1], generator, epoch)
@@ -111,6 +120,7 @@ class Augmenter:
 
         Raises:
             UsageError: the images are no such tensor, or were chosen for others in number or size.
+            ConfigError: the mean image is not [C, side, side].
         """
         check_stored(pixels, self.preprocessing)
         pixels = pad(pixels, self.preprocessing.padding)
@@ -172,7 +182,7 @@ class Augmenter:
     def _fill_color(self) -> Tensor:
         """The colour outside the stored image: the mean colour, [C] on the 0-255 scale."""
         if self.mean_image is not None:
-            return self.mean_image.mean((1, 2))
+            return self.mean_image.float().mean((1, 2))
         mean = self.preprocessing.mean[: self.preprocessing.channels]
         device = self.color_principal_axes.device
         return torch.tensor(mean, dtype=torch.float32, device=device)
@@ -202,7 +212,7 @@ class Augmenter:
             return resized_crops(pixels, applied.boxes, preprocessing, self.mean_image, shifts)
         mean = torch.tensor(preprocessing.mean, dtype=torch.float32)
         if self.mean_image is not None:
-            mean = self.mean_image.permute(1, 2, 0).contiguous()
+            mean = mean_pixels(self.mean_image, side)
         std = torch.tensor(preprocessing.std, dtype=torch.float32)
         fill = self._fill_color if applied.is_affine else None
         return kernel_crops(pixels, applied, side, fill, shifts, mean, std)
@@ -221,7 +231,7 @@ def pca_color_jitter(count: int, axes: Tensor, std: float, generator: torch.Gene
     if not std:
         return torch.zeros(count, 3, device=axes.device)
     a = torch.randn(count, 3, generator=generator, device=axes.device) * std
-    return a @ axes.T
+    return a @ axes.T.to(a.dtype)
 
 
 def _contrast(count: int, std: float, generator: torch.Generator) -> Tensor:

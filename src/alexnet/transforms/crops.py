@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from alexnet.config.preprocessing import Preprocessing
+from alexnet.errors import require
 from alexnet.ops.library import load_kernels
 from alexnet.ops.resize_crop import box_of, resize_crop
 from alexnet.transforms.checks import check_images, check_stored
@@ -36,8 +37,8 @@ def to_uint8_images(images: Tensor) -> list[np.ndarray]:
 def normalize(images: Tensor, preprocessing: Preprocessing, mean_image: Tensor | None) -> Tensor:
     """Compute (x - mean) / std in place: float [B, C, h, w] on the 0-255 scale.
 
-    `mean_image` [C, h, w] is the centre crop of the mean image and is subtracted at every crop
-    position.
+    `mean_image` [C, h, w], of any type, is the centre crop of the mean image and is subtracted at
+    every crop position.
 
     Raises:
         UsageError: the images are no such tensor, or have other channels than the preprocessing.
@@ -60,7 +61,7 @@ def denormalize(images: Tensor, preprocessing: Preprocessing, mean_image: Tensor
     check_images(images, (preprocessing.channels,))
     mean, std = _mean_and_std(images, preprocessing)
     if mean_image is not None:
-        mean = mean_image[:, : images.shape[2], : images.shape[3]].to(images.device)
+        mean = mean_image[:, : images.shape[2], : images.shape[3]].to(images)
     return images * std + mean
 
 
@@ -142,6 +143,9 @@ def resized_crops(
 
     Returns:
         float32 [B, 3, side, side] in channels-last memory; None where there is no kernel for them.
+
+    Raises:
+        ConfigError: the mean image has another shape.
     """
     kernels, side = load_kernels(), preprocessing.input_side
     if kernels is None or pixels.device.type != "cpu" or preprocessing.channels != 3:
@@ -149,12 +153,23 @@ def resized_crops(
     if shifts is None:
         shifts = boxes.new_zeros(len(pixels), 3)
     mean, std = (boxes.new_tensor(values) for values in (preprocessing.mean, preprocessing.std))
-    mean = mean.expand(side, side, 3) if mean_image is None else mean_image.permute(1, 2, 0)
+    mean = mean.expand(side, side, 3) if mean_image is None else mean_pixels(mean_image, side)
     crops = boxes.new_empty(len(pixels), side, side, 3)
     colors = mean.contiguous(), std
     size = preprocessing.crop_size
     resize_crop(kernels, pixels.contiguous(), boxes, shifts, size, *colors, crops)
     return crops.permute(0, 3, 1, 2)
+
+
+def mean_pixels(mean_image: Tensor, side: int) -> Tensor:
+    """A mean image [3, side, side] of any type, as the C kernels take it: float32 [side, side, 3].
+
+    Raises:
+        ConfigError: it has another shape.
+    """
+    wanted, found = [3, side, side], list(mean_image.shape)
+    require(found == wanted, f"the mean image must be {wanted}, as the crops, not {found}")
+    return mean_image.float().permute(1, 2, 0).contiguous()
 
 
 def center_crop(
@@ -164,6 +179,7 @@ def center_crop(
 
     Raises:
         UsageError: the images are no such tensor, or smaller than the crop.
+        ConfigError: the mean image is not [C, side, side].
     """
     check_stored(pixels, preprocessing)
     pixels = pad(pixels, preprocessing.padding)
@@ -178,6 +194,7 @@ def ten_crop(
 
     Raises:
         UsageError: the images are no such tensor, or smaller than a crop.
+        ConfigError: the mean image is not [C, side, side].
 
     Source: Paper, section 4.1.
     """
