@@ -10,6 +10,7 @@ import re
 import threading
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -183,6 +184,9 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"json": {"images": [{"data": "data:image/png;base64,A*"}]}}, 422, "it is not base64: "),
     ({"json": {"images": [{"url": "file:///etc/passwd"}]}}, 422, "images.0.data: Field required"),
     ({"json": {"images": [{"data": ""}] * 7}}, 413, "7 images are more than 6"),
+    ({"json": {"images": [{"data": "Qk%2B"}]}}, 422, "it is not base64: "),
+    ({"json": {"images": [{"data": ""}] * 2000}}, 413, "more parts than 6 images have"),
+    ({"json": {"images": [1] * 2000}}, 413, "more parts than 6 images have"),
     ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 422, "the body: "),
     ({"url": f"{PREDICT}?top=0", "content": GOOD}, 422, "top: "),
     ({"url": f"{PREDICT}?crops=3", "content": GOOD}, 422, "crops: "),
@@ -243,7 +247,8 @@ def test_json_has_files_as_browsers_and_shells_write_them(models: Models) -> Non
     text = base64.b64encode(GOOD).decode()
     wrapped = base64.encodebytes(GOOD).decode()
     given = [text, wrapped, f"data:image/png;base64,{text}", f"DATA:image/png;name=a;BASE64,{text}",
-             f"data:application/octet-stream;base64,{text}"]  # fmt: skip
+             f"data:application/octet-stream;base64,{text}",
+             f"data:image/png;base64,{quote(text, safe='')}"]  # fmt: skip
     request = {"url": PREDICT, "json": {"images": [{"data": data} for data in given]}}
     found = classes(post(models, request)[0])
     assert found == [found[0]] * len(given)

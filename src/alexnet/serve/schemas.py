@@ -71,12 +71,13 @@ class FileEncoder(Base64Encoder):
     @classmethod
     def decode(cls, data: bytes) -> bytes:
         """Decode a file; what is not base64 is an error, where b64decode would skip characters."""
-        if data[: len(PREFIX)].lower() == PREFIX.encode():
+        is_url = data[: len(PREFIX)].lower() == PREFIX.encode()
+        if is_url:
             head, _, data = data.partition(b",")
             if not head.lower().endswith(b";base64"):
                 raise PydanticCustomError("base64_decode", "a data: address must have ;base64,")
         try:
-            return decode_base64(data)
+            return decode_base64(data, is_url=is_url)
         except binascii.Error as error:
             reason = {"reason": str(error)}
             raise PydanticCustomError(

@@ -17,6 +17,8 @@ from alexnet.serve.schemas import JsonImages
 
 BODY_TYPES = "multipart/form-data, application/json, an image's type or application/octet-stream"
 RAW_TYPES = ("application/octet-stream", "binary/octet-stream")
+PARTS_PER_IMAGE = 300
+"""Commas and brackets that an image in JSON may have; its name has at most 255 characters."""
 DISCARD_SECONDS = 2.0
 """Seconds for which the rest of a refused body is read, so that its sender reads the answer."""
 
@@ -92,6 +94,9 @@ async def read_uploads(request: Request, limits: Limits, account: Account) -> li
 
 
 def _json_files(body: bytes, limits: Limits) -> list[tuple[str, bytes]]:
+    # Parsing takes 100 to 600 times the memory of "{},{},..": it is refused before.
+    if sum(map(body.count, b"{[,")) > PARTS_PER_IMAGE * limits.max_files:
+        raise ProblemError(413, f"the JSON has more parts than {limits.max_files:,} images have")
     try:
         images = JsonImages.model_validate_json(body).images
     except ValidationError as error:
