@@ -131,6 +131,22 @@ def test_a_class_below_a_probability_is_unsure(client: alexnet.Client) -> None:
         client.predict(GOOD, min_probability=2)
 
 
+def test_an_older_server_does_not_say_what_is_unsure(
+    client: alexnet.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*arguments: object, **words: object) -> dict[str, object]:
+        answer = client_ask(*arguments, **words)
+        for one in answer["predictions"]:
+            del one["is_unsure"]
+        return answer
+
+    expected = [client.predict([GOOD, DAMAGED], min_probability=p) for p in (0, 1)]
+    client_ask = client._ask
+    monkeypatch.setattr(client, "_ask", ask)
+    assert [client.predict([GOOD, DAMAGED], min_probability=p) for p in (0, 1)] == expected
+    assert [one[0].is_unsure for one in expected] == [False, True]
+
+
 def test_a_request_has_few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "BYTES_PER_REQUEST", 10)
     files = [_File("", bytes(size)) for size in (5, 5, 1, 30, 4, *[0] * 20)]

@@ -113,7 +113,7 @@ class Client:
             found += [Prediction(f.name, (), f.error) if f.error else next(answers) for f in part]
         return found
 
-    def _predict(self, part: Sequence[_File], **words: object) -> list[Prediction]:
+    def _predict(self, part: Sequence[_File], **words: Any) -> list[Prediction]:
         """The predictions for files, in several requests if one would be too large or too slow."""
         if not part:
             return []
@@ -128,7 +128,8 @@ class Client:
             size = len(part) // 2 if refusal.is_too_much else 1  # else no image can be read
             parts = (part[start : start + size] for start in range(0, len(part), size))
             return [one for few in parts for one in self._predict(few, **words)]
-        return [_prediction(file.name, one) for file, one in zip(part, answers, strict=True)]
+        least = words["min_probability"]
+        return [_prediction(f.name, one, least) for f, one in zip(part, answers, strict=True)]
 
     def explain(
         self,
@@ -309,10 +310,11 @@ def _form(files: Sequence[_File]) -> tuple[str, bytes]:
     return f"multipart/form-data; boundary={boundary}", b"".join(parts) + f"--{boundary}--".encode()
 
 
-def _prediction(name: str, answer: dict[str, Any]) -> Prediction:
+def _prediction(name: str, answer: dict[str, Any], min_probability: float) -> Prediction:
     classes = tuple(ClassProbability(**one) for one in answer["top_classes"])
     error = answer["error"]["detail"] if answer["error"] else ""
-    return Prediction(name, classes, error, answer["is_unsure"])
+    is_unsure = bool(classes) and classes[0].probability < min_probability
+    return Prediction(name, classes, error, answer.get("is_unsure", is_unsure))
 
 
 def _array(values: dict[str, Any]) -> np.ndarray:
