@@ -129,12 +129,20 @@ def test_a_text_for_each_image_is_not_compared_with_all_others(
         "turn left;turn right;go left;go right;left;right;no left turn;no right turn",
         "bear;cat;bear cat;dog",
         "Paris, Texas;Paris, France;Lyon, France;Texas",
+        "New York, New York;Buffalo, New York;Dallas, Texas",
+        "New York, New York;Mexico, Mexico;Singapore, Singapore;Panama, Panama;Paris, France",
+        "1,5;5,1;2,5;5,2;1,2;2,1;5;-2,1",
         "shark;tiger shark;cat;wild cat",
         "speed limit 20;speed limit 30;speed limit 50;stop;yield;no entry;end of speed limit",
     ],
 )
 def test_names_of_classes_are_not_several(names: str) -> None:
     assert not combination_note(counts(names.split(";")), is_plural=False)
+
+
+def test_numbers_of_classes_may_be_several() -> None:
+    for names, is_plural in (("1,5;5,1;2,5;5,2", True), ("1,5;5,1;2,5,1;5,2;1", False)):
+        assert combination_note(counts(names.split(";")), is_plural=is_plural)
 
 
 def test_names_in_a_column_of_tags_are_not_several() -> None:

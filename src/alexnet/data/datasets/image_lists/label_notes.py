@@ -22,8 +22,10 @@ MIN_NUMBERS = 5
 MANY_NUMBERS, FEW_IMAGES = 10, 5
 """Whole numbers may be a quantity if there are more different ones than the digits, and fewer
 images of each."""
-BARS, SPACES = r"\s*[|;]\s*", r"\s+"
-SEPARATORS = (BARS, r"\s*,\s*", SPACES)
+DECIMAL = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)?")
+"""Matches a number with the comma that most of Europe writes for the decimal point."""
+BARS, COMMAS, SPACES = r"\s*[|;]\s*", r"\s*,\s*", r"\s+"
+SEPARATORS = (BARS, COMMAS, SPACES)
 """Separators of several labels in one cell."""
 PHRASE_WORDS = frozenset(("a", "and", "at", "for", "in", "of", "on", "or", "the", "to", "with"))
 """Words that join others to the name of one class: "ace of spades"."""
@@ -96,13 +98,18 @@ def combination_note(counts: Counter[str], *, is_plural: bool) -> str:
     "white king" and "black king" are more likely the names of classes; "clear", "haze road" and
     "road clear" are more likely combinations of labels.
 
+    Numbers with a decimal comma are none, unless the column is one of tags.
+
     Args:
         counts: number of images of each label.
         is_plural: whether the column has a name such as "tags".
     """
     if len(counts) > MANY_LABELS and counts.total() < FEW_IMAGES * len(counts):
         return ""  # each image has a text of its own, and to compare a million takes long
+    are_decimals = not is_plural and all(map(DECIMAL.fullmatch, counts))
     for separator in SEPARATORS:
+        if separator == COMMAS and are_decimals:
+            continue
         split = {label: re.split(separator, label) for label in counts}
         is_sure = separator != SPACES or is_plural
         if (parts := _shared_parts(split)) and (is_sure or _are_free(split.values())):
@@ -151,7 +158,7 @@ def _joined(split: Mapping[str, list[str]]) -> list[str]:
 
 def _is_joined(parts: list[str]) -> bool:
     """Whether the parts of a label may be several labels."""
-    return len(parts) > 1 and "" not in parts and not PHRASE_WORDS.intersection(parts)
+    return len(set(parts)) > 1 and "" not in parts and not PHRASE_WORDS.intersection(parts)
 
 
 def _are_free(labels: Collection[list[str]]) -> bool:
@@ -165,10 +172,10 @@ def _are_free(labels: Collection[list[str]]) -> bool:
 
 
 def _places(labels: Collection[list[str]]) -> dict[str, set[int]]:
-    """The positions of each part in labels, counted from the end."""
+    """The positions of each part in labels, counted from the end; one in each label."""
     places: dict[str, set[int]] = {}
     for parts in labels:
-        for place, part in enumerate(reversed(parts)):
+        for place, part in enumerate(dict.fromkeys(reversed(parts))):
             places.setdefault(part, set()).add(place)
     return places
 
