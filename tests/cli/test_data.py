@@ -94,7 +94,9 @@ def test_data_check_goes_on_after_an_empty_class(command: Command, tmp_path: Pat
     (tmp_path / "photos" / "a" / "7.png").write_bytes(b"?")
     (tmp_path / "photos" / "c").mkdir()
     told = command("data", "check", tmp_path / "photos", "--json")
-    found = [(one["issue"], one["name"]) for one in json.loads(told.out)["findings"]]
+    facts = json.loads(told.out)
+    assert (facts["class_names"], facts["classes_without_images"]) == (["a", "b"], {"all": ["c"]})
+    found = [(one["issue"], one["name"]) for one in facts["findings"]]
     assert (told.code, found[:2]) == (1, [("empty_class", "c"), ("unreadable", "a/7.png")])
     text = command("data", "check", tmp_path / "photos").out
     assert "photos/c' has no images; fill or remove that folder" in text

@@ -141,6 +141,18 @@ def test_empty_class_folder(tmp_path: Path) -> None:
     assert list(source.empty_classes) == ["c"]
 
 
+@pytest.mark.parametrize("layout", ["{}", "train/{}", "photos/{}"])
+def test_all_class_folders_are_empty(tmp_path: Path, layout: str) -> None:
+    first, second = (tmp_path / layout.format(label) for label in "ab")
+    first.mkdir(parents=True)
+    second.mkdir()
+    (second / ".gitkeep").touch()
+    message = f"^{re.escape(repr(str(first)))} has no images; fill or remove that folder$"
+    for allow_empty in (False, True):
+        with pytest.raises(DataError, match=message):
+            folder_source(tmp_path, allow_empty=allow_empty)
+
+
 def test_a_class_without_images_in_one_split(tmp_path: Path) -> None:
     draw_all(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/1.png")
     (tmp_path / "test" / "b").mkdir()

@@ -73,7 +73,8 @@ class CheckOutput:
     splits: dict[str, int]
     """Number of images by split, without empty ones; "all" where there are no splits."""
     classes_without_images: dict[str, tuple[str, ...]]
-    """Names of classes by split; without splits in which no class is missing."""
+    """Names of classes by split; without splits in which no class is missing. A class without any
+    image is only here, not in `class_names`."""
     skipped: dict[str, int]
     """Number of files that were skipped, by reason."""
     notes: tuple[str, ...]
@@ -83,12 +84,16 @@ class CheckOutput:
 def check_output(source: Source, findings: Sequence[Finding]) -> CheckOutput:
     """Make the output of a check."""
     summary = summarize_source(source)
+    missing = {
+        split: (*summary.classes_without_images.get(split, ()), *source.empty_classes)
+        for split in summary.num_images
+    }
     return CheckOutput(
         name=source.name,
         num_images=len(source),
         class_names=source.class_names,
         splits=summary.num_images,
-        classes_without_images=summary.classes_without_images,
+        classes_without_images={split: tuple(sorted(n)) for split, n in missing.items() if n},
         skipped=dict(source.skipped),
         notes=tuple(source.notes),
         findings=tuple(

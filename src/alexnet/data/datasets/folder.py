@@ -9,6 +9,7 @@ from pathlib import Path
 from alexnet.data.datasets.archive import is_archive_name
 from alexnet.data.datasets.file_names import rows_from_names, suggest_pattern
 from alexnet.data.datasets.folder_layout import ClassFolder, find_class_folders
+from alexnet.data.datasets.folder_tree import FolderTree, join
 from alexnet.data.datasets.image_lists.source import is_list_name
 from alexnet.data.datasets.rows import Row, make_source
 from alexnet.data.images.find import describe_skipped, list_images
@@ -69,9 +70,7 @@ def _rows_from_folders(folder: Path, skipped: Counter[str]) -> tuple[list[Row], 
     empty: dict[str, str] = {}
     for part, _ in found:
         if part.label not in labels:
-            path = folder / part.path
-            text = f"{str(path)!r} {_no_images(path)}; fill or remove that folder"
-            empty.setdefault(part.label, text)
+            empty.setdefault(part.label, _empty_text(folder / part.path))
     rows = [
         Row(f"{part.path}/{name}", part.label, part.split)
         for part, names in found
@@ -84,9 +83,24 @@ def _class_folders(folder: Path, skipped: Counter[str]) -> list[ClassFolder]:
     if found := find_class_folders(folder, skipped):
         return found
     names = list_images(folder, Counter())
+    if not names and (path := _empty_class(folder)):
+        raise DataError(_empty_text(path))
     problem = "has no class folders" if names else _no_images(folder)
     hints = _list_hint(folder) + (_names_hint(names) if names else _archives_hint(folder))
     raise DataError(f"the folder {str(folder)!r} {problem}; {LAYOUTS}{hints}")
+
+
+def _empty_class(folder: Path) -> Path | None:
+    """The first of the class folders, if all of a folder's are empty; None if there are none."""
+    tree, path, others = FolderTree(folder), "", Counter[str]()
+    list_images(folder, others)
+    for _ in range(3):  # at most photos/train/CLASS: links may lead back
+        path = join(path, *tree[path].folders[:1])
+    return folder / path if path and set(others) <= {"hidden"} else None
+
+
+def _empty_text(folder: Path) -> str:
+    return f"{str(folder)!r} {_no_images(folder)}; fill or remove that folder"
 
 
 def _no_images(folder: Path) -> str:
