@@ -292,6 +292,21 @@ SENTENCES = (
 )
 """Words for which no option has the same use, and the sentence that answers them."""
 
+CALLERS = {
+    "num_workers": "data",
+    "shuffle": "epochs",
+    "seeds": "epochs",
+    "metrics": "epochs split",
+    "eval_steps": "epochs",
+    "bn_momentum": "norm",
+    "optimized": "model",
+    "exact": "model",
+    "watch": "epochs runs",
+    "find_lr": "epochs",
+    "dry_run": "epochs",
+}
+"""Options of which a caller must have one for the sentence on this word, and its row, to fit."""
+
 
 def _by_word(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {word: text for words, text in rows for word in words.split()}
@@ -305,6 +320,8 @@ OTHER_WORDS: dict[str, tuple[str, ...]] = {
 """The options for each word of another program, of which the first available one is meant."""
 ANSWERS, WORD_NOTES = _by_word(SENTENCES), _by_word(NOTES)
 """The answer to each word that no option matches; the remark on each that an option matches."""
+NEEDED = {ANSWERS[word]: frozenset(options.split()) for word, options in CALLERS.items()}
+"""`CALLERS`, by sentence."""
 OPTION_NOTES = {"pretrained": "True takes torchvision's weights, a path or a run those in it"}
 """Remarks on options, by option."""
 
@@ -435,9 +452,11 @@ def answer_to(word: str, known: Collection[str]) -> str:
     Args:
         word: the word as typed, with underscores.
         known: the options that can be given; an answer whose first option, apart from those of
-            commands, is another one is not used.
+            commands, is another one is not used, nor one that needs others by `CALLERS`.
     """
     answer = ANSWERS.get(word, "")
+    if answer in NEEDED and NEEDED[answer].isdisjoint(known):
+        return ""
     named = re.search(r"--([a-z][\w-]*)|(\w+)=", COMMAND.sub("", answer))
     option = (named[1] or named[2]).replace("-", "_") if named else ""
     return answer if not option or option in known else ""

@@ -17,7 +17,7 @@ from alexnet.checkpoints.layer_names import TORCHVISION_NAMES
 from alexnet.checkpoints.model_file import ModelInfo, load_model, save_model
 from alexnet.checkpoints.pretrained_layers import PretrainedInfo
 from alexnet.checkpoints.tensors import save_tensors
-from alexnet.config.options import SET_BY_PROGRAM, option_types
+from alexnet.config.options import option_types
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.presets import FINETUNE, PRESETS, preset
 from alexnet.config.published_inputs import PUBLISHED_INPUTS
@@ -364,7 +364,7 @@ def test_an_architecture_is_a_name_a_value_or_a_file(tmp_path: Path) -> None:
 def test_editors_see_every_option() -> None:
     parameters = set(inspect.signature(alexnet.train).parameters)
     own = {"recipe", "config", "out", "resume", "pretrained", "log", "reporter"}
-    assert parameters == own | set(option_types(Recipe)) - set(SET_BY_PROGRAM)
+    assert parameters == own | set(option_types(Recipe))
 
 
 def test_a_table_is_told_to_be_written() -> None:

@@ -16,7 +16,7 @@ from alexnet.cli.export import ExportFlags
 from alexnet.cli.flag_list import flag_names, list_flags
 from alexnet.cli.flags import parse
 from alexnet.config.augmentation import Augmentation
-from alexnet.config.recipe import Recipe
+from alexnet.config.recipe import LRSchedule, Recipe
 from alexnet.errors import ConfigError, UsageError
 from alexnet.interop.exporter import check_format
 
@@ -232,3 +232,12 @@ def test_a_flag_may_have_a_word_that_python_keeps_for_itself() -> None:
     assert changed == replace(recipe, init_from="a.pth")
     with pytest.raises(UsageError, match="--from needs a value: --from SOURCE; see alexnet try"):
         parse(Recipe, ["--from"], "try", recipe)
+
+
+def test_what_the_program_sets_has_no_flag_and_is_kept() -> None:
+    start = Recipe(schedule=LRSchedule(schedule="cosine", replanned=((6, 5),)))
+    with pytest.raises(UsageError, match="unknown flag '--replanned'; see"):
+        parse(Recipe, ["--replanned", "6", "5"], "try", start)
+    assert parse(Recipe, ["--warmup-epochs", "2"], "try", start) == replace(
+        start, schedule=replace(start.schedule, warmup_epochs=2)
+    )

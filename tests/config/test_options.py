@@ -35,8 +35,7 @@ from alexnet.other_words import (
 
 def test_every_flag_of_a_recipe_is_an_option() -> None:
     flags = {flag for flag in flag_names(Recipe) if not flag.startswith("--no-")}
-    set_by_the_program = {"--replanned"}
-    assert {flag_name(name) for name in option_types(Recipe)} == flags | set_by_the_program
+    assert {flag_name(name) for name in option_types(Recipe)} == flags
 
 
 def test_options_change_the_recipe_and_its_groups_and_nothing_else() -> None:
@@ -125,12 +124,36 @@ def test_no_word_stands_in_two_rows_of_sentences() -> None:
 OPTIONS = [*option_types(Recipe), *TRAIN_KEYWORDS]
 
 
-@pytest.mark.parametrize("word", sorted(ANSWERS.keys() - set(field_types(Recipe))))
+OF_MODELS = {"optimized", "exact"}
+
+
+@pytest.mark.parametrize("word", sorted(ANSWERS.keys() - set(field_types(Recipe)) - OF_MODELS))
 def test_every_sentence_reaches_the_user_of_train(word: str) -> None:
     called = option_for(word, OPTIONS)
     told = f"it is called {called} here" if called else ANSWERS[word]
     with pytest.raises(UsageError, match=re.escape(python_text(told))):
         train("nowhere/", **{word: 1})
+
+
+@pytest.mark.parametrize(
+    ("words", "callers", "others"),
+    [
+        ("optimized exact", "evaluate predict export", "train create_model"),
+        ("watch", "train resume report", "predict evaluate"),
+        ("dry_run find_lr shuffle", "train resume pretrain", "predict evaluate create_model"),
+        ("num_workers pin_memory", "train evaluate load_splits", "predict create_model"),
+        ("bn_momentum", "train create_model variant", "predict"),
+    ],
+)
+def test_a_sentence_is_told_to_those_whom_it_fits(words: str, callers: str, others: str) -> None:
+    start = {"resume": "nowhere", "pretrain": "rbm", "variant": "lenet5"}
+    for word in words.split():
+        for caller in (*callers.split(), *others.split()):
+            function = getattr(alexnet, caller)
+            with pytest.raises(UsageError) as error:
+                function(start.get(caller, "nowhere/"), **{word: True})
+            is_told = python_text(ANSWERS[word]) in str(error.value)
+            assert is_told == (caller in callers.split()), (caller, word, str(error.value))
 
 
 @pytest.mark.parametrize(
@@ -151,11 +174,16 @@ def test_flags_that_are_no_keywords_are_answered(call: str, told: str) -> None:
         eval(f"alexnet.{call}", {"alexnet": alexnet})
 
 
-def test_options_that_the_program_sets_are_not_shown() -> None:
+def test_what_the_program_sets_is_no_option() -> None:
     assert "replanned" not in inspect.signature(train).parameters
     with pytest.raises(UnknownNameError) as told:
         with_options(FLOWERS17, {"sequence": 1})
     assert "replanned" not in str(told.value)
+    for recipe in (FLOWERS17, FLOWERS17.schedule):
+        with pytest.raises(UnknownNameError, match="unknown option 'replanned'"):
+            with_options(recipe, {"replanned": ((1, 2),)})
+    group = LRSchedule(replanned=((6, 5),))
+    assert with_options(FLOWERS17, {"schedule": group, "warmup_steps": 3}).schedule.replanned
 
 
 @pytest.mark.parametrize(

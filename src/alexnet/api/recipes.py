@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from alexnet.config.architecture_file import PYTHON_FILE, named_or_own
 from alexnet.config.model_recipe import model_note, recipe_of_model
-from alexnet.config.options import SET_BY_PROGRAM, option_types, with_options
+from alexnet.config.options import option_types, with_options
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.presets import FINETUNE, PRESETS
 from alexnet.config.published_inputs import with_architecture, with_network
@@ -327,7 +327,7 @@ def show_options(cls: type[BaseRecipe], names: Collection[str] | None = None) ->
         options = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=..., annotation=hint)
             for name, hint in option_types(cls).items()
-            if name not in (*own, *SET_BY_PROGRAM) and (names is None or name in names)
+            if name not in own and (names is None or name in names)
         ]
         function.__signature__ = inspect.Signature([*shown, *options])  # type: ignore[attr-defined]
         return function

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import is_dataclass, replace
+from functools import partial
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import tyro
@@ -26,7 +27,7 @@ from alexnet.cli.help_pages import PAGES
 from alexnet.cli.other_flags import check_other_flags
 from alexnet.cli.parser_messages import parser_error
 from alexnet.config.architecture_file import named_or_own
-from alexnet.config.options import FLAG_WORDS
+from alexnet.config.options import FLAG_WORDS, SET_BY_PROGRAM
 from alexnet.errors import NEAR, AlexNetError, UnknownNameError, UsageError
 from alexnet.io.run_paths import find_run
 from alexnet.models.architecture import Architecture
@@ -193,20 +194,21 @@ def _architecture(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | No
 
 @REGISTRY.struct_rule
 def _renamed_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Parse a dataclass with a flag that is named differently from its field."""
+    """Parse a dataclass with fields whose flag is named differently, or that have no flag."""
     default = info.default
     if not is_dataclass(default) or type(default) is not info.type:
         return None
     hints = get_type_hints(info.type, include_extras=True)
-    if FLAG_WORDS.keys().isdisjoint(hints):
+    if hints.keys().isdisjoint([*FLAG_WORDS, *SET_BY_PROGRAM]):
         return None
     for option in FLAG_WORDS.keys() & hints.keys():
         hints[option] = Annotated[hints[option], tyro.conf.arg(name=FLAG_WORDS[option])]
     specs = (
         StructFieldSpec(name=name, type=hint, default=getattr(default, name))
         for name, hint in hints.items()
+        if name not in SET_BY_PROGRAM
     )
-    return StructConstructorSpec(instantiate=info.type, fields=tuple(specs))
+    return StructConstructorSpec(instantiate=partial(replace, default), fields=tuple(specs))
 
 
 def _usage_error(stop: SystemExit, message: str, flags: Sequence[Flag], verb: str) -> Exception:

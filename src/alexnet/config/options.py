@@ -25,7 +25,7 @@ T = TypeVar("T")
 FLAG_WORDS = {"init_from": "from", "class_name": "class"}
 """Flags that differ from their option's name, since they are keywords of Python."""
 SET_BY_PROGRAM = ("replanned",)
-"""Options that the program sets itself, which help and messages do not show."""
+"""Fields that the program sets itself: no options, flags or keywords."""
 
 
 def flag_name(option: str) -> str:
@@ -34,9 +34,11 @@ def flag_name(option: str) -> str:
 
 
 def option_types(cls: type) -> dict[str, Any]:
-    """The types of a recipe's options by name, including the options of its groups."""
+    """The types of a recipe's options by name, with those of its groups, without SET_BY_PROGRAM."""
     types: dict[str, Any] = {}
     for name, hint in field_types(cls).items():
+        if name in SET_BY_PROGRAM:
+            continue
         types |= option_types(hint) if is_dataclass(hint) else {name: hint}  # type: ignore[arg-type]
     return types
 
@@ -110,10 +112,9 @@ def with_options(recipe: T, options: Mapping[str, Any], others: Collection[str] 
     for name, value in options.items():
         if name in known or _is_group(own.get(name), value):
             continue
-        if name in own and not option_for(name, known):
+        if is_dataclass(own.get(name)) and not option_for(name, known):
             raise _not_a_group(name, own[name], value)
-        shown = [option for option in known if option not in SET_BY_PROGRAM]
-        raise unknown_keyword(name, [*shown, *others], "option")
+        raise unknown_keyword(name, [*known, *others], "option")
     return _changed(recipe, options)
 
 

@@ -17,7 +17,14 @@ MAGIC = (b"/9j/", b"iVBORw0KGgo", b"R0lGOD", b"UklGR", b"Qk", b"SUkq", b"TU0A", 
 """First characters, in base64, of JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF and HEIC files."""
 
 WHITE_SPACE = b" \t\r\n\f\v"
-ESCAPES = ((b"%2B", b"+"), (b"%2F", b"/"), (b"%3D", b"="), (b"%20", b""), (b"%0A", b""), (b"%0D", b""))
+ESCAPES = (
+    (b"%2B", b"+"),
+    (b"%2F", b"/"),
+    (b"%3D", b"="),
+    (b"%20", b""),
+    (b"%0A", b""),
+    (b"%0D", b""),
+)
 """What URLs escape in base64, and what it stands for."""
 
 

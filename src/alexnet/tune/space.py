@@ -30,7 +30,7 @@ DIGITS = 3
 FIXED = (
     "name", "data", "data_root", "device", "seed", "label_from", "split", "test_fraction",
     "val_fraction", "split_seed", "test_per_class", "max_rejected_fraction", "patience",
-    "target_train_error", "max_minutes", "replanned", "init_from", "arch", "devices", "parallel",
+    "target_train_error", "max_minutes", "init_from", "arch", "devices", "parallel",
     "exchange", "save_every_minutes", "save_every_steps", "keep_checkpoints", "keep_state",
 )  # fmt: skip
 """Options that are not tuned: the images, the device, what ends a run early, what is kept."""
