@@ -193,7 +193,7 @@ def _architecture(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | No
 
 
 @REGISTRY.struct_rule
-def _renamed_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
+def _option_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
     """Parse a dataclass with fields whose flag is named differently, or that have no flag."""
     default = info.default
     if not is_dataclass(default) or type(default) is not info.type:
@@ -208,7 +208,8 @@ def _renamed_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
         for name, hint in hints.items()
         if name not in SET_BY_PROGRAM
     )
-    return StructConstructorSpec(instantiate=partial(replace, default), fields=tuple(specs))
+    change = partial(replace, default)  # type: ignore[type-var]
+    return StructConstructorSpec(instantiate=change, fields=tuple(specs))
 
 
 def _usage_error(stop: SystemExit, message: str, flags: Sequence[Flag], verb: str) -> Exception:
