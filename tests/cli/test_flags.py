@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 import pytest
 import tyro
 
+from alexnet.cli.completion import CompletionFlags
+from alexnet.cli.evaluate import EvaluateFlags
 from alexnet.cli.export import ExportFlags
 from alexnet.cli.flag_list import flag_names, list_flags
 from alexnet.cli.flags import parse
@@ -95,6 +97,7 @@ def test_flags_change_the_defaults() -> None:
         ("m --crops 3", "unknown value of --crops '3'; known: 1, 10"),
         ("m --crops 100", "unknown value of --crops '100'; did you mean 10 or 1?"),
         ("", "try needs MODEL, a model file: alexnet try MODEL; see alexnet try --help"),
+        ("m -q.jpg", "unknown flag '-q.jpg'; a name that begins with - is written ./-q.jpg"),
     ],
 )
 def test_a_mistake_is_one_sentence_with_the_value_and_the_way_out(
@@ -123,7 +126,7 @@ class Required:
     """The images; of any size."""
     out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     format: Literal["csv", "json"]
-    """One of two."""
+    """csv: a table; json: for programs."""
     kind: Annotated[Literal["a", "b"], tyro.conf.Positional] = "a"
 
 
@@ -132,7 +135,8 @@ class Required:
     [
         ("", "SOURCE and OUT and --format {csv,json}"),
         ("images", "OUT and --format {csv,json}"),
-        ("images x", "--format {csv,json}, one of two"),
+        ("images x", "--format {csv,json}"),
+        ("images --format csv", "OUT"),
         ("--format csv", "SOURCE and OUT"),
     ],
 )
@@ -145,6 +149,41 @@ def test_required_arguments_that_are_missing_are_named(
             parse(Required, words.split(), "try")
         command = "alexnet try SOURCE OUT {a,b} --format {csv,json}"
         assert str(raised.value) == f"try needs {needed}: {command}; see alexnet try --help"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            "-x.st",
+            "evaluate needs MODEL, a model file or a run folder: alexnet evaluate MODEL; "
+            "a name that begins with - is written ./-x.st; see alexnet evaluate --help",
+        ),
+        (
+            "--crops 10 --qqqq",
+            "evaluate needs MODEL, a model file or a run folder: alexnet evaluate MODEL; "
+            "see alexnet evaluate --help",
+        ),
+        (
+            "m --data-root -photos",
+            "--data-root needs a value: --data-root FOLDER; "
+            "a value that begins with - is written --data-root=-photos; "
+            "see alexnet evaluate --help",
+        ),
+    ],
+)
+def test_a_name_that_begins_with_a_dash_is_answered(words: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse(EvaluateFlags, words.split(), "evaluate")
+    assert str(raised.value) == sentence
+    assert parse(EvaluateFlags, ["./-x.st", "--data=-x"], "evaluate").data == "-x"
+
+
+def test_a_choice_of_a_word_is_no_name_of_a_file() -> None:
+    with pytest.raises(
+        UsageError, match=r"^completion needs \{bash,[a-z,]*\}: alexnet [^;]*; see "
+    ):
+        parse(CompletionFlags, ["-x"], "completion")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.help import help_text as help_of
 from alexnet.cli.help_pages import PAGES
 from alexnet.cli.other_flags import check_other_flags
-from alexnet.cli.parser_messages import parser_error
+from alexnet.cli.parser_messages import DASHED, dash_advice, parser_error
 from alexnet.config.architecture_file import named_or_own
 from alexnet.config.options import FLAG_WORDS, SET_BY_PROGRAM
 from alexnet.errors import NEAR, AlexNetError, UnknownNameError, UsageError
@@ -106,7 +106,7 @@ def parse_known(
             )
     except SystemExit as stop:
         flags = list(list_flags(cls, default))
-        raise _usage_error(stop, errors.getvalue(), flags, verb) from stop
+        raise _usage_error(stop, errors.getvalue(), flags, verb, arguments) from stop
 
 
 def dispatch(
@@ -212,14 +212,16 @@ def _option_flags(info: StructTypeInfo) -> StructConstructorSpec | None:
     return StructConstructorSpec(instantiate=change, fields=tuple(specs))
 
 
-def _usage_error(stop: SystemExit, message: str, flags: Sequence[Flag], verb: str) -> Exception:
+def _usage_error(
+    stop: SystemExit, message: str, flags: Sequence[Flag], verb: str, arguments: Sequence[str]
+) -> Exception:
     """The error of this package if one ended tyro, else that of tyro's message."""
     cause: BaseException | None = stop
     while cause:
         if isinstance(cause, AlexNetError):
             return UsageError(str(cause))
         cause = cause.__context__
-    return parser_error(message, flags, verb)
+    return parser_error(message, flags, verb, arguments)
 
 
 def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Sequence[str]) -> str:
@@ -234,6 +236,8 @@ def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Seq
     similar = {one.lstrip("-"): one for one in (*names, *others)}
     close = difflib.get_close_matches(flag.lstrip("-"), similar, n=1, cutoff=NEAR)
     advice = f"did you mean {similar[close[0]]}?" if close else f"see alexnet {verb} --help"
+    if DASHED.fullmatch(flag) and not close and not {".", "/"}.isdisjoint(flag):
+        advice = dash_advice(word)
     if not flag.startswith("-"):
         if text := _too_many_values(word, flags, arguments):
             return text

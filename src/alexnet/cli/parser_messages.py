@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import MISSING
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from alexnet.cli.flag_list import Flag
 from alexnet.errors import UnknownNameError, UsageError
@@ -19,15 +19,20 @@ REQUIRED = "Missing from alexnet "
 """How a message on required arguments that are missing begins."""
 FIRST_CLAUSE = re.compile(r"[;:(]|\.(?:\s|$)")
 """Matches the end of the first clause of a help text."""
+DASHED = re.compile(r"-[^-\d.].*", re.DOTALL)
+"""Matches a word with one dash that is no number, so that it may be meant as a name."""
 
 
-def parser_error(box: str, flags: Sequence[Flag], verb: str) -> UsageError | UnknownNameError:
+def parser_error(
+    box: str, flags: Sequence[Flag], verb: str, words: Sequence[str]
+) -> UsageError | UnknownNameError:
     """The error of a boxed message.
 
     Args:
         box: what tyro printed.
         flags: the flags of the verb.
         verb: the verb with its action, as typed.
+        words: what was typed after the verb.
     """
     text = _first_paragraph(box).rstrip(" .")
     if found := INVALID_CHOICE.fullmatch(text):
@@ -37,10 +42,9 @@ def parser_error(box: str, flags: Sequence[Flag], verb: str) -> UsageError | Unk
         what = f"value of {name}" if name.startswith("-") else name
         return UnknownNameError(what, word, re.findall(r"'([^']*)'", choices))
     if text.startswith(REQUIRED):
-        text = _required(box, flags, verb)
+        text = _required_text(_missing(box, flags), flags, verb)
     elif found := NO_VALUE.fullmatch(text):
-        name = found[1] or found[2]
-        text = f"{name} needs a value: {name} {_metavar(name, flags)}"
+        text = _no_value_text(found[1] or found[2], flags, verb, words)
     elif found := NOT_PARSED.fullmatch(text):
         name, problem = found.groups()
         text = f"{name}: {problem}"
@@ -54,19 +58,50 @@ def _metavar(name: str, flags: Sequence[Flag]) -> str:
     return next((flag.metavar for flag in flags if name in flag.names), "VALUE")
 
 
-def _required(box: str, flags: Sequence[Flag], verb: str) -> str:
-    """A sentence on the required arguments that a message names, and how the command is written."""
+def _no_value_text(name: str, flags: Sequence[Flag], verb: str, words: Sequence[str]) -> str:
+    """A sentence on a flag, or on the field of a positional argument, that has no value."""
+    if positional := [flag for flag in flags if flag.is_positional and flag.field == name]:
+        text = _required_text(positional, flags, verb)
+        dashed = next(filter(DASHED.fullmatch, words), "")
+        return f"{text}; {dash_advice(dashed)}" if dashed and not _is_choice(*positional) else text
+    text = f"{name} needs a value: {name} {_metavar(name, flags)}"
+    after = next((after for word, after in pairwise(words) if word == name), "")
+    if DASHED.fullmatch(after):
+        text += f"; a value that begins with - is written {name}={after}"
+    return text
+
+
+def dash_advice(word: str) -> str:
+    """How a name that begins with a dash is written, so that it is no flag."""
+    return f"a name that begins with - is written ./{word}"
+
+
+def _missing(box: str, flags: Sequence[Flag]) -> list[Flag]:
+    """The required arguments that a message names; all of them if it names none."""
     lines = [line.strip("|│ ") for line in box.splitlines()]
     required = [flag for flag in flags if flag.default is MISSING]
-    words = {flag.field: " ".join([*flag.names, flag.metavar]) for flag in required}
-    missing = [flag for flag in required if words[flag.field] in lines] or required
-    named = " and ".join(words[flag.field] for flag in missing)
-    if len(missing) == 1:
+    return [flag for flag in required if _usage(flag) in lines] or required
+
+
+def _required_text(missing: Sequence[Flag], flags: Sequence[Flag], verb: str) -> str:
+    """A sentence on required arguments that are missing, and how the command is written."""
+    named = " and ".join(map(_usage, missing))
+    if len(missing) == 1 and not _is_choice(*missing):
         text = FIRST_CLAUSE.split(missing[0].help)[0].strip()
         named += f", {text[:1].lower()}{text[1:]}" if text else ""
     first = [flag.metavar for flag in flags if flag.is_positional]
-    others = [words[flag.field] for flag in required if not flag.is_positional]
+    required = [flag for flag in flags if flag.default is MISSING]
+    others = [_usage(flag) for flag in required if not flag.is_positional]
     return f"{verb} needs {named}: {' '.join(['alexnet', verb, *first, *others])}"
+
+
+def _is_choice(flag: Flag) -> bool:
+    """Whether the placeholder lists the choices, which then need no description."""
+    return flag.metavar.startswith("{")
+
+
+def _usage(flag: Flag) -> str:
+    return " ".join([*flag.names, flag.metavar])
 
 
 def _first_paragraph(box: str) -> str:
