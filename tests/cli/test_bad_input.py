@@ -74,7 +74,7 @@ def work_folder(flowers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         ("train animals one\\ class", "one data set or preset, not animals and one class;"),
         ("tune animals quickstart", "one data set or preset, not animals and quickstart;"),
         ("pretrain rbm quickstart mnist", "one data set or preset, not quickstart and mnist;"),
-        ("train animals --epochs 3 taken", "'taken'; the one data set or preset comes first"),
+        ("train animals --epochs 3 taken", "one data set or preset, not animals and taken;"),
         ("predict", "needs MODEL, a model file or a run folder: alexnet predict MODEL IMAGE ...;"),
         ("train --resume", "--resume needs a value: --resume RUN;"),
         ("train animals --rand-augment", "--rand-augment needs a value: --rand-augment N M;"),

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.cli.run_options import DEFAULT_OPTIONS, RunOptions, read_run_options, train_command
+from alexnet.cli import main
+from alexnet.cli.flags import parse
+from alexnet.cli.run_options import (
+    DEFAULT_OPTIONS,
+    RunOptions,
+    first_word,
+    read_run_options,
+    train_command,
+)
+from alexnet.config.recipe import Recipe
 from alexnet.errors import UsageError
 
 
@@ -48,6 +57,54 @@ def test_resume_stands_alone(words: str, named: str) -> None:
     with pytest.raises(UsageError, match=r"--resume cannot change .* only --devices") as raised:
         read_run_options("train", words.split(), DEFAULT_OPTIONS, ("--devices",))
     assert named in str(raised.value)
+
+
+def test_the_words_before_the_flags_are_one() -> None:
+    names = [f"a{i}" for i in range(200)]
+    for words, named in (
+        (names[:2], "a0 and a1;"),
+        (names[:3], "a0, a1 and a2;"),
+        (names, "a0, a1, a2 and 197 more;"),
+    ):
+        with pytest.raises(UsageError, match=f"^tune takes one data set or preset, not {named}"):
+            first_word("tune", words)
+    assert first_word("tune", ["a", "b", "--help"]) == ("a", ["--help"])
+    assert first_word("tune", ["a", "b", "--lr", "1", "-h"]) == ("a", ["--lr", "1", "-h"])
+
+
+@pytest.mark.parametrize("verb", ["train", "tune", "pretrain rbm"])
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--flip photos", "unknown word 'photos'; the one data set or preset comes first: "
+         "alexnet {verb} photos .."),
+        ("--json photos", "unknown word 'photos'; the one data set or preset comes first: "
+         "alexnet {verb} photos .."),
+        ("--flip true", "--flip takes no value, not 'true'"),
+        ("mnist --flip photos", "--flip takes no value, not 'photos'"),
+        ("mnist --epochs 3 photos", "{verb} takes one data set or preset, not mnist and photos; "
+         "the images of several go into one folder, or into one list of them"),
+        ("mnist --json a.json", "unknown word 'a.json'; --json prints, "
+         "and > a.json writes that to the file"),
+        ("mnist --epochs 5 5 5", "--epochs takes one value, not 5 5"),
+        ("mnist --seed 5 --epochs 5 5", "--epochs takes one value, not 5 5"),
+        ("--epochs 5 5 --seed 5", "--epochs takes one value, not 5 5"),
+    ],
+)  # fmt: skip
+def test_a_word_too_many_is_told_from_a_late_data_set(
+    verb: str, words: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*verb.split(), *words.split()]) == 2
+    assert capsys.readouterr().err == f"alexnet: {sentence.format(verb=verb)}\n"
+
+
+def test_a_number_too_many_after_several_numbers() -> None:
+    for words in (
+        ["--milestones", "2", "5", "--lr", "5", "5"],
+        ["--epochs", "3", "--lr", "5", "5"],
+    ):
+        with pytest.raises(UsageError, match=r"^--lr takes one value, not 5 5$"):
+            parse(Recipe, words, "train", Recipe())
 
 
 def test_what_resume_takes_may_have_underscores() -> None:

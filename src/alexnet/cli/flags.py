@@ -25,7 +25,12 @@ from alexnet.cli.help import HELP_WORDS
 from alexnet.cli.help import help_text as help_of
 from alexnet.cli.help_pages import PAGES
 from alexnet.cli.other_flags import check_other_flags
-from alexnet.cli.parser_messages import DASHED, dash_advice, parser_error
+from alexnet.cli.parser_messages import (
+    DASHED,
+    dash_advice,
+    parser_error,
+    several_words_text,
+)
 from alexnet.config.architecture_file import named_or_own
 from alexnet.config.options import FLAG_WORDS, SET_BY_PROGRAM
 from alexnet.errors import NEAR, AlexNetError, UnknownNameError, UsageError
@@ -37,6 +42,8 @@ T = TypeVar("T")
 REGISTRY = ConstructorRegistry()
 PRINTING = ("--json", "--csv")
 """Switches that take a file name in other programs."""
+SWITCH_WORDS = ("true", "false", "yes", "no", "on", "off")
+"""What other programs take after a switch."""
 NUMBERS: dict[Any, tuple[type[int] | type[float], str]] = {
     int: (int, "whole number"),
     int | None: (int, "whole number"),
@@ -52,11 +59,15 @@ def parse(
     default: T | None = None,
     description: str = "",
     own: T | None = None,
+    typed: Sequence[str] = (),
 ) -> T:
     """Parse flags into the dataclass `cls`; the defaults are the values of `default`.
 
     `--help` prints the basic flags and exits, `--help-all` all of them. Help also shows the values
     of `own`, the defaults for the user's own images, where they differ.
+
+    Messages on unknown words look at the words that were `typed` after the verb, if some of them
+    were parsed before and are not in `arguments`.
 
     Raises:
         UsageError: an unknown flag, or a value that does not parse or is out of range.
@@ -68,7 +79,7 @@ def parse(
     check_other_flags(arguments, flags, verb)
     value, unknown = parse_known(cls, arguments, verb, default)
     if unknown:
-        raise UsageError(_unknown_message(unknown[0], flags, verb, arguments))
+        raise UsageError(_unknown_message(unknown[0], flags, verb, typed or arguments))
     return value
 
 
@@ -238,26 +249,52 @@ def _unknown_message(word: str, flags: Sequence[Flag], verb: str, arguments: Seq
     advice = f"did you mean {similar[close[0]]}?" if close else f"see alexnet {verb} --help"
     if DASHED.fullmatch(flag) and not close and not {".", "/"}.isdisjoint(flag):
         advice = dash_advice(word)
-    if not flag.startswith("-"):
-        if text := _too_many_values(word, flags, arguments):
-            return text
-        first = f"the one data set or preset comes first: alexnet {verb} {word} .."
-        own = first if page and page.words else _word_advice(word, names, arguments)
-        advice = own or advice
-    kind = "flag" if flag.startswith("-") else "word"
-    return f"unknown {kind} {flag!r}; {advice}"
+    if not word.startswith("-"):
+        return _unknown_word_message(word, flags, verb, arguments, advice)
+    return f"unknown flag {flag!r}; {advice}"
 
 
-def _too_many_values(word: str, flags: Sequence[Flag], arguments: Sequence[str]) -> str:
-    """The message for a word after a flag that takes no value, or a number too many; else ""."""
-    place = arguments.index(word) if word in arguments else 0
-    *_, flag, before = ("", "", *arguments[:place])
+def _unknown_word_message(
+    word: str, flags: Sequence[Flag], verb: str, arguments: Sequence[str], advice: str
+) -> str:
+    """The message for a word that is no flag; `advice` ends it unless there is a better one."""
+    page, names = PAGES.get(verb), [name for one in flags for name in one.names]
+    takes_first = bool(page and page.words)
+    is_late = takes_first and arguments[0].startswith("-")
+    if text := _too_many_values(word, flags, arguments, may_be_late=is_late):
+        return text
+    before = arguments[arguments.index(word) - 1] if word in arguments[1:] else ""
+    if is_late:
+        advice = f"the one data set or preset comes first: alexnet {verb} {word} .."
+    elif before in PRINTING and before in names:
+        advice = f"{before} prints, and > {word} writes that to the file"
+    elif takes_first:
+        return several_words_text(verb, (arguments[0], word))
+    elif "--data" in names:
+        advice = f"other images: --data {word}"
+    return f"unknown word {word!r}; {advice}"
+
+
+def _too_many_values(
+    word: str, flags: Sequence[Flag], arguments: Sequence[str], *, may_be_late: bool
+) -> str:
+    """The message for a word after a flag that takes no value, or a number too many; else "".
+
+    Args:
+        word: the unknown word.
+        flags: the flags of the verb.
+        arguments: what was typed after the verb.
+        may_be_late: whether a name after a switch may be the data set, which comes first.
+    """
     switches = {name for one in flags if not one.metavar for name in one.names}
-    values = {name for one in flags if one.metavar for name in one.names}
-    if before in switches and before not in PRINTING:
-        return f"{before} takes no value, not {word!r}"
-    if flag in values and _is_number(word):
-        return f"{flag} takes one value, not {before} {word}"
+    one_value = {name for one in flags if " " not in one.metavar for name in one.names} - switches
+    is_value = _is_number(word) or word.lower() in SWITCH_WORDS
+    for place in (i for i, one in enumerate(arguments) if one == word):
+        *_, flag, before = ("", "", *arguments[:place])
+        if before in switches and before not in PRINTING and (is_value or not may_be_late):
+            return f"{before} takes no value, not {word!r}"
+        if flag in one_value and _is_number(word):
+            return f"{flag} takes one value, not {before} {word}"
     return ""
 
 
@@ -267,11 +304,3 @@ def _is_number(word: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _word_advice(word: str, names: Sequence[str], arguments: Sequence[str]) -> str:
-    """Advice on a word that may mean a file to write or other images; "" if there is none."""
-    before = arguments[arguments.index(word) - 1] if word in arguments[1:] else ""
-    if before in PRINTING and before in names:
-        return f"{before} prints, and > {word} writes that to the file"
-    return f"other images: --data {word}" if "--data" in names else ""

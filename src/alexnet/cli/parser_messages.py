@@ -19,6 +19,7 @@ REQUIRED = "Missing from alexnet "
 """How a message on required arguments that are missing begins."""
 FIRST_CLAUSE = re.compile(r"[;:(]|\.(?:\s|$)")
 """Matches the end of the first clause of a help text."""
+MAX_SHOWN_WORDS = 3
 DASHED = re.compile(r"-[^-\d.].*", re.DOTALL)
 """Matches a word with one dash that is no number, so that it may be meant as a name."""
 
@@ -74,6 +75,16 @@ def _no_value_text(name: str, flags: Sequence[Flag], verb: str, words: Sequence[
 def dash_advice(word: str) -> str:
     """How a name that begins with a dash is written, so that it is no flag."""
     return f"a name that begins with - is written ./{word}"
+
+
+def several_words_text(verb: str, words: Sequence[str]) -> str:
+    """A sentence on several words where a verb takes one data set or preset."""
+    more = len(words) - MAX_SHOWN_WORDS
+    *first, last = [*words[:MAX_SHOWN_WORDS], *([f"{more:,} more"] if more > 0 else [])]
+    return (
+        f"{verb} takes one data set or preset, not {', '.join(first)} and {last}; "
+        "the images of several go into one folder, or into one list of them"
+    )
 
 
 def _missing(box: str, flags: Sequence[Flag]) -> list[Flag]:

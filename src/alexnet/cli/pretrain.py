@@ -83,7 +83,7 @@ def run(arguments: Sequence[str]) -> int:
         raise UsageError(f"give the preset {preset_name!r} or --config {options.config}, not both")
     given = options.config or options.resume
     start = from_config(kind, given) if given else starting_recipe(kind, preset_name, words)
-    recipe = parse_flags(kind, words, start).recipe
+    recipe = parse_flags(kind, words, start, arguments[1:]).recipe
     if is_to_be_launched(recipe.devices):
         return launch_again("pretrain", arguments, recipe.devices)
     from alexnet.pretraining.pretrainer import pretrain, resume_pretraining
@@ -117,9 +117,11 @@ def starting_recipe(kind: str, preset_name: str, words: Sequence[str]) -> Pretra
 
 
 def parse_flags(
-    kind: str, words: Sequence[str], start: PretrainRecipe
+    kind: str, words: Sequence[str], start: PretrainRecipe, typed: Sequence[str] = ()
 ) -> PretrainFlags[PretrainRecipe]:
     """Parse the flags of one kind of pretraining; `start` gives their defaults.
+
+    Messages look at all the words that were `typed` after the kind; `words` unless given.
 
     Raises:
         UsageError: an unknown flag, or a value that does not parse or is out of range.
@@ -129,7 +131,9 @@ def parse_flags(
         f"{DESCRIPTIONS[kind]}. Presets: {', '.join(PRESETS)}. "
         f"The defaults below are those of {start.name}."
     )
-    return parse(cls, words, f"pretrain {kind}", PretrainFlags(recipe=start), description)
+    return parse(
+        cls, words, f"pretrain {kind}", PretrainFlags(recipe=start), description, typed=typed
+    )
 
 
 def from_config(kind: str, config: str) -> PretrainRecipe:

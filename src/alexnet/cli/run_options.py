@@ -11,6 +11,7 @@ import tyro
 from alexnet.api.recipes import CHOOSING
 from alexnet.cli.flags import parse_known, with_run
 from alexnet.cli.help import HELP_WORDS
+from alexnet.cli.parser_messages import several_words_text
 from alexnet.config.options import flag_name
 from alexnet.config.presets import PRESETS
 from alexnet.config.recipe import WEIGHT_WORDS
@@ -94,15 +95,12 @@ def first_word(verb: str, arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Split the words after a verb into the preset or data set, or "", and the flags.
 
     Raises:
-        UsageError: there are two such words.
+        UsageError: there are two such words, and no help is asked for.
     """
     count = next((i for i, word in enumerate(arguments) if word.startswith("-")), len(arguments))
-    if count > 1:
-        raise UsageError(
-            f"{verb} takes one data set or preset, not {' and '.join(arguments[:count])}; "
-            "the images of several go into one folder, or into one list of them"
-        )
-    return " ".join(arguments[:count]), list(arguments[count:])
+    if count > 1 and HELP_WORDS.isdisjoint(arguments):
+        raise UsageError(several_words_text(verb, arguments[:count]))
+    return arguments[0] if count else "", list(arguments[count:])
 
 
 def choosing_flags(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

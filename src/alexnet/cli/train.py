@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     call = read_call(preset_name, options.config, given)
 
     def read(**source: str) -> tuple[Recipe, TrialOptions]:
-        return read_recipe(words, options, call.recipe(**source), given)
+        return read_recipe(words, options, call.recipe(**source), given, arguments)
 
     recipe, trial = read()
     if is_to_be_launched(devices := recipe.distributed.devices):
@@ -90,7 +90,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def read_recipe(
-    words: Sequence[str], options: TrainOptions, start: Recipe, given: Mapping[str, Any]
+    words: Sequence[str],
+    options: TrainOptions,
+    start: Recipe,
+    given: Mapping[str, Any],
+    typed: Sequence[str] = (),
 ) -> tuple[Recipe, TrialOptions]:
     """Parse the flags that change a recipe, and those that ask for something instead of a run.
 
@@ -99,6 +103,7 @@ def read_recipe(
         options: the options that are not part of the recipe.
         start: the recipe that the flags change.
         given: the values of the flags in CHOOSING.
+        typed: all words after the verb, for messages; `words` unless given.
     """
     description = (
         f"Train a network. Presets: {', '.join(PRESETS)}. "
@@ -108,7 +113,7 @@ def read_recipe(
     own = None
     if start == PRESETS[DEFAULT_PRESET] and not given:
         own = TrainFlags(run=options, recipe=replace(FINETUNE, name=start.name))
-    flags = parse(TrainFlags, words, "train", default, description, own)
+    flags = parse(TrainFlags, words, "train", default, description, own, typed)
     return name_after_data(flags.recipe, start), flags.trial
 
 
@@ -119,7 +124,7 @@ def _resume(options: TrainOptions, words: Sequence[str], arguments: Sequence[str
     from alexnet.training.trainer import resume
 
     start = read_run_recipe(RunFolder(Path(options.resume)))
-    recipe, _ = read_recipe(words, options, start, {})
+    recipe, _ = read_recipe(words, options, start, {}, arguments)
     has_epochs = any(word.partition("=")[0] == "--epochs" for word in words)
     if is_to_be_launched(devices := recipe.distributed.devices):
         return launch_again("train", arguments, devices)

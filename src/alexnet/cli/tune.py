@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
     call = read_call(preset, options.config, given)
 
     def read(**source: str) -> Recipe:
-        return read_recipe(rest, options, call.recipe(**source), given)
+        return read_recipe(rest, options, call.recipe(**source), given, arguments)
 
     recipe = read()
     require_extra("optuna", "tune", "alexnet tune")
@@ -122,7 +122,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def read_recipe(
-    words: Sequence[str], options: TuneOptions, start: Recipe, given: Mapping[str, Any]
+    words: Sequence[str],
+    options: TuneOptions,
+    start: Recipe,
+    given: Mapping[str, Any],
+    typed: Sequence[str] = (),
 ) -> Recipe:
     """Parse the flags of `train` that change a recipe.
 
@@ -131,6 +135,7 @@ def read_recipe(
         options: the options that are not part of the recipe.
         start: the recipe that the flags change.
         given: the values of the flags in CHOOSING.
+        typed: all words after the verb, for messages; `words` unless given.
     """
     description = (
         "Search for better values of a recipe's options. Optuna proposes them, ends trials that "
@@ -139,7 +144,7 @@ def read_recipe(
         "alexnet train change the recipe."
     )
     default = TuneFlags(tune=options, recipe=replace(start, **given))
-    flags = parse(TuneFlags, words, "tune", default, description)
+    flags = parse(TuneFlags, words, "tune", default, description, typed=typed)
     return name_after_data(flags.recipe, start)
 
 
