@@ -106,12 +106,16 @@ SHORT = json.dumps(base64.b64encode(np.zeros(5, "<f4").tobytes()).decode())
         ({"class_names": '["a", 7]'}, "they are no list of names"),
         ({"class_names": '["a", "b", "c"]'}, "they are 3, and the network has 2 outputs"),
         ({"class_names": '{"1": "a", "2": "b"}'}, "they are not numbered from 0"),
-        ({"temperature": "0"}, "the file's temperature is not used: 0 is no number above 0"),
-        ({"temperature": "-1.5"}, "-1.5 is no number above 0"),
-        ({"temperature": "NaN"}, "nan is no number above 0"),
-        ({"temperature": "Infinity"}, "inf is no number above 0"),
-        ({"temperature": '"hot"'}, "'hot' is no number above 0"),
-        ({"temperature": "true"}, "True is no number above 0"),
+        (
+            {"temperature": "0"},
+            "the file's temperature is not used: 0 is no number from 0.01 to 100",
+        ),
+        ({"temperature": "1e-320"}, "temperature is not used: 1e-320 is no number"),
+        ({"temperature": "-1.5"}, "-1.5 is no number from"),
+        ({"temperature": "NaN"}, "nan is no number from"),
+        ({"temperature": "Infinity"}, "inf is no number from"),
+        ({"temperature": '"hot"'}, "'hot' is no number from"),
+        ({"temperature": "true"}, "True is no number from"),
     ],
 )
 def test_what_cannot_be_used_is_noted(texts: dict[str, str], note: str) -> None:

@@ -72,7 +72,9 @@ def test_an_input_size_is_looked_at_too(tmp_path: Path) -> None:
     torch.save(Network(own).state_dict(), path)
     arch, _ = chosen_architecture("", str(path), "file", 67)
     assert arch.name == "alexnet_bn"
-    message = r"^net\.pt is not alexnet_bn: .*; inputs of 67 to 98 pixels .* say with --input-size"
+    message = (
+        r"^net\.pt is alexnet_bn for another input: .*; inputs of 67 to 98 pixels .* --input-size"
+    )
     with pytest.raises(UsageError, match=message):
         chosen_architecture("", str(path), "file")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,8 @@ from torch import Tensor, nn
 from alexnet.checkpoints.model_file import ModelInfo
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
-from alexnet.errors import ModelFileError, UsageError
+from alexnet.config.serialization import to_dict
+from alexnet.errors import UsageError
 from alexnet.inference.classifier import Classifier, build_classifier
 from alexnet.interop import torchvision_export
 from alexnet.interop.class_names import read_class_names
@@ -126,10 +130,95 @@ def test_what_the_user_says_comes_before_the_report(exported: tuple[Classifier, 
     assert (back.info.class_names, back.class_names_source) == (names, "user")
     assert (back.info.preprocessing.mean[0], back.preprocessing_source) == (122.679, "user")
     assert back.info.temperature == classifier.info.temperature
-    with pytest.raises(
-        ModelFileError, match=r"preprocessing in net\.pth\.json cannot be used: .*96"
-    ):
-        import_model(path, "alexnet_owt", input_size=96)
+    sized = import_model(path, "alexnet_owt", input_size=96)
+    assert (sized.info.class_names, sized.class_names_source) == (CLASS_NAMES, "report")
+    assert sized.info.temperature == classifier.info.temperature
+    assert sized.info.preprocessing == published_preprocessing("published", sized.info.architecture)
+    assert sized.preprocessing_source == "default"
+    assert sized.notes[-1] == (
+        "the preprocessing in net.pth.json is not used: it is for inputs of 3x128x128, and the "
+        "network takes 3x96x96; the published one is used, see --preprocessing"
+    )
+    told = import_model(path, "alexnet_owt", input_size=96, preprocessing="caffe")
+    assert told.notes == sized.notes[:-1]
+
+
+def change_report(path: Path, **entries: object) -> None:
+    """Change entries of the report of an exported file."""
+    report = Path(f"{path}.json")
+    report.write_text(json.dumps(json.loads(report.read_text()) | entries))
+
+
+def test_a_mean_image_that_the_report_lacks_does_not_stop_an_import(
+    exported: tuple[Classifier, Path],
+) -> None:
+    classifier, path = exported
+    own = to_dict(classifier.info.preprocessing)
+    change_report(path, preprocessing=own | {"has_mean_image": True})
+    back = import_model(path, "alexnet_owt")
+    assert (back.info.class_names, back.info.temperature) == (CLASS_NAMES, 0.7)
+    assert back.info.architecture.input == (3, 128, 128)
+    assert back.preprocessing_source == "default"
+    assert "is not used: it has a mean image, which is not in the report;" in back.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ({"input_shape": []}, r"its input_shape \[\] is not that of its preprocessing"),
+        ({"input_shape": [3, 0, 0]}, r"input_shape \[3, 0, 0\]"),
+        ({"input_shape": [3, 64, 96]}, r"input_shape \[3, 64, 96\]"),
+        ({"input_shape": [1, 128, 128]}, r"input_shape \[1, 128, 128\]"),
+        ({"class_names": ["a"] * 7}, "every class needs a name of its own"),
+        ({"class_names": ["a", " ", *"cdefg"]}, "every class needs a name of its own"),
+        ({"class_names": ["a", "b"]}, "it names 2 classes, and the network has 7 outputs"),
+        ({"temperature": 1e-320}, "temperature .* must be from 0.01 to 100"),
+        ({"temperature": math.nan}, "temperature nan must be from 0.01 to 100"),
+        ({"temperature": None}, "report.temperature must be float"),
+        ({"preprocessing": {"resize": "squash"}}, "report.preprocessing.resize is 'squash'"),
+        ({"preprocessing": {"colour": 3}}, "report.preprocessing has no key 'colour'"),
+        (
+            {"preprocessing": {"resize_size": 9, "crop_size": 9}, "input_shape": [3, 9, 9]},
+            "cannot take 9x9 pixels",
+        ),
+        ({"weights_checksum": 3}, "report.weights_checksum must be"),
+    ],
+)
+def test_a_report_that_cannot_be_used_is_told(
+    exported: tuple[Classifier, Path], entries: dict[str, object], reason: str
+) -> None:
+    path = exported[1]
+    change_report(path, **entries)
+    back = import_model(path, "alexnet_owt")
+    assert (back.report, back.info.temperature, back.class_names_source) == ("", 1, "default")
+    assert re.match(rf"net\.pth\.json is not used: .*{reason}", back.notes[-1])
+
+
+def test_the_report_beside_it_counts_where_the_named_one_is_of_other_weights(
+    exported: tuple[Classifier, Path],
+) -> None:
+    classifier, path = exported
+    other, names = path.with_name("other.json"), list("abcdefg")
+    plain = json.loads(Path(f"{path}.json").read_text())
+    other.write_text(json.dumps(plain | {"weights_checksum": "00000000", "class_names": names}))
+    back = import_model(path, "alexnet_owt", class_names=other)
+    assert (back.info.class_names, back.class_names_source) == (tuple(names), "user")
+    assert back.info.preprocessing == classifier.info.preprocessing
+    assert (back.info.temperature, back.report) == (0.7, "net.pth.json")
+    assert back.notes[-1] == (
+        "the preprocessing and the temperature in other.json are not used: it is the report of "
+        "other weights than net.pth"
+    )
+
+
+def test_the_order_of_colors_does_not_change_whose_report_it_is(
+    exported: tuple[Classifier, Path],
+) -> None:
+    path = exported[1]
+    back = import_model(path, "alexnet_owt", channel_order="bgr")
+    rgb = import_model(path, "alexnet_owt")
+    assert (back.report, back.notes) == (rgb.report, rgb.notes)
+    assert torch.equal(back.weights["conv1.weight"], rgb.weights["conv1.weight"].flip(1))
 
 
 def test_a_report_of_other_weights_is_told_and_not_used(exported: tuple[Classifier, Path]) -> None:
@@ -140,14 +229,17 @@ def test_a_report_of_other_weights_is_told_and_not_used(exported: tuple[Classifi
     back = import_model(path, "alexnet_owt")
     assert (back.report, back.info.temperature) == ("", 1)
     assert (back.info.architecture.input, back.class_names_source) == ((3, 224, 224), "default")
-    assert "net.pth.json is the report of other weights than net.pth" in back.notes[-1]
+    assert back.notes[-1] == (
+        "net.pth.json is not used: it is the report of other weights than net.pth"
+    )
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"weights_checksum": 3}', "\xff"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"class_names": ["a"]}', "\xff"])
 def test_another_file_beside_it_is_no_report(exported: tuple[Classifier, Path], text: str) -> None:
     path = exported[1]
     Path(f"{path}.json").write_text(text, "latin-1")
-    assert import_model(path, "alexnet_owt").preprocessing_source == "default"
+    back = import_model(path, "alexnet_owt")
+    assert (back.preprocessing_source, back.notes) == ("default", import_model(path, OWT).notes)
 
 
 OWT = variant(ZOO["alexnet_owt"], num_classes=17)

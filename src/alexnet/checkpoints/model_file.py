@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MEAN_IMAGE = "preprocessing.mean_image"
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0
+"""The range in which a temperature is fitted, and taken from the files of others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

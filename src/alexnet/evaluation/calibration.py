@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alexnet.checkpoints.model_file import MAX_TEMPERATURE, MIN_TEMPERATURE
+
 NUM_BINS = 15
 """Bins of equal width over the probabilities of the predicted class (as in the paper)."""
-MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0
 PRIOR_STD = 0.5
 """Standard deviation of ln T before any image is seen: T is between 0.37 and 2.7 in 95 %."""
 _GRID_POINTS, _BISECTIONS = 39, 40

@@ -18,7 +18,7 @@ from alexnet.checkpoints.validation import check_preprocessing, first_nonfinite
 from alexnet.config.model_recipe import recipe_of_model
 from alexnet.config.preprocessing import Preprocessing
 from alexnet.config.recipe import Recipe
-from alexnet.errors import ConfigError, ModelFileError, UsageError
+from alexnet.errors import AlexNetError, ConfigError, ModelFileError, UsageError
 from alexnet.inference.classifier import Classifier, build_classifier
 from alexnet.interop.caffe.reader import read_caffe
 from alexnet.interop.class_names import (
@@ -33,7 +33,7 @@ from alexnet.interop.onnx.graph import Graph
 from alexnet.interop.onnx.reader import ChannelOrder, check_parity, read_onnx
 from alexnet.interop.parity import Parity
 from alexnet.interop.published_preprocessing import PublishedOption, published_preprocessing
-from alexnet.interop.reported_facts import find_report
+from alexnet.interop.reported_facts import ReportedFacts, find_report
 from alexnet.interop.state_dict import read_state_dict
 from alexnet.interop.weight_layout import flip_colors
 from alexnet.models.architecture import Architecture
@@ -59,6 +59,10 @@ BGR_NOTE = (
 RGB_NOTE = (
     "{file} is taken to expect red, green, blue; Caffe's own networks expect blue first: "
     "for one, import with --channel-order bgr"
+)
+PUBLISHED_NOTE = (
+    "the preprocessing in {report} is not used: {reason}; the published one is used, "
+    "see --preprocessing"
 )
 ChannelOrderOption: TypeAlias = Literal["auto"] | ChannelOrder
 PreprocessingOption: TypeAlias = Literal["auto"] | PublishedOption
@@ -112,8 +116,9 @@ def import_model(
     """Read a file of another program as the architecture `arch`.
 
     What an exported state dict does not hold (class names, input size, preprocessing, temperature)
-    is taken from the report of the export, if that is of the same weights: it is `FILE.json`, or
-    `class_names`.
+    is taken from the report of the export, if that is of the same weights: it is `class_names`, or
+    `FILE.json`. Its preprocessing is not used if it is for another `input_size`, or has a mean
+    image, which only the model has.
 
     Args:
         path: an ONNX or Keras file, or a state dict of torch; the content tells which.
@@ -135,13 +140,19 @@ def import_model(
     table = architecture(arch)
     names_file = class_names if isinstance(class_names, Path) else None
     given = read_class_names(class_names) if isinstance(class_names, Path) else class_names
-    read = partial(read_network, path, table, channel_order, average=average)
-    matched, graph, report = _read_with_report(read, path, input_size, names_file)
+    file_type = _format(path)
+    read = partial(_read_file, path, table, file_type, channel_order, average=average)
+    stored, graph, report = _read_with_report(read, path, input_size, names_file)
+    matched = _with_rgb(path, stored, file_type, channel_order)
     check_limits(matched.architecture)
     if name := first_nonfinite(matched.weights):
         raise ModelFileError(f"{path.name}: {name} has values that are not finite")
     names, names_source = _class_names(path, matched, given)
-    images, mean_image, source = _preprocessing(report or path.name, matched, preprocessing)
+    images, mean_image, source = _preprocessing(path.name, matched, preprocessing)
+    notes = matched.notes
+    if report and source == "default":
+        reason = report.misfit(matched.architecture.input)
+        notes += (PUBLISHED_NOTE.format(report=report.name, reason=reason),)
     info = replace(
         _model_info(path, table, matched, names, images), temperature=matched.temperature
     )
@@ -158,8 +169,8 @@ def import_model(
         mean_image=mean_image,
         preprocessing_source=own if source == "file" else source,
         class_names_source=own if names_source == "file" else names_source,
-        report=report,
-        notes=matched.notes,
+        report=report.name if report else "",
+        notes=notes,
     )
 
 
@@ -168,28 +179,29 @@ def _read_with_report(
     path: Path,
     input_size: int | None,
     names_file: Path | None,
-) -> tuple[MatchedModel, Graph | None, str]:
+) -> tuple[MatchedModel, Graph | None, ReportedFacts | None]:
     """A file's model and graph, with what the report of its export says where the file does not.
 
     Args:
-        read: reads the file for an input size.
+        read: reads the file for an input size, with its colors in the file's order.
         path: the file.
         input_size: the size that the user gave, or None.
         names_file: the file of class names that the user gave, or None.
 
     Returns:
-        The model, its graph, and the report's name; "" if there is none of these weights.
+        The model, its graph, and the report; None if there is none of these weights.
     """
     matched, graph = read(input_size)
-    report = None if matched.preprocessing else find_report(path, names_file)
-    if report is None:
-        return matched, graph, ""
-    if not report.is_of(matched.weights):
-        note = f"{report.name} is the report of other weights than {path.name}, and is not used"
-        return replace(matched, notes=(*matched.notes, note)), graph, ""
-    if input_size is None:
-        matched, graph = read(report.input_shape[-1])
-    return report.added_to(matched), graph, report.name
+    if matched.preprocessing:
+        return matched, graph, None
+    report, notes = find_report(path, names_file, matched)
+    if report and input_size is None:
+        try:
+            matched, graph = read(report.input_shape[-1])
+        except AlexNetError as error:
+            report, notes = None, (*notes, f"{report.name} is not used: {error}")
+    matched = replace(matched, notes=(*matched.notes, *notes))
+    return report.added_to(matched) if report else matched, graph, report
 
 
 def read_network(
@@ -207,6 +219,20 @@ def read_network(
         UsageError: the arguments contradict each other, or an optional package is missing.
     """
     found = _format(path)
+    matched, graph = _read_file(path, arch, found, channel_order, input_size, average=average)
+    return _with_rgb(path, matched, found, channel_order), graph
+
+
+def _read_file(
+    path: Path,
+    arch: Architecture,
+    found: FileFormat,
+    channel_order: ChannelOrderOption,
+    input_size: int | None = None,
+    *,
+    average: bool = False,
+) -> tuple[MatchedModel, Graph | None]:
+    """Read a file as `read_network` does, with its colors in the file's order unless it is ONNX."""
     if average and found in FORMATS_BY_SUFFIX.values():
         raise UsageError(f"--weights ema is for state dicts only, not for {path.name}")
     if channel_order == "bgr" and found in ("keras", "hdf5"):
@@ -222,7 +248,7 @@ def read_network(
     else:
         reject_own_model(path)
         matched = read_state_dict(path, arch, input_size, average=average)
-    return _with_rgb(path, matched, found, channel_order), graph
+    return matched, graph
 
 
 def _with_rgb(

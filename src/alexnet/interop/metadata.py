@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import base64
 import binascii
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alexnet.checkpoints.model_file import MAX_TEMPERATURE, MIN_TEMPERATURE
 from alexnet.config.preprocessing import RESAMPLING, Preprocessing
 from alexnet.config.serialization import from_dict, json_text, parse_json, to_dict
 from alexnet.errors import ConfigError
@@ -40,7 +40,7 @@ INPUT = "alexnet.input"
 """Key of the file's input. `values`: "0 to 255", or "normalized" with the mean and std; `steps`:
 the steps, in words, that prepare an image for it."""
 TEMPERATURE = "alexnet.temperature"
-"""Key of the number above 0 by which logits are divided before the softmax; a file that gives
+"""Key of the number by which logits are divided before the softmax; a file that gives
 logits has not divided them."""
 AGREEMENT = "alexnet.agreement"
 """Key of the fields of `ImageAgreement`, in a file of less than float32."""
@@ -158,8 +158,10 @@ def exported_size(texts: Mapping[str, str]) -> int | None:
 def _temperature(text: str) -> float:
     value = parse_json(text)
     is_number = isinstance(value, float | int) and not isinstance(value, bool)
-    if not is_number or not 0 < value < math.inf:
-        raise ConfigError(f"{short_repr(value)} is no number above 0")
+    if not is_number or not MIN_TEMPERATURE <= value <= MAX_TEMPERATURE:
+        raise ConfigError(
+            f"{short_repr(value)} is no number from {MIN_TEMPERATURE} to {MAX_TEMPERATURE:g}"
+        )
     return float(value)
 
 

@@ -148,7 +148,8 @@ def _match_tensors(file: str, weights: dict[str, Tensor], arch: Architecture) ->
     if mismatch := _first_mismatch(weights, expected, arch):
         count = sum(n in weights and weights[n].shape == t.shape for n, t in expected.items())
         is_size = "--input-size" in mismatch
-        raise OtherNetworkError(f"{file} is not {arch.name}: {mismatch}", count, is_size=is_size)
+        start = f"is {arch.name} for another input" if is_size else f"is not {arch.name}"
+        raise OtherNetworkError(f"{file} {start}: {mismatch}", count, is_size=is_size)
     return {name: weights[name].to(t.dtype) for name, t in expected.items() if name in weights}
 
 
