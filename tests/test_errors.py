@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 
@@ -88,6 +88,16 @@ def test_unknown_name_suggests_three_at_most() -> None:
     assert str(error).count(" or ") == 2
 
 
+@dataclass
+class Limit:
+    a_b: float | None
+
+
+@dataclass
+class Number:
+    a_b: float
+
+
 @pytest.mark.parametrize(
     ("check", "allowed", "value", "message"),
     [
@@ -100,10 +110,12 @@ def test_unknown_name_suggests_three_at_most() -> None:
 def test_a_number_out_of_its_range_is_named_with_its_flag(
     check: Callable[[object], None], allowed: float, value: float, message: str
 ) -> None:
-    check(SimpleNamespace(a_b=None))
-    check(SimpleNamespace(a_b=allowed))
+    check(Limit(a_b=None))
+    check(Limit(a_b=allowed))
     with pytest.raises(ConfigError, match=f"^--a-b {value} {message}$"):
-        check(SimpleNamespace(a_b=value))
+        check(Limit(a_b=value))
+    with pytest.raises(ConfigError, match=r"^--a-b None must be a number$"):
+        check(Number(a_b=None))  # type: ignore[arg-type]
 
 
 def test_very_long_words_are_shortened() -> None:

@@ -142,35 +142,45 @@ def require_choice(options: object, name: str, known: Sequence[str]) -> None:
 
 
 def require_not_negative(options: object, *names: str) -> None:
-    """Raise ConfigError, naming the flag, for an option below 0; None is allowed."""
+    """Raise ConfigError, naming the flag, for an option below 0.
+
+    In this and the next checks None is allowed where the dataclass's field has it in its type.
+    """
     for flag, value in _given(options, names):
         require(value >= 0, f"{flag} must not be negative")
 
 
 def require_at_least(options: object, minimum: float, *names: str) -> None:
-    """Raise ConfigError, naming the flag, for an option below a minimum; None is allowed."""
+    """Raise ConfigError, naming the flag, for an option below a minimum."""
     for flag, value in _given(options, names):
         require(value >= minimum, f"{flag} must be at least {minimum}")
 
 
 def require_within(options: object, low: float, high: float, *names: str) -> None:
-    """Raise ConfigError, naming the flag, for an option outside [low, high]; None is allowed."""
+    """Raise ConfigError, naming the flag, for an option outside [low, high]."""
     for flag, value in _given(options, names):
         require(low <= value <= high, f"{flag} must be from {low} to {high}")
 
 
 def require_below_1(options: object, *names: str) -> None:
-    """Raise ConfigError, naming the flag, for an option outside [0, 1); None is allowed."""
+    """Raise ConfigError, naming the flag, for an option outside [0, 1)."""
     for flag, value in _given(options, names):
         require(0 <= value < 1, f"{flag} must be from 0 to below 1")
 
 
 def _given(options: object, names: Iterable[str]) -> Iterator[tuple[str, float]]:
-    """The flag with its value, and the value, of every option that is not None."""
+    """The flag with its value, and the value, of every option that is not None.
+
+    Raises:
+        ConfigError: an option is None, and the type of its field is without None.
+    """
+    types = {field.name: str(field.type) for field in fields(options)}  # type: ignore[arg-type]
     for name in names:
         flag, value = name.replace("_", "-"), getattr(options, name)
         if value is not None:
             yield f"--{flag} {value}", value
+        else:
+            require("None" in types[name], f"--{flag} None must be a number")
 
 
 def require_learning_rate(options: object, name: str) -> None:

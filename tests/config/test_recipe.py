@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.config.recipe import DataOptions, OptimizerOptions, Recipe
+from alexnet.errors import ConfigError
 from support.commands import Command
 
 
@@ -33,3 +35,17 @@ def test_an_invalid_config_file_is_an_error_of_one_sentence(
     assert len(result.err.splitlines()) == 1
     assert len(result.err) < 1500
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        *((Recipe, name) for name in ("epochs", "batch_size", "seed", "label_smoothing")),
+        (OptimizerOptions, "momentum"),
+        (OptimizerOptions, "weight_decay"),
+        (DataOptions, "resize_size"),
+    ],
+)
+def test_none_is_for_options_whose_type_has_it(options: type, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^--{name.replace('_', '-')} None must be a number"):
+        options(**{name: None})
