@@ -42,8 +42,9 @@ class Recorder:
         self.steps: list[int] = []
         self.ends: list[object] = []
         self.error: Exception | None = None
-        self.gate = threading.Event()
+        self.gate, self.closing = threading.Event(), threading.Event()
         self.gate.set()
+        self.closing.set()
 
     def log_rows(self, rows: list[Row]) -> None:
         assert self.gate.wait(10)
@@ -55,6 +56,7 @@ class Recorder:
         self.ends.append(result)
 
     def close(self, *, is_finished: bool) -> None:
+        assert self.closing.wait(5)
         self.ends.append(is_finished)
 
 
@@ -64,6 +66,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     monkeypatch.setattr(run_loggers, "open_logger", lambda *_: made)
     yield made
     made.gate.set()
+    made.closing.set()
 
 
 def test_a_finished_run_and_a_stopped_one(
@@ -93,6 +96,19 @@ def test_a_failure_is_told_once(recorder: Recorder, tmp_path: Path, witness: Wit
     assert "log for csv" in witness.notes[0]
     assert ": No space left on device; the training goes on" in witness.notes[0]
     assert recorder.ends == [False]  # so that a file is closed, and a run on a server ended
+
+
+def test_a_failed_logger_that_hangs_as_it_is_closed_does_not_delay_the_end(
+    recorder: Recorder, tmp_path: Path, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_thread, "FAILED_SECONDS", 0.01)
+    recorder.error = ConnectionError("connection lost")
+    recorder.closing.clear()
+    start = time.monotonic()
+    with RunLoggers(["csv"], tmp_path, START, witness) as loggers:
+        loggers.on_step(report(1))
+    assert time.monotonic() - start < 3
+    assert [": connection lost; the training" in note for note in witness.notes] == [True]
 
 
 @pytest.mark.parametrize("waiting", [3, 1000])

@@ -17,6 +17,8 @@ MAX_ROWS_AT_ONCE = 100
 """Most rows that a logger gets at once; without a limit a fast training would add rows forever."""
 CLOSE_SECONDS = 60.0
 """Longest time that the end of a run waits for a logger to write the remaining rows."""
+FAILED_SECONDS = 3.0
+"""Longest time that it waits for a logger that has failed to close; its server may hang, too."""
 Item: TypeAlias = "Row | LogResult | bool"
 """A row, the result, or a bool that closes the log and says whether the run has finished."""
 
@@ -30,6 +32,7 @@ class LogThread:
         """Why the log is not whole; "" if it is."""
         self._open = opener
         self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._is_written = threading.Event()  # all of it, or all that the logger took
         self._thread = threading.Thread(target=self._run, name=f"log-{name}", daemon=True)
         self._thread.start()
 
@@ -42,10 +45,14 @@ class LogThread:
             self._items.put(item)
 
     def close(self, is_finished: bool) -> None:
-        """Write the queued items, for at most CLOSE_SECONDS, and close the log."""
+        """Write the queued items, for at most CLOSE_SECONDS, and close the log.
+
+        A logger that has failed gets FAILED_SECONDS.
+        """
         self._items.put(is_finished)
-        self._thread.join(CLOSE_SECONDS)
-        if self._thread.is_alive():
+        if self._is_written.wait(CLOSE_SECONDS):
+            self._thread.join(FAILED_SECONDS)
+        else:
             self.failure = self.failure or f"it has not answered for {CLOSE_SECONDS:g} s"
 
     def _run(self) -> None:
@@ -53,8 +60,10 @@ class LogThread:
         try:
             logger = self._open()
             self._write(logger)
+            self._is_written.set()
         except Exception as error:
             self.failure = self.failure or printable(error_text(error))
+            self._is_written.set()
             with suppress(Exception):  # the first error is the one to report
                 if logger:
                     logger.close(is_finished=False)
