@@ -15,7 +15,11 @@ from torch.nn.utils import parameters_to_vector
 
 import alexnet
 from alexnet import create_model
+from alexnet.config.recipe import OptimizerOptions, Recipe
 from alexnet.inference.classifier import load
+from alexnet.training.loss_scaling import LossScaler
+from alexnet.training.optimizers import build_optimizer
+from alexnet.training.step import UpdateSetup, update
 from support.places import ROOT
 from support.runs import train
 
@@ -74,3 +78,18 @@ def test_tools_that_flatten_weights_take_a_network_in_torchs_own_order(tmp_path:
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
     assert len(parameters_to_vector(network.parameters())) > 100_000
     torch.testing.assert_close(network(images), before)
+
+
+def test_an_update_in_fp16_takes_the_setup_that_the_page_names() -> None:
+    page = (ROOT / "docs" / "own-loop.md").read_text()
+    (code,) = re.findall(r"`(UpdateSetup\(.*?\))`", page)
+    recipe = Recipe(precision="fp16", optimizer=OptimizerOptions(optimizer="sgd"))
+    network = create_model("alexnet_owt", width=0.05, input_size=63, num_classes=3).train()
+    optimizer = build_optimizer(network, recipe.optimizer)
+    names = {"network": network, "optimizer": optimizer, "recipe": recipe}
+    setup = eval(code, {"UpdateSetup": UpdateSetup, "LossScaler": LossScaler}, names)
+    images, before = torch.rand(2, *network.architecture.input), network.fc8.bias.clone()
+    loss, _ = update(setup, images, torch.tensor([0, 2]), 0)
+    assert loss.isfinite()
+    assert not torch.equal(network.fc8.bias, before)
+    assert setup.scaler.growth_steps == 1
