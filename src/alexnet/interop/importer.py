@@ -199,7 +199,8 @@ def _read_with_report(
         try:
             matched, graph = read(report.input_shape[-1])
         except AlexNetError as error:
-            report, notes = None, (*notes, f"{report.name} is not used: {error}")
+            notes += (f"{report.name} is not used: {error}",)
+            report = None
     matched = replace(matched, notes=(*matched.notes, *notes))
     return report.added_to(matched) if report else matched, graph, report
 
