@@ -41,7 +41,7 @@ def parser_error(
         if verb == "export" and name == "--format" and (answer := answer_to_format(word)):
             return UsageError(answer)
         what = f"value of {name}" if name.startswith("-") else name
-        return UnknownNameError(what, word, re.findall(r"'([^']*)'", choices))
+        return UnknownNameError(what, word, re.findall(r"'([^']*)'", choices), likeness=0.6)
     if text.startswith(REQUIRED):
         text = _required_text(_missing(box, flags), flags, verb)
     elif found := NO_VALUE.fullmatch(text):

@@ -65,7 +65,9 @@ def test_names_and_shapes_of_input_and_output(onnx_exports: OnnxExports) -> None
     assert sizes == ["batch", 1, 32, 32]
 
 
-def classifier_with(name: str, **changes: Any) -> Classifier:
+def classifier_with(
+    name: str, mean_image: torch.Tensor | None = None, **changes: Any
+) -> Classifier:
     """A net of the zoo with a crop that is shrunk to the input."""
     own = narrow_classifier(name)
     preprocessing = Preprocessing(
@@ -79,7 +81,7 @@ def classifier_with(name: str, **changes: Any) -> Classifier:
         std=(61.5, 60.25, 62.125),
     )
     info = replace(own.info, preprocessing=replace(preprocessing, **changes))
-    return replace(own, info=info, precision="float32")
+    return replace(own, info=info, mean_image=mean_image, precision="float32")
 
 
 @pytest.fixture
@@ -130,10 +132,10 @@ def test_a_file_predicts_the_same_when_it_is_imported(
 def test_an_export_predicts_the_same_when_it_is_imported(
     tmp_path: Path, photos: list[Image.Image], with_preprocessing: bool, has_mean_image: bool
 ) -> None:
-    classifier = classifier_with("cifar_quick", has_mean_image=has_mean_image)
-    if has_mean_image:
-        mean_image = 255 * torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
-        classifier = replace(classifier, mean_image=mean_image)
+    mean_image = 255 * torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    classifier = classifier_with(
+        "cifar_quick", mean_image if has_mean_image else None, has_mean_image=has_mean_image
+    )
     path = tmp_path / "net.onnx"
     export_model(classifier, path, "onnx", with_preprocessing=with_preprocessing)
     assert_predicts_the_same(path, classifier, photos)
