@@ -16,7 +16,7 @@ import pytest
 import alexnet
 from alexnet.cli import VERBS
 from alexnet.cli.completion import COMMANDS
-from alexnet.other_words import SHELL_COMMANDS
+from alexnet.other_names import SHELL_COMMANDS
 
 PUBLIC = {
     "AlexNetError",

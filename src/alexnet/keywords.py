@@ -10,7 +10,8 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from alexnet.errors import NEAR, UnknownNameError, UsageError
-from alexnet.other_words import OTHER_NAMES, SHELL_COMMANDS, explain
+from alexnet.other_names import OTHER_NAMES, SHELL_COMMANDS
+from alexnet.other_words import explain
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,17 +41,23 @@ def test_a_finished_run(command: Command, trained: RunFolder) -> None:
     assert "\n             center crop 67\n" in result.out
 
 
-@pytest.mark.parametrize(("num_classes", "is_shown"), [(3, False), (5, False), (6, True)])
-def test_the_top5_error_needs_more_than_five_classes(num_classes: int, is_shown: bool) -> None:
+def model_file(**facts: Any) -> FileDescription:
+    """The description of a model file without an architecture."""
     file = FileDescription(
         path=Path("m.safetensors"),
         kind="model",
         size_bytes=1,
         architecture=None,
         parameters=1,
-        scores=Scores(test_top1_error=0.25, test_top5_error=0.0),
-        class_names=tuple("abcdef"[:num_classes]),
+        scores=Scores(),
     )
+    return replace(file, **facts)
+
+
+@pytest.mark.parametrize(("num_classes", "is_shown"), [(3, False), (5, False), (6, True)])
+def test_the_top5_error_needs_more_than_five_classes(num_classes: int, is_shown: bool) -> None:
+    scored = Scores(test_top1_error=0.25, test_top5_error=0.0)
+    file = model_file(scores=scored, class_names=tuple("abcdef"[:num_classes]))
     (scores,) = [text for name, text in _file_lines(file) if name == "scores"]
     assert scores == "test error 25.00 %" + ", test top-5 error 0.00 %" * is_shown
 
@@ -63,16 +71,7 @@ def test_the_top5_error_needs_more_than_five_classes(num_classes: int, is_shown:
     ],
 )
 def test_the_temperature_of_a_file(temperature: float, num_images: int, told: list[str]) -> None:
-    file = FileDescription(
-        path=Path("m.safetensors"),
-        kind="model",
-        size_bytes=1,
-        architecture=None,
-        parameters=1,
-        scores=Scores(),
-        temperature=temperature,
-        num_temperature_images=num_images,
-    )
+    file = model_file(temperature=temperature, num_temperature_images=num_images)
     assert [f"{name} {text}" for name, text in _file_lines(file)][1:] == told
 
 

@@ -34,7 +34,7 @@ from alexnet.cli.stdout import StdoutError, named_stdout
 from alexnet.errors import AlexNetError, UnknownNameError, UsageError, with_short_words
 from alexnet.io.paths import path_text
 from alexnet.io.text import printable
-from alexnet.other_words import OTHER_NAMES
+from alexnet.other_names import OTHER_NAMES
 from alexnet.runtime.malloc import disable_malloc_trim
 from alexnet.runtime.openmp import limit_openmp_spinning, limit_openmp_threads
 from alexnet.runtime.signals import TrainingInterrupted

@@ -9,7 +9,7 @@ from itertools import groupby, pairwise
 
 from alexnet.cli.flag_list import Flag
 from alexnet.errors import UnknownNameError, UsageError
-from alexnet.other_words import answer_to_format
+from alexnet.other_names import answer_to_format
 
 INVALID_CHOICE = re.compile(r"invalid choice '(.*)' for argument '(\S+)'\. Expected one of (.*)")
 """Matches a message about a value that is none of the choices."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from alexnet.errors import UsageError
 from alexnet.inference.arrays import is_dense_uint8, is_tensor, tensor_text
+from alexnet.io.text import short_repr
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +23,16 @@ def check_top(top: int) -> None:
     """
     if isinstance(top, bool) or not isinstance(top, Integral) or top < 1:
         raise UsageError(f"top must be a whole number of at least 1, not {top!r}")
+
+
+def check_batch(batch: int) -> None:
+    """Check the number of images that are computed at once.
+
+    Raises:
+        UsageError: it is not a whole number of at least 1.
+    """
+    if isinstance(batch, bool) or not isinstance(batch, Integral) or batch < 1:
+        raise UsageError(f"batch must be a whole number of at least 1, not {short_repr(batch)}")
 
 
 def check_crops(crops: int) -> None:

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from alexnet.checkpoints.model_file import ModelInfo, find_model_file, load_model, save_model
-from alexnet.checkpoints.validation import check_preprocessing
 from alexnet.config.recipe import Precision
-from alexnet.errors import ConfigError, UsageError
-from alexnet.inference.checks import check_crops, checked_pixels
+from alexnet.errors import UsageError
+from alexnet.inference.checks import check_batch, check_crops, checked_pixels
+from alexnet.inference.classifier_checks import check_outputs, check_parts
 from alexnet.inference.decoding import decode_batches, readable
 from alexnet.inference.inputs import ImageInput, read_inputs
 from alexnet.inference.int8 import Int8Layer, WeightOnlyInt8Linear
@@ -34,11 +34,8 @@ from alexnet.inference.optimize import (
 from alexnet.inference.predictions import AnsweringNetwork, NumberType
 from alexnet.inference.predictor import Crops, Predictor, class_probabilities
 from alexnet.io.paths import path_text
-from alexnet.io.text import short_repr
 from alexnet.keywords import check_keywords
-from alexnet.models.architecture import Architecture
-from alexnet.models.field_checks import is_integer
-from alexnet.models.network import Network, channels_last, evaluation_mode, known_outputs
+from alexnet.models.network import Network, channels_last, evaluation_mode
 from alexnet.ops.tracing import no_autocast
 from alexnet.parallel.device import device_of_rank
 from alexnet.parallel.world import current_world
@@ -74,9 +71,6 @@ class Classifier(Predictor):
 
     def __post_init__(self) -> None:
         check_parts(self.network, self.info, self.mean_image)
-        count = known_outputs(self.network)
-        if count is not None:  # else it is checked with the first result
-            self._check_outputs(count)
 
     def __repr__(self) -> str:
         arch, classes = self.info.architecture.name, f"{len(self.class_names):,} classes"
@@ -254,13 +248,6 @@ class Classifier(Predictor):
         with evaluation_mode(self.network):
             return self._computed(partial(_batch_outputs_from, layer=layer), inputs)
 
-    def _check_outputs(self, count: int) -> None:
-        if count != len(self.class_names):
-            raise UsageError(
-                f"the network has {count:,} outputs and the model {len(self.class_names):,} class "
-                "names"
-            )
-
     def _in_batches(
         self,
         pixels: np.ndarray | Tensor,
@@ -269,8 +256,7 @@ class Classifier(Predictor):
         length: int | None = None,
     ) -> np.ndarray:
         """The results of `compute` for all images: float32 [N, length], or [N, num_classes]."""
-        if not is_integer(batch) or batch < 1:
-            raise UsageError(f"batch must be a whole number of at least 1, not {short_repr(batch)}")
+        check_batch(batch)
         pixels = checked_pixels(pixels, self.info.preprocessing.resize_size)
         results = [np.zeros((0, length or len(self.class_names)), np.float32)]
         with evaluation_mode(self.network):
@@ -278,7 +264,7 @@ class Classifier(Predictor):
                 part = torch.from_numpy(np.array(pixels[start : start + batch])).to(self.device)
                 results.append(self._computed(compute, part))
                 if length is None:  # a layer may have been replaced
-                    self._check_outputs(results[-1].shape[1])
+                    check_outputs(results[-1].shape[1], self.info)
         return np.concatenate(results)
 
     def _computed(
@@ -329,29 +315,6 @@ class Classifier(Predictor):
         if is_optimized(self.network):
             return torch.float32
         return next((p.dtype for p in self.network.parameters()), torch.float32)
-
-
-def check_parts(network: object, info: object, mean_image: Tensor | None) -> None:
-    """Check the types of a classifier's parts, and that the preprocessing gives the input.
-
-    Raises:
-        UsageError: a part is of another type, or the preprocessing does not fit.
-    """
-    if not isinstance(getattr(network, "architecture", None), Architecture):
-        raise UsageError(
-            "a Classifier needs a network of alexnet.create_model, not one of "
-            f"{type(network).__name__}"
-        )
-    if not isinstance(info, ModelInfo):
-        raise UsageError(
-            f"a Classifier needs the ModelInfo of its network, not {short_repr(info)}: "
-            "alexnet.checkpoints.ModelInfo(architecture=network.architecture, class_names=.., "
-            "preprocessing=.., recipe=..)"
-        )
-    try:
-        check_preprocessing(info.architecture, info.preprocessing, mean_image)
-    except ConfigError as error:
-        raise UsageError(f"the classifier's ModelInfo cannot be used: {error}") from error
 
 
 @torch.inference_mode()

@@ -45,7 +45,7 @@ from alexnet.interop.torchvision_export import torchvision_bytes
 from alexnet.io.files import atomic_write, read_regular, write_text
 from alexnet.io.limits import MAX_RESULT_BYTES
 from alexnet.models.network import Network
-from alexnet.other_words import answer_to_format
+from alexnet.other_names import answer_to_format
 from alexnet.reporter import Reporter
 from alexnet.runtime.extras import require_extra
 

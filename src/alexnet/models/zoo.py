@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import ChainMap
 from dataclasses import replace
 
-from alexnet.errors import UnknownNameError, UsageError
-from alexnet.io.text import short_repr
 from alexnet.models.architecture import Architecture
 from alexnet.models.layers import (
     Activation,
@@ -26,8 +24,8 @@ from alexnet.models.layers import (
     ResponseNorm,
     WithinChannelLRN,
 )
+from alexnet.models.unknown_architecture import unknown_architecture
 from alexnet.models.variants import ModelOptions, independent_towers, single_tower, variant
-from alexnet.other_words import ONLY_ALEXNETS, OTHER_FAMILIES
 
 NORMAL = Init("normal", 0.01)
 NORMAL_BIAS_1 = Init("normal", 0.01, bias=1.0)
@@ -394,10 +392,6 @@ def architecture(name: str | Architecture) -> Architecture:
     """
     if isinstance(name, Architecture):
         return name
-    if not isinstance(name, str):
-        raise UsageError(f"an architecture is named by a text, not {short_repr(name)}")
-    if name in _PUBLISHED:
+    if isinstance(name, str) and name in _PUBLISHED:
         return _PUBLISHED[name]
-    if name.lower().startswith(OTHER_FAMILIES):
-        raise UsageError(f"there is no architecture {name!r}{ONLY_ALEXNETS}")
-    raise UnknownNameError("architecture", name, _PUBLISHED)
+    raise unknown_architecture(name, _PUBLISHED)
